@@ -1,0 +1,103 @@
+"""The `striate` command: finds the verb's module, runs it, and turns errors into one line."""
+
+import importlib
+import importlib.metadata
+import sys
+from collections.abc import Sequence
+
+import click
+
+from striate.core.errors import StriateError, UnknownName, nearest
+
+# Verb → module and attribute. A module is imported when its verb is used, so that `--help` and
+# `status` do not wait for torch.
+VERBS = {
+    "up": "striate.cli.platform:up",
+    "down": "striate.cli.platform:down",
+    "status": "striate.cli.platform:status",
+    "doctor": "striate.cli.platform:doctor",
+    "data": "striate.cli.data:data",
+    "train": "striate.cli.train:train",
+    "runs": "striate.cli.runs:runs",
+    "models": "striate.cli.models:models",
+    "deploy": "striate.cli.serve:deploy",
+    "apps": "striate.cli.serve:apps",
+    "undeploy": "striate.cli.serve:undeploy",
+    "query": "striate.cli.serve:query",
+    "chips": "striate.cli.chips:chips",
+    "pools": "striate.cli.pools:pools",
+    "demo": "striate.cli.demo:demo",
+}
+SUMMARIES = {
+    "up": "Bring up the local platform: Ray, MLflow and the gRPC edge.",
+    "down": "End exactly what `striate up` started.",
+    "status": "Show what runs, where, and since when.",
+    "doctor": "Find what is wrong here and say how to mend it.",
+    "data": "Turn corpora into verified Arrow shards.",
+    "train": "Train a recipe, tracked and registered.",
+    "runs": "List, show and compare tracked runs.",
+    "models": "List, show and promote registered models.",
+    "deploy": "Deploy a registered model behind gRPC.",
+    "apps": "List deployed applications.",
+    "undeploy": "Take an application down.",
+    "query": "Call a deployed application over gRPC.",
+    "chips": "Compile for, run on and report on emulated ConvNet chips.",
+    "pools": "Show what the cluster offers: CPUs, GPUs, chips.",
+    "demo": "Walk the whole way once, on this machine, in minutes.",
+}
+
+
+class _Verbs(click.Group):
+    """A group whose commands are imported on first use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module, attribute = VERBS[cmd_name].split(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in VERBS:
+            raise UnknownName(f"striate has no command {args[0]!r}.", nearest(args[0], VERBS))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, SUMMARIES[verb]) for verb in VERBS])
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(importlib.metadata.version("striate"), prog_name="striate")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
+    """Train convolutional networks on a Ray cluster, serve them over gRPC, run them on chips.
+
+    Example: striate demo
+    """
+    ctx.obj = {"debug": debug}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; a user's error is one line on standard error and its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        cli.main(args=given, prog_name="striate", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("striate: interrupted", err=True)
+        sys.exit(130)
+    except StriateError as error:
+        if "--debug" in given:
+            raise
+        click.echo(f"striate: {error}", err=True)
+        sys.exit(error.exit_code)

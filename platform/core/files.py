@@ -1,0 +1,118 @@
+"""Files that are either whole or absent: hashing, syncing, and atomic folders and documents."""
+
+import errno
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from striate.core.errors import PlatformError
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync_file(path: Path) -> None:
+    """Force a file's content to the disk."""
+    _sync(path)
+
+
+def sync_folder(path: Path) -> None:
+    """Force a folder's entries (names created, renamed, removed) to the disk."""
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def said_when_full(path: Path) -> Iterator[None]:
+    """Turn a full disk into one sentence that names the place."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise PlatformError(
+            f"The disk that holds {path} is full.", "Free some room and run the command again."
+        ) from error
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, or a crash, sees the old content or the new, never a part.
+
+    Raises:
+        PlatformError: the disk is full; the old content stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary_beside(path)
+    try:
+        with said_when_full(path):
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder that becomes `path` when the block ends, or vanishes if it fails.
+
+    Every file in it is synced before the rename. An existing `path` is replaced.
+
+    Raises:
+        PlatformError: the disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary_beside(path)
+    temporary.mkdir()
+    try:
+        with said_when_full(path):
+            yield temporary
+            _sync_tree(temporary)
+            _take_place(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a name is one that an interrupted write left behind."""
+    return path.name.startswith(".tmp-")
+
+
+def _temporary_beside(path: Path) -> Path:
+    return path.with_name(f".tmp-{uuid.uuid4().hex[:12]}-{path.name}")
+
+
+def _sync_tree(folder: Path) -> None:
+    for entry in sorted(folder.rglob("*")):
+        _sync(entry)
+    _sync(folder)
+
+
+def _take_place(temporary: Path, path: Path) -> None:
+    if path.exists():
+        retired = _temporary_beside(path)
+        path.rename(retired)  # a folder cannot be renamed over a filled one
+        temporary.rename(path)
+        shutil.rmtree(retired, ignore_errors=True)
+    else:
+        temporary.rename(path)
+    sync_folder(path.parent)

@@ -1,0 +1,136 @@
+"""Where Striate keeps things and whom it talks to.
+
+The environment wins over ``$STRIATE_HOME/settings.toml``, which wins over what `striate up`
+recorded in ``$STRIATE_HOME/platform.json``, which wins over the defaults.
+"""
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from striate.core.errors import SettingsError, nearest
+
+ENVIRONMENT = {
+    "home": "STRIATE_HOME",
+    "ray_address": "RAY_ADDRESS",
+    "ray_dashboard": "STRIATE_RAY_DASHBOARD",
+    "tracking_uri": "MLFLOW_TRACKING_URI",
+    "grpc_address": "STRIATE_GRPC_ADDRESS",
+}
+SETTINGS_FILE = "settings.toml"
+PLATFORM_FILE = "platform.json"
+
+
+class Settings(BaseModel):
+    """The resolved settings.
+
+    Attributes:
+        home: folder for shards, runs, logs and the local platform's state.
+        ray_address: `host:port` of the cluster's control service, or None when none is known.
+        ray_dashboard: `http://host:port` of Ray's dashboard and job server, or None.
+        tracking_uri: MLflow tracking URI, or None.
+        grpc_address: `host:port` that `striate query` calls, or None.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path
+    ray_address: str | None = None
+    ray_dashboard: str | None = None
+    tracking_uri: str | None = None
+    grpc_address: str | None = None
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().absolute()
+
+    @field_validator("ray_address", "grpc_address")
+    @classmethod
+    def _host_and_port(cls, address: str | None) -> str | None:
+        if address is None or address == "auto" or address.startswith("ray://"):
+            return address
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65536:
+            raise ValueError("must be HOST:PORT, for example 127.0.0.1:9000")
+        return address
+
+    @field_validator("ray_dashboard")
+    @classmethod
+    def _web_address(cls, address: str | None) -> str | None:
+        if address is not None and urlsplit(address).scheme not in {"http", "https"}:
+            raise ValueError("must be a web address, for example http://127.0.0.1:8265")
+        return address
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read the settings.
+
+        Args:
+            environment: the variables to read; the process's own when None.
+
+        Raises:
+            SettingsError: a value or a key is wrong; the message names it and where it stands.
+        """
+        variables = os.environ if environment is None else environment
+        home = Path(variables.get(ENVIRONMENT["home"]) or Path.home() / ".striate").expanduser()
+        values: dict[str, Any] = {"home": home, **_recorded(home), **_from_file(home)}
+        sources = dict.fromkeys(values, str(home / SETTINGS_FILE))
+        for field, variable in ENVIRONMENT.items():
+            if variables.get(variable):
+                values[field] = variables[variable]
+                sources[field] = f"the variable {variable}"
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = str(first["loc"][0])
+            raise SettingsError(
+                f"The setting {field} = {first['input']!r} from {sources.get(field, 'a default')}"
+                f" is wrong: {first['msg'].removeprefix('Value error, ')}."
+            ) from None
+
+    @property
+    def data_folder(self) -> Path:
+        """Where corpora and shards go unless a command names another place."""
+        return self.home / "data"
+
+    @property
+    def runs_folder(self) -> Path:
+        """Where runs keep their recipe, spool and checkpoints."""
+        return self.home / "runs"
+
+
+def _from_file(home: Path) -> dict[str, Any]:
+    path = home / SETTINGS_FILE
+    if not path.is_file():
+        return {}
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is no valid TOML: {error}.", "Mend or remove it.") from None
+    allowed = set(ENVIRONMENT) - {"home"}
+    for key in values:
+        if key not in allowed:
+            raise SettingsError(f"{path} has an unknown setting {key!r}.", nearest(key, allowed))
+    return values
+
+
+def _recorded(home: Path) -> dict[str, Any]:
+    """The addresses of the local platform that `striate up` recorded, if it is up."""
+    path = home / PLATFORM_FILE
+    if not path.is_file():
+        return {}
+    try:
+        addresses = json.loads(path.read_text(encoding="utf-8"))["addresses"]
+    except (ValueError, KeyError, TypeError):
+        raise SettingsError(
+            f"{path} is damaged.", "Run `striate down` or remove the file, then `striate up`."
+        ) from None
+    return {key: value for key, value in addresses.items() if key in ENVIRONMENT}

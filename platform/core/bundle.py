@@ -167,11 +167,12 @@ class Bundle:
             BundleError: the weights cannot be read.
         """
         try:
-            return load_file(self.path / WEIGHTS_FILE)
+            state: dict[str, Tensor] = load_file(self.path / WEIGHTS_FILE)
         except (OSError, SafetensorError) as error:
             raise BundleError(
                 f"{WEIGHTS_FILE} of the bundle {self.path.name} cannot be read: {error}.", _REMEDY
             ) from error
+        return state
 
     def asset(self, name: str) -> str:
         """The text of an asset.

@@ -1,0 +1,111 @@
+"""What every benchmark shares: interleaved medians, rows with their target, one table or JSON.
+
+A benchmark is a script with a function that returns rows; `main` gives it ``--quick`` and
+``--json``. A ratio is always measured in one run: ours and the peer take turns, and the median of
+each is compared, so that what else the machine does falls on both.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison.
+
+    Attributes:
+        name: what was compared.
+        ours: Striate's figure, in `unit`.
+        peer: the peer's figure, measured in the same run.
+        unit: of both; larger is better.
+        at_least: the ratio that is asked for, or None where the row only informs.
+    """
+
+    name: str
+    ours: float
+    peer: float
+    unit: str
+    at_least: float | None = None
+
+    @property
+    def ratio(self) -> float:
+        """Ours over the peer's."""
+        return self.ours / self.peer
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the ratio reaches what was asked for; None where nothing was."""
+        return None if self.at_least is None else self.ratio >= self.at_least
+
+
+def interleaved(measures: Sequence[Callable[[], float]], rounds: int) -> list[float]:
+    """The median of each measure over `rounds` rounds in which they take turns."""
+    samples: list[list[float]] = [[] for _ in measures]
+    for round_number in range(rounds):
+        order = range(len(measures)) if round_number % 2 == 0 else reversed(range(len(measures)))
+        for index in order:
+            samples[index].append(measures[index]())
+    return [statistics.median(values) for values in samples]
+
+
+def machine() -> str:
+    """One line that names the machine and the versions that matter."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "ray", "grpcio"))
+    return f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}"
+
+
+def main(measure: Callable[[bool], list[Row]], description: str) -> None:
+    """Run a benchmark from the command line; exit code 1 when a target is missed."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--quick", action="store_true", help="under a minute, rougher")
+    parser.add_argument("--json", action="store_true", help="print a list of rows")
+    arguments = parser.parse_args()
+    rows = measure(arguments.quick)
+    if arguments.json:
+        print(json.dumps([_row_json(row) for row in rows], indent=2))
+    else:
+        _print_table(rows)
+    sys.exit(1 if any(row.met is False for row in rows) else 0)
+
+
+def _row_json(row: Row) -> dict[str, object]:
+    return {**asdict(row), "ratio": row.ratio, "met": row.met}
+
+
+def _print_table(rows: Sequence[Row]) -> None:
+    command = " ".join(["python", *sys.argv])
+    table = Table(title=f"{command}\n{machine()}\n{datetime.date.today()}", title_justify="left")
+    for column in ("name", "ours", "peer", "unit", "ratio", "at least", "met"):
+        table.add_column(column, justify="left" if column in {"name", "unit"} else "right")
+    for row in rows:
+        met = "" if row.met is None else ("yes" if row.met else "NO")
+        wanted = "" if row.at_least is None else f"{row.at_least:.2f}"
+        table.add_row(
+            row.name,
+            f"{row.ours:,.1f}",
+            f"{row.peer:,.1f}",
+            row.unit,
+            f"{row.ratio:.3f}",
+            wanted,
+            met,
+        )
+    Console(width=max(120, Console().width)).print(table)
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

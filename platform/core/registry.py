@@ -1,0 +1,270 @@
+"""The model registry: bundles as MLflow model versions with aliases.
+
+A bundle is logged as an MLflow model whose loader module is named, so nothing is pickled; versions
+and aliases are MLflow's own. Every call answers, or says that MLflow does not, within seconds.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from striate.core.bundle import SPEC_FILE, Bundle
+from striate.core.errors import BundleError, PlatformError, UnknownName
+from striate.core.files import atomic_folder
+from striate.core.settings import Settings
+from striate.core.tracking import connect, said_when_unavailable, tracking_uri_of
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CHAMPION = "champion"
+LOADER_MODULE = "striate.train.pyfunc"
+ARTIFACT = "bundle"
+_METRICS_TAG = "striate.metrics"
+_DIGEST_TAG = "striate.digest"
+_MODEL_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/]+)|/(?P<version>\d+))")
+
+
+class ModelVersion(BaseModel):
+    """One registered version of a model.
+
+    Attributes:
+        name: the registered model.
+        version: counts from 1 within `name`.
+        aliases: names that point at this version, for example ``champion``.
+        run_id: the MLflow run that made it, or None.
+        uri: ``models:/NAME/VERSION``.
+        created_unix_s: when it was registered.
+        metrics: the final metrics that its bundle states.
+        description: free text, may be empty.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    version: int
+    aliases: tuple[str, ...] = ()
+    run_id: str | None = None
+    uri: str
+    created_unix_s: float
+    metrics: dict[str, float] = Field(default_factory=dict)
+    description: str = ""
+
+
+def register(
+    bundle: Bundle, name: str, run_id: str, tracking_uri: str, alias: str = CHAMPION
+) -> ModelVersion:
+    """Log a bundle to its run, register it as the next version of `name`, and set an alias.
+
+    Registering the same bundle of the same run again only sets the alias.
+
+    Raises:
+        TrackingUnavailable: MLflow does not answer.
+    """
+    client = connect(tracking_uri)
+    with said_when_unavailable(tracking_uri):
+        _ensure_model(client, name)
+        version = _version_of(client, name, run_id, bundle.digest)
+        if version is None:
+            tags = {
+                _METRICS_TAG: json.dumps(bundle.spec.provenance.metrics),
+                _DIGEST_TAG: bundle.digest,
+            }
+            source, model_id = _log_model(bundle, run_id, tracking_uri)
+            version = client.create_model_version(
+                name, source=source, run_id=run_id, tags=tags, model_id=model_id
+            ).version
+    return promote(name, int(version), alias, tracking_uri)
+
+
+def fetch(model_uri: str, settings: Settings) -> tuple[Bundle, ModelVersion | None]:
+    """A bundle from the registry, a run, or a folder, with every hash checked.
+
+    Args:
+        model_uri: ``models:/NAME@ALIAS``, ``models:/NAME/VERSION``, ``runs:/RUN/bundle``, or the
+            path of a bundle's folder.
+        settings: says where MLflow is and where bundles are kept once fetched.
+
+    Returns:
+        The bundle, and the version it was registered as (None for a run or a folder).
+
+    Raises:
+        UnknownName: no such model, version, alias, run or folder.
+        BundleError: what lies there is no whole bundle.
+        TrackingUnavailable: MLflow does not answer.
+    """
+    if not model_uri.startswith(("models:/", "runs:/")):
+        if not Path(model_uri).is_dir():
+            raise UnknownName(
+                f"There is no model {model_uri!r}.",
+                "Give models:/NAME@ALIAS, models:/NAME/VERSION, runs:/RUN/bundle or a folder.",
+            )
+        return Bundle.open(Path(model_uri)), None
+    tracking_uri = tracking_uri_of(settings)
+    client = connect(tracking_uri)
+    with said_when_unavailable(tracking_uri):
+        find = _in_registry if model_uri.startswith("models:/") else _in_run
+        found, source = find(client, model_uri)
+        key = hashlib.sha256(f"{tracking_uri} {source}".encode()).hexdigest()[:24]
+        folder = settings.home / "cache" / "bundles" / key
+        return _cached(folder) or _download(source, folder, tracking_uri, model_uri), found
+
+
+def list_versions(tracking_uri: str, name: str | None = None) -> list[ModelVersion]:
+    """All registered versions, newest first within each name; of one model when it is named.
+
+    Raises:
+        UnknownName: no model of that name.
+        TrackingUnavailable: MLflow does not answer.
+    """
+    client = connect(tracking_uri)
+    with said_when_unavailable(tracking_uri):
+        models = {model.name: dict(model.aliases) for model in client.search_registered_models()}
+        if name is not None and name not in models:
+            raise UnknownName.of("registered model", name, models)
+        names = sorted(models) if name is None else [name]
+        versions = [_model_version(v, models[n]) for n in names for v in _versions(client, n)]
+    return sorted(versions, key=lambda version: (version.name, -version.version))
+
+
+def promote(name: str, version: int, alias: str, tracking_uri: str) -> ModelVersion:
+    """Point an alias at a version.
+
+    Raises:
+        UnknownName: no such model or version.
+        TrackingUnavailable: MLflow does not answer.
+    """
+    known = {str(v.version): v for v in list_versions(tracking_uri, name)}
+    if str(version) not in known:
+        raise UnknownName.of(f"version of {name}", str(version), known)
+    client = connect(tracking_uri)
+    with said_when_unavailable(tracking_uri):
+        client.set_registered_model_alias(name, alias, str(version))
+    aliases = {*known[str(version)].aliases, alias}
+    return known[str(version)].model_copy(update={"aliases": tuple(sorted(aliases))})
+
+
+def _ensure_model(client: "MlflowClient", name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _versions(client: "MlflowClient", name: str) -> list[Any]:
+    return list(client.search_model_versions(f"name = '{name}'"))
+
+
+def _version_of(client: "MlflowClient", name: str, run_id: str, digest: str) -> str | None:
+    for version in _versions(client, name):
+        if version.run_id == run_id and version.tags.get(_DIGEST_TAG) == digest:
+            return str(version.version)
+    return None
+
+
+def _log_model(bundle: Bundle, run_id: str, tracking_uri: str) -> tuple[str, str]:
+    import mlflow
+    from mlflow.models import Model
+
+    mlflow.set_tracking_uri(tracking_uri)  # Model.log reads the process's own
+    mlflow.set_registry_uri(tracking_uri)
+    logged = Model.log(
+        artifact_path=None,
+        name=ARTIFACT,
+        flavor=mlflow.pyfunc,
+        run_id=run_id,
+        loader_module=LOADER_MODULE,
+        data_path=str(bundle.path),
+        pip_requirements=["striate"],
+    )
+    return str(logged.model_uri), str(logged.model_id)
+
+
+def _in_run(client: "MlflowClient", model_uri: str) -> tuple[None, str]:
+    from mlflow.exceptions import MlflowException
+
+    run_id = model_uri.removeprefix("runs:/").split("/")[0]
+    try:
+        logged = client.get_run(run_id).outputs.model_outputs
+    except MlflowException as error:
+        if error.error_code not in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+            raise
+        raise UnknownName(f"There is no run {run_id!r}.", "See `striate runs ls`.") from None
+    if not logged:
+        raise BundleError(f"The run {run_id} logged no bundle.", "Resume it to its end.")
+    return None, f"models:/{logged[-1].model_id}"
+
+
+def _in_registry(client: "MlflowClient", model_uri: str) -> tuple[ModelVersion, str]:
+    from mlflow.exceptions import MlflowException
+
+    match = _MODEL_URI.fullmatch(model_uri)
+    if match is None:
+        raise UnknownName(
+            f"{model_uri!r} is no model URI.", "Write models:/NAME@ALIAS or models:/NAME/VERSION."
+        )
+    name, alias, number = match["name"], match["alias"], match["version"]
+    models = {model.name: dict(model.aliases) for model in client.search_registered_models()}
+    if name not in models:
+        raise UnknownName.of("registered model", name, models)
+    if alias is not None and alias not in models[name]:
+        raise UnknownName.of(f"alias of {name}", alias, models[name])
+    try:
+        version = client.get_model_version(name, number or str(models[name][alias]))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        known = [str(version.version) for version in _versions(client, name)]
+        raise UnknownName.of(f"version of {name}", number, known) from None
+    return _model_version(version, models[name]), str(version.source)
+
+
+def _model_version(version: Any, aliases: dict[str, Any]) -> ModelVersion:
+    return ModelVersion(
+        name=version.name,
+        version=int(version.version),
+        aliases=tuple(sorted(a for a, v in aliases.items() if str(v) == str(version.version))),
+        run_id=version.run_id or None,
+        uri=f"models:/{version.name}/{version.version}",
+        created_unix_s=version.creation_timestamp / 1000,
+        metrics=json.loads(version.tags.get(_METRICS_TAG, "{}")),
+        description=version.description or "",
+    )
+
+
+def _cached(folder: Path) -> Bundle | None:
+    try:
+        return Bundle.open(folder) if folder.is_dir() else None
+    except BundleError:
+        return None  # damaged on this disk: fetched again
+
+
+def _download(source: str, folder: Path, tracking_uri: str, model_uri: str) -> Bundle:
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    with tempfile.TemporaryDirectory() as temporary:
+        try:
+            mlflow.artifacts.download_artifacts(
+                artifact_uri=source, dst_path=temporary, tracking_uri=tracking_uri
+            )
+        except (MlflowException, OSError) as error:
+            raise PlatformError(
+                f"The files of {model_uri} cannot be downloaded from {tracking_uri}.",
+                "See that the run exists and that the server can reach its artifact store.",
+            ) from error
+        specs = sorted(Path(temporary).rglob(SPEC_FILE))
+        if len(specs) != 1:
+            raise BundleError(f"{model_uri} holds no bundle.", "Train it again.")
+        with atomic_folder(folder) as target:
+            shutil.copytree(specs[0].parent, target, dirs_exist_ok=True)
+    return Bundle.open(folder)

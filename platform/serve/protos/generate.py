@@ -1,0 +1,58 @@
+"""Regenerate the gRPC code beside the .proto files: ``python -m striate.serve.protos.generate``.
+
+The code is generated into a temporary folder and moved, so that a failing compiler leaves the
+old code whole. The include path maps this folder to ``striate/serve/protos``: generated imports
+then name the installed package (``from striate.serve.protos.striate.v1 import …``).
+"""
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from striate.core.errors import PlatformError
+
+FOLDER = Path(__file__).resolve().parent
+PACKAGE = "striate/serve/protos"
+
+
+def proto_files() -> list[Path]:
+    """Every .proto file, relative to this folder."""
+    return sorted(path.relative_to(FOLDER) for path in FOLDER.rglob("*.proto"))
+
+
+def generate(target: Path) -> list[Path]:
+    """Compile every .proto file into `target`.
+
+    Returns:
+        The generated files, relative to `target`.
+
+    Raises:
+        PlatformError: the compiler is not installed or refuses a file.
+    """
+    if importlib.util.find_spec("grpc_tools") is None:
+        raise PlatformError("The package grpcio-tools is not installed.", "Run `make setup`.")
+    with tempfile.TemporaryDirectory() as scratch:
+        _compile(Path(scratch))
+        made = Path(scratch) / PACKAGE
+        files = sorted(path.relative_to(made) for path in made.rglob("*") if path.is_file())
+        for file in files:
+            (target / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(made / file, target / file)
+    return files
+
+
+def _compile(scratch: Path) -> None:
+    outputs = [f"--{kind}_out={scratch}" for kind in ("python", "pyi", "grpc_python")]
+    names = [f"{PACKAGE}/{file.as_posix()}" for file in proto_files()]
+    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PACKAGE}={FOLDER}"]
+    result = subprocess.run([*command, *outputs, *names], capture_output=True, text=True)
+    if result.returncode:
+        raise PlatformError(f"protoc refuses the files: {result.stderr.strip()}")
+
+
+if __name__ == "__main__":
+    for generated in generate(FOLDER):
+        print(generated)

@@ -1,0 +1,299 @@
+"""From a corpus on disk to verified shards: restartable, idempotent, on Ray when there is one.
+
+The shards are planned from the source alone, so every run, whatever interrupted the one before
+and however many workers it has, writes the same bytes. A finished shard leaves a small record
+beside it; the manifest, written last, makes the folder usable and the records needless.
+"""
+
+import hashlib
+import itertools
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from striate.core.errors import DataError, StriateError, UnknownName, UsageError
+from striate.core.files import is_temporary, write_atomic
+from striate.data.corpora import CORPORA
+from striate.data.corpora.base import ImageColumn, OpenCorpus
+from striate.data.manifest import FORMAT_VERSION, MANIFEST_FILE, Columns, Manifest, ShardEntry
+from striate.data.shards import is_whole, write_shard
+
+RECORDS_FOLDER = ".ingest"
+DEFAULT_SHARD_MB = 128.0
+_MEGABYTE = 1_000_000
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class IngestReport(_Frozen):
+    """What an ingest did.
+
+    Attributes:
+        corpus: its name.
+        target: the folder of shards.
+        splits: split → rows.
+        shards: shards in the folder.
+        written: shards written by this run.
+        kept: shards that an earlier run had finished.
+        bytes: size of all shards.
+        skipped: reason → items left out.
+        seconds: time taken.
+        sha256: hash of the manifest.
+    """
+
+    corpus: str
+    target: Path
+    splits: dict[str, int]
+    shards: int
+    written: int
+    kept: int
+    bytes: int
+    skipped: dict[str, int]
+    seconds: float
+    sha256: str
+
+
+class ShardPlan(_Frozen):
+    """The items ``start`` to ``stop`` of a split, which become the shard `file`."""
+
+    file: str
+    split: str
+    start: int
+    stop: int
+
+
+class _Record(_Frozen):
+    """What a finished shard leaves beside it until the manifest is written."""
+
+    plan_sha256: str
+    entry: ShardEntry
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a worker must know to write any shard of an ingest."""
+
+    corpus: str
+    source: Path
+    target: Path
+    plan_sha256: str
+
+    def record_path(self, shard: ShardPlan) -> Path:
+        return self.target / RECORDS_FOLDER / f"{shard.file}.json"
+
+
+def ingest(
+    corpus: str,
+    source: Path | str,
+    target: Path | str,
+    *,
+    shard_mb: float = DEFAULT_SHARD_MB,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> IngestReport:
+    """Turn a corpus into a folder of shards and a manifest.
+
+    Runs as Ray tasks where Ray is initialised, else in this process. Run again after an
+    interruption it keeps finished shards, and after damage it mends what is damaged.
+
+    Args:
+        corpus: name in `striate.data.corpora.CORPORA`.
+        source: folder in the corpus's published layout; for a bundled corpus, one that is
+            missing is written first.
+        target: folder for the shards.
+        shard_mb: megabytes of images in a shard.
+        workers: Ray tasks at a time; as many as the cluster runs when None.
+        progress: called with (finished shards, all shards).
+
+    Raises:
+        UnknownName: no corpus of that name.
+        UsageError: a wrong shard size or number of workers.
+        DataError: the source is missing or damaged, or the target holds other shards.
+        PlatformError: the disk is full; what was finished stays finished.
+    """
+    began = time.perf_counter()
+    source, target = Path(source).absolute(), Path(target).absolute()
+    opened = _open(corpus, source, shard_mb, workers)
+    plan = plan_shards(opened, shard_mb)
+    plan_sha256 = _plan_sha256(corpus, opened.source_sha256, opened.image, opened.labels, shard_mb)
+    job = _Job(corpus, source, target, plan_sha256)
+    done = _finished(job, plan)
+    kept = len(done)
+    report = progress or _quiet
+    report(kept, len(plan))
+    todo = [shard for shard in plan if shard.file not in done]
+    for entry in _run(job, todo, workers):
+        done[entry.file] = entry
+        report(len(done), len(plan))
+    manifest = _manifest(corpus, opened, shard_mb, [done[shard.file] for shard in plan])
+    manifest.write(target)
+    _sweep(target, plan)
+    return IngestReport(
+        corpus=corpus,
+        target=target,
+        splits=manifest.splits,
+        shards=len(plan),
+        written=len(todo),
+        kept=kept,
+        bytes=manifest.bytes,
+        skipped=manifest.skipped,
+        seconds=time.perf_counter() - began,
+        sha256=manifest.sha256,
+    )
+
+
+def plan_shards(opened: OpenCorpus, shard_mb: float) -> list[ShardPlan]:
+    """Cut each split into shards of about `shard_mb` megabytes: a function of the source alone."""
+    plan = []
+    for split, sizes in opened.item_bytes.items():
+        starts = np.cumsum(sizes) - sizes
+        shard_of = (starts // max(1, round(shard_mb * _MEGABYTE))).astype(np.int64)
+        cuts = [0, *(np.flatnonzero(np.diff(shard_of)) + 1).tolist(), len(sizes)]
+        for index, (start, stop) in enumerate(itertools.pairwise(cuts)):
+            file = f"{split}-{index:05d}.arrow"
+            plan.append(ShardPlan(file=file, split=split, start=start, stop=stop))
+    return plan
+
+
+def _open(corpus: str, source: Path, shard_mb: float, workers: int | None) -> OpenCorpus:
+    if corpus not in CORPORA:
+        raise UnknownName.of("corpus", corpus, CORPORA)
+    if not shard_mb > 0:
+        raise UsageError(f"A shard of {shard_mb} MB cannot be written.", "Give more than 0.")
+    if workers is not None and workers < 1:
+        raise UsageError(f"{workers} workers cannot ingest.", "Give at least 1.")
+    chosen = CORPORA[corpus]
+    if chosen.write is not None and not source.exists():
+        chosen.write(source)
+    if not source.is_dir():
+        raise DataError(f"There is no folder {source} to read the corpus {corpus} from.")
+    return chosen.open(source)
+
+
+def _plan_sha256(
+    corpus: str, source_sha256: str, image: ImageColumn, labels: tuple[str, ...], shard_mb: float
+) -> str:
+    parts = (FORMAT_VERSION, corpus, source_sha256, image.model_dump_json(), labels, shard_mb)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _finished(job: _Job, plan: list[ShardPlan]) -> dict[str, ShardEntry]:
+    """The shards of this very plan that an earlier run left, whole."""
+    known = _from_manifest(job) | _from_records(job, plan)
+    return {
+        shard.file: known[shard.file]
+        for shard in plan
+        if shard.file in known and is_whole(job.target, known[shard.file])
+    }
+
+
+def _from_manifest(job: _Job) -> dict[str, ShardEntry]:
+    if not (job.target / MANIFEST_FILE).exists():
+        return {}
+    try:
+        there = Manifest.load(job.target)
+    except DataError:
+        return {}  # a damaged manifest is written anew
+    held = _plan_sha256(
+        there.corpus, there.source_sha256, there.columns.image, there.labels, there.shard_mb
+    )
+    if held != job.plan_sha256:
+        raise DataError(
+            f"{job.target} holds other shards: {there.corpus} in shards of {there.shard_mb:g} MB,"
+            f" from a source with the hash {there.source_sha256[:12]}.",
+            "Name another target, or remove that folder first.",
+        )
+    return {entry.file: entry for entry in there.shards}
+
+
+def _from_records(job: _Job, plan: list[ShardPlan]) -> dict[str, ShardEntry]:
+    found = {}
+    for shard in plan:
+        try:
+            record = _Record.model_validate_json(job.record_path(shard).read_bytes())
+        except (FileNotFoundError, ValidationError):
+            continue
+        if record.plan_sha256 == job.plan_sha256:
+            found[shard.file] = record.entry
+    return found
+
+
+def _run(job: _Job, todo: list[ShardPlan], workers: int | None) -> Iterator[ShardEntry]:
+    import ray
+
+    if todo and ray.is_initialized():
+        yield from _run_on_ray(job, todo, workers)
+    else:
+        yield from (_write_one(job, shard) for shard in todo)
+
+
+def _run_on_ray(job: _Job, todo: list[ShardPlan], workers: int | None) -> Iterator[ShardEntry]:
+    import ray
+
+    write = ray.remote(num_cpus=1, max_retries=3)(_write_one)
+    waiting = list(reversed(todo))
+    running: list[ray.ObjectRef[ShardEntry]] = []
+    while waiting or running:
+        while waiting and (workers is None or len(running) < workers):
+            running.append(write.remote(job, waiting.pop()))
+        finished, running = ray.wait(running)
+        try:
+            yield from ray.get(finished)
+        except ray.exceptions.RayTaskError as error:
+            raise _cause(error) from None
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What a task raised, without Ray's wrapping, where that is for the user to mend."""
+    cause = getattr(error, "cause", None)
+    return cause if isinstance(cause, StriateError) else error
+
+
+def _write_one(job: _Job, shard: ShardPlan) -> ShardEntry:
+    """Write one shard, then its record: a record without its shard is never seen."""
+    opened = CORPORA[job.corpus].open(job.source)
+    items = opened.read(shard.split, shard.start, shard.stop)
+    entry = write_shard(job.target / shard.file, shard.split, opened.image, items)
+    record = _Record(plan_sha256=job.plan_sha256, entry=entry)
+    write_atomic(job.record_path(shard), record.model_dump_json().encode())
+    return entry
+
+
+def _manifest(
+    corpus: str, opened: OpenCorpus, shard_mb: float, entries: list[ShardEntry]
+) -> Manifest:
+    splits = dict.fromkeys(opened.item_bytes, 0)
+    for entry in entries:
+        splits[entry.split] += entry.rows
+    return Manifest(
+        corpus=corpus,
+        columns=Columns(image=opened.image),
+        splits=splits,
+        labels=opened.labels,
+        shards=tuple(entries),
+        source_sha256=opened.source_sha256,
+        shard_mb=shard_mb,
+    )
+
+
+def _sweep(target: Path, plan: list[ShardPlan]) -> None:
+    """Remove what interrupted runs left: records, shards of another plan, half-written files."""
+    planned = {shard.file for shard in plan}
+    for record in (target / RECORDS_FOLDER).glob("*.json"):
+        if record.stem not in planned:
+            (target / record.stem).unlink(missing_ok=True)
+    shutil.rmtree(target / RECORDS_FOLDER, ignore_errors=True)
+    for path in target.iterdir():
+        if is_temporary(path):
+            path.unlink(missing_ok=True)
+
+
+def _quiet(done: int, total: int) -> None:
+    del done, total

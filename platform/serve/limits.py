@@ -1,0 +1,45 @@
+"""What a server accepts, and how it gathers requests into batches."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MEBIBYTE = 2**20
+
+
+class Limits(BaseModel):
+    """Bounds that keep a hostile or broken caller from harming the others.
+
+    Attributes:
+        image_bytes: largest encoded image.
+        pixels: largest decoded image; known from its header, before anything is decoded.
+        top_k: most labels a caller may ask for.
+        queued: most requests waiting for a batch; one more is refused.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image_bytes: int = Field(default=20 * MEBIBYTE, ge=1)
+    pixels: int = Field(default=64_000_000, ge=1)
+    top_k: int = Field(default=1000, ge=1)
+    queued: int = Field(default=1024, ge=1)
+
+    @property
+    def message_bytes(self) -> int:
+        """Largest message: room beside the image, so that a sentence of ours names the limit."""
+        return self.image_bytes + MEBIBYTE
+
+
+class Batching(BaseModel):
+    """How requests become batches.
+
+    Attributes:
+        max_size: most requests in a batch.
+        max_wait_ms: how long an unfilled batch waits for more; 0 takes what is there, which
+            already fills batches under load, since requests gather while a batch is computed.
+        threads: batches computed at a time.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_size: int = Field(default=32, ge=1)
+    max_wait_ms: float = Field(default=0.0, ge=0)
+    threads: int = Field(default=1, ge=1)

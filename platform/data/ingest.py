@@ -5,27 +5,24 @@ and however many workers it has, writes the same bytes. A finished shard leaves 
 beside it; the manifest, written last, makes the folder usable and the records needless.
 """
 
-import hashlib
-import itertools
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from striate.core.errors import DataError, StriateError, UnknownName, UsageError
 from striate.core.files import is_temporary, write_atomic
 from striate.data.corpora import CORPORA
-from striate.data.corpora.base import ImageColumn, OpenCorpus
-from striate.data.manifest import FORMAT_VERSION, MANIFEST_FILE, Columns, Manifest, ShardEntry
+from striate.data.corpora.base import Corpus, OpenCorpus
+from striate.data.manifest import MANIFEST_FILE, Columns, Manifest, ShardEntry
+from striate.data.plan import ShardPlan, plan_sha256, plan_shards
 from striate.data.shards import is_whole, write_shard
 
 RECORDS_FOLDER = ".ingest"
 DEFAULT_SHARD_MB = 128.0
-_MEGABYTE = 1_000_000
 
 
 class _Frozen(BaseModel):
@@ -58,15 +55,6 @@ class IngestReport(_Frozen):
     skipped: dict[str, int]
     seconds: float
     sha256: str
-
-
-class ShardPlan(_Frozen):
-    """The items ``start`` to ``stop`` of a split, which become the shard `file`."""
-
-    file: str
-    split: str
-    start: int
-    stop: int
 
 
 class _Record(_Frozen):
@@ -120,10 +108,10 @@ def ingest(
     """
     began = time.perf_counter()
     source, target = Path(source).absolute(), Path(target).absolute()
-    opened = _open(corpus, source, shard_mb, workers)
+    opened = _open(check_request(corpus, source, shard_mb, workers), source)
     plan = plan_shards(opened, shard_mb)
-    plan_sha256 = _plan_sha256(corpus, opened.source_sha256, opened.image, opened.labels, shard_mb)
-    job = _Job(corpus, source, target, plan_sha256)
+    same = plan_sha256(corpus, opened.source_sha256, opened.image, opened.labels, shard_mb)
+    job = _Job(corpus, source, target, same)
     done = _finished(job, plan)
     kept = len(done)
     report = progress or _quiet
@@ -149,20 +137,14 @@ def ingest(
     )
 
 
-def plan_shards(opened: OpenCorpus, shard_mb: float) -> list[ShardPlan]:
-    """Cut each split into shards of about `shard_mb` megabytes: a function of the source alone."""
-    plan = []
-    for split, sizes in opened.item_bytes.items():
-        starts = np.cumsum(sizes) - sizes
-        shard_of = (starts // max(1, round(shard_mb * _MEGABYTE))).astype(np.int64)
-        cuts = [0, *(np.flatnonzero(np.diff(shard_of)) + 1).tolist(), len(sizes)]
-        for index, (start, stop) in enumerate(itertools.pairwise(cuts)):
-            file = f"{split}-{index:05d}.arrow"
-            plan.append(ShardPlan(file=file, split=split, start=start, stop=stop))
-    return plan
+def check_request(corpus: str, source: Path, shard_mb: float, workers: int | None = None) -> Corpus:
+    """What can be told wrong about an ingest before anything starts.
 
-
-def _open(corpus: str, source: Path, shard_mb: float, workers: int | None) -> OpenCorpus:
+    Raises:
+        UnknownName: no corpus of that name.
+        UsageError: a wrong shard size or number of workers.
+        DataError: there is no source.
+    """
     if corpus not in CORPORA:
         raise UnknownName.of("corpus", corpus, CORPORA)
     if not shard_mb > 0:
@@ -170,18 +152,15 @@ def _open(corpus: str, source: Path, shard_mb: float, workers: int | None) -> Op
     if workers is not None and workers < 1:
         raise UsageError(f"{workers} workers cannot ingest.", "Give at least 1.")
     chosen = CORPORA[corpus]
-    if chosen.write is not None and not source.exists():
-        chosen.write(source)
-    if not source.is_dir():
+    if not source.is_dir() and (chosen.write is None or source.exists()):
         raise DataError(f"There is no folder {source} to read the corpus {corpus} from.")
-    return chosen.open(source)
+    return chosen
 
 
-def _plan_sha256(
-    corpus: str, source_sha256: str, image: ImageColumn, labels: tuple[str, ...], shard_mb: float
-) -> str:
-    parts = (FORMAT_VERSION, corpus, source_sha256, image.model_dump_json(), labels, shard_mb)
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
+def _open(corpus: Corpus, source: Path) -> OpenCorpus:
+    if corpus.write is not None and not source.exists():
+        corpus.write(source)
+    return corpus.open(source)
 
 
 def _finished(job: _Job, plan: list[ShardPlan]) -> dict[str, ShardEntry]:
@@ -201,7 +180,7 @@ def _from_manifest(job: _Job) -> dict[str, ShardEntry]:
         there = Manifest.load(job.target)
     except DataError:
         return {}  # a damaged manifest is written anew
-    held = _plan_sha256(
+    held = plan_sha256(
         there.corpus, there.source_sha256, there.columns.image, there.labels, there.shard_mb
     )
     if held != job.plan_sha256:

@@ -11,7 +11,7 @@ from striate.core.errors import DataError, UnknownName
 from striate.core.files import write_atomic
 from striate.data.corpora.base import ImageColumn
 
-FORMAT_VERSION = 1
+FORMAT_VERSION: Literal[1] = 1
 MANIFEST_FILE = "manifest.json"
 _REMEDY = "Run `striate data ingest` again."
 

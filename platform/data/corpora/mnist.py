@@ -138,7 +138,7 @@ def _read_split(source: Path, stem: str, digest: "hashlib._Hash") -> IdxSplit:
         )
     for array in (images, labels):
         digest.update(repr(array.shape).encode())
-        digest.update(array)
+        digest.update(array.tobytes())
     return IdxSplit(images, labels)
 
 

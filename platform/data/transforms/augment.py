@@ -84,5 +84,5 @@ def _grid(matrices: Tensor, height: int, width: int) -> Tensor:
 Augmentation = Callable[[Tensor, Places], Tensor]
 
 AUGMENTATIONS: dict[str, Augmentation] = {
-    "affine": Affine(degrees=10.0, shear=0.2, scale=0.12, squeeze=0.12, shift=0.12),
+    "affine": Affine(degrees=15.0, shear=0.3, scale=0.15, squeeze=0.15, shift=0.15),
 }

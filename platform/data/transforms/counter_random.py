@@ -33,8 +33,7 @@ def uniforms(
         key = _mix(key + (positions.astype(np.uint64) + np.uint64(1)) * _GOLDEN)
         steps = np.arange(1, draws + 1, dtype=np.uint64)[:, None] * _GOLDEN
         words = _mix(key[None, :] + steps)
-    unit: NDArray[np.float64] = (words >> np.uint64(11)) * _TO_UNIT
-    return unit
+    return (words >> np.uint64(11)).astype(np.float64) * _TO_UNIT
 
 
 def _mix(word: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -73,8 +73,9 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
 def _pixels(image: Image.Image) -> NDArray[np.uint8]:
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # 16-bit grey: keep the high byte
-        deep = np.asarray(image).astype(np.int64)
-        return np.clip(deep >> 8, 0, 255).astype(np.uint8)[:, :, None]
+        deep: NDArray[np.int64] = np.asarray(image).astype(np.int64)
+        high: NDArray[np.uint8] = np.clip(deep >> 8, 0, 255).astype(np.uint8)
+        return high[:, :, None]
     if image.has_transparency_data:
         clear = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)

@@ -127,4 +127,5 @@ def rebuilt(error: grpc.RpcError, address: str) -> StriateError:
 def _worth_retrying(error: grpc.RpcError) -> bool:
     if error.code() is not grpc.StatusCode.UNAVAILABLE:
         return False
-    return NO_RETRY not in [(entry.key, entry.value) for entry in error.trailing_metadata() or ()]
+    trailing = error.trailing_metadata() or ()
+    return NO_RETRY not in [(entry.key, str(entry.value)) for entry in trailing]

@@ -1,0 +1,233 @@
+"""Deploy, list and take down applications.
+
+A new version never replaces a running one in place: it starts beside it under a Serve name and a
+port of its own, answers a real call, and only then takes the traffic at the edge; the old one
+drains and ends. So a version that does not start, or does not answer, never gets a call.
+"""
+
+import fcntl
+import logging
+import random
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from striate.core.errors import PlatformError, UnknownName
+from striate.core.registry import fetch
+from striate.core.settings import Settings
+from striate.serve import cluster, edge
+from striate.serve.client import Client
+from striate.serve.edge_config import check_name
+from striate.serve.table import DeployedApp, Table, read_table, write_table
+
+logger = logging.getLogger(__name__)
+
+PORTS = range(9100, 9900)
+CPUS = 0.25  # a replica shares small machines with training; torch then uses one thread
+PROBE_S = 30.0
+
+
+class Deployed(BaseModel):
+    """What took the traffic: the application's name, where to call it, and the model in it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    address: str
+    model: str
+    version: str
+
+
+class AppStatus(BaseModel):
+    """An application and Serve's word on it (``RUNNING``, ``UNHEALTHY``, ``GONE``, …)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    app: DeployedApp
+    status: str
+    message: str = ""
+
+
+def edge_folder(settings: Settings) -> Path:
+    """Where the edge's configuration and the table of applications lie."""
+    return settings.home / "edge"
+
+
+def deploy(
+    app: str,
+    model_uri: str,
+    settings: Settings,
+    *,
+    name: str | None = None,
+    pool: str | None = None,
+    replicas: int = 1,
+    timeout_s: float = 180.0,
+    **options: Any,
+) -> Deployed:
+    """Deploy a model, or put a new version in the place of a running one.
+
+    Args:
+        app: kind of application, a name in `striate.serve.apps.APPS`.
+        model_uri: as `striate.core.registry.fetch` takes it; an alias is pinned to its version.
+        settings: the cluster, MLflow, and the edge's address.
+        name: what callers ask for; `app` when None.
+        pool: where it runs: ``cpu``, ``gpu``, ``chip:NAME``; None leaves it to Ray.
+        replicas: how many.
+        timeout_s: for the replicas to come up.
+        options: further fields of `PhotosArgs`.
+
+    Raises:
+        UnknownName: no such application, model or pool.
+        BundleError: the bundle is damaged or not for this application.
+        PlacementError: the cluster has no such pool.
+        PlatformError: the cluster, MLflow or the new version does not answer.
+    """
+    from striate.serve.apps import APPS
+    from striate.serve.apps.photos import PhotosArgs, named
+    from striate.serve.predictors import load_tagging
+
+    if app not in APPS:
+        raise UnknownName.of("application", app, APPS)
+    name = name or app
+    check_name(name)
+    bundle, registered = fetch(model_uri, settings)
+    device = device_of(pool)
+    load_tagging(bundle, "cpu" if device == "cuda" else device)  # refused here, in the open
+    cluster.connect(settings)
+    with _lock(edge_folder(settings)):
+        pinned = registered.uri if registered else str(bundle.path.absolute())
+        args = PhotosArgs(
+            model=pinned,
+            port=_free_port(read_table(edge_folder(settings))),
+            device=device,
+            replicas=replicas,
+            actor_options=_actor_options(pool),
+            tracking_uri=settings.tracking_uri,
+            home=settings.home,
+            **options,
+        )
+        serve_name = f"{name}.{args.port}"
+        cluster.run(APPS[app](args), serve_name, timeout_s)
+        model, version = named(bundle, registered)
+        entry = DeployedApp(
+            name=name,
+            app=app,
+            serve_name=serve_name,
+            addresses=_probed(serve_name, replicas),
+            model_uri=pinned,
+            model=model,
+            version=version,
+            pool=pool,
+            replicas=replicas,
+            deployed_unix_s=time.time(),
+        )
+        _switch(entry, settings)
+    address = settings.grpc_address if edge.running(edge_folder(settings)) else None
+    return Deployed(name=name, address=address or entry.addresses[0], model=model, version=version)
+
+
+def undeploy(name: str, settings: Settings) -> None:
+    """Take an application down: it loses its traffic, drains, and ends.
+
+    Raises:
+        UnknownName: nothing of that name is deployed.
+        PlatformError: the cluster does not answer.
+    """
+    folder = edge_folder(settings)
+    with _lock(folder):
+        table = read_table(folder)
+        entry = table.find(name)
+        if entry is None:
+            raise UnknownName.of("deployed application", name, [app.name for app in table.apps])
+        cluster.connect(settings)
+        write_table(folder, table.without(name))
+        edge.reload(folder)
+        cluster.delete(entry.serve_name)
+
+
+def list_apps(settings: Settings) -> list[AppStatus]:
+    """The deployed applications, the edge's default first.
+
+    Raises:
+        PlatformError: the cluster does not answer.
+    """
+    table = read_table(edge_folder(settings))
+    if not table.apps:
+        return []
+    cluster.connect(settings)
+    known = cluster.statuses()
+    gone = ("GONE", "Serve does not know it any more; deploy it again.")
+    found = [(app, *known.get(app.serve_name, gone)) for app in table.apps]
+    return [AppStatus(app=app, status=status, message=message) for app, status, message in found]
+
+
+def device_of(pool: str | None) -> str:
+    """The device of a pool: ``cpu``, ``cuda``, or a chip's name."""
+    from striate.accelerators.chips import CHIPS
+
+    if pool is None or pool == "cpu":
+        return "cpu"
+    chip = pool.removeprefix("chip:")
+    return chip if chip in CHIPS or chip != pool else "cuda"
+
+
+def _actor_options(pool: str | None) -> dict[str, Any]:
+    if pool is None:
+        return {"num_cpus": CPUS}
+    from striate.accelerators.pools import pool_options
+
+    return {"num_cpus": CPUS, **pool_options(pool)}
+
+
+def _switch(entry: DeployedApp, settings: Settings) -> None:
+    """Give `entry` the traffic of its name, then end what had it."""
+    folder = edge_folder(settings)
+    table = read_table(folder)
+    old = table.find(entry.name)
+    write_table(folder, table.with_app(entry))
+    edge.reload(folder)
+    if old is not None:
+        cluster.delete(old.serve_name)
+
+
+def _probed(serve_name: str, replicas: int) -> tuple[str, ...]:
+    """The replicas' addresses, once a real call to each was answered."""
+    from striate.serve.apps.photos import probe_image
+
+    try:
+        addresses = cluster.addresses(serve_name, replicas)
+        for address in addresses:
+            with Client(address, deadline_s=PROBE_S) as client:
+                client.tag(probe_image(), top_k=1)
+    except Exception:
+        cluster.delete(serve_name)
+        raise
+    return addresses
+
+
+def _free_port(table: Table) -> int:
+    """A port that nothing here listens on and no deployed application has."""
+    used = {int(address.rpartition(":")[2]) for app in table.apps for address in app.addresses}
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket(socket.AF_INET) as probe:
+            try:
+                probe.bind(("", port))
+            except OSError:
+                continue
+        if port not in used:
+            return port
+    raise PlatformError(f"No port from {PORTS.start} to {PORTS.stop - 1} is free.")
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """One deployment at a time: two would choose the same port, or lose each other's entry."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

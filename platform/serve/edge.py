@@ -24,7 +24,7 @@ from pydantic import BaseModel
 from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
 from striate.serve.edge_config import config_text
-from striate.serve.table import read_table
+from striate.serve.table import Table, read_table, write_table
 
 CONFIG_FILE = "haproxy.cfg"
 LOG_FILE = "haproxy.log"
@@ -60,11 +60,14 @@ def binary() -> str:
 def start(folder: Path, host: str, port: int) -> int:
     """Start the edge and return its process id once it listens.
 
+    Applications of the table whose replicas listen no more (another cluster's) are dropped.
+
     Raises:
         PlatformError: the port is taken, or HAProxy does not come up; the log is named.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _refuse_taken(host, port)
+    _drop_gone(folder)
     _write_config(folder, host, port)
     command = [binary(), "-W", "-S", f"unix@{MASTER_SOCKET},mode,600", "-f", CONFIG_FILE]
     with (folder / LOG_FILE).open("ab") as log:
@@ -136,6 +139,22 @@ def _write_config(folder: Path, host: str, port: int) -> None:
     write_atomic(folder / CONFIG_FILE, text.encode())
 
 
+def _drop_gone(folder: Path) -> None:
+    table = read_table(folder)
+    kept = tuple(app for app in table.apps if any(map(_listens, app.addresses)))
+    if kept != table.apps:
+        write_table(folder, Table(apps=kept))
+
+
+def _listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 def _refuse_taken(host: str, port: int) -> None:
     with socket.socket(socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -153,12 +172,9 @@ def _wait_until_listening(
 ) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection((host, port), timeout=1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
+        if _listens(f"{host}:{port}"):
             return
+        time.sleep(0.02)
     process.terminate()
     raise PlatformError("The gRPC edge does not come up.", f"Look into {folder / LOG_FILE}.")
 

@@ -1,0 +1,136 @@
+"""What every worker of a run is given, and the files of a run's folder."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from striate.core.errors import UnknownName
+from striate.core.files import write_atomic
+from striate.core.settings import Settings
+from striate.train.config import Recipe
+
+RUN_FILE = "run.json"
+RECIPE_FILE = "recipe.json"
+
+
+class Assignment(BaseModel):
+    """One run, as its workers and its driver see it.
+
+    Attributes:
+        run_id: the MLflow run.
+        tracking_uri: of the server that holds the run.
+        experiment_id: of the run.
+        recipe: resolved.
+        shards: folder that every worker can read.
+        manifest_sha256: hash of the shards' manifest when the run began.
+        labels: class names.
+        train_rows: samples of an epoch.
+        folder: the run's folder, which every restart sees.
+        created_unix_s: when the run began.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run_id: str
+    tracking_uri: str
+    experiment_id: str
+    recipe: Recipe
+    shards: Path
+    manifest_sha256: str
+    labels: tuple[str, ...]
+    train_rows: int
+    folder: Path
+    created_unix_s: float
+
+    @property
+    def total_steps(self) -> int:
+        """Optimiser steps of the whole run."""
+        return max(1, round(self.recipe.epochs * self.train_rows / self.recipe.batch_size))
+
+    def evaluates_at(self, step: int) -> bool:
+        """Whether an evaluation is due after `step` steps: every so many epochs, and at the end."""
+        every = self.train_rows * self.recipe.evaluate_every_epochs
+        batch = self.recipe.batch_size
+        return step == self.total_steps or step * batch // every > (step - 1) * batch // every
+
+    @property
+    def spool(self) -> Path:
+        """Metrics and notes of rank 0."""
+        return self.folder / "spool.jsonl"
+
+    @property
+    def system_spool(self) -> Path:
+        """System metrics of the driver."""
+        return self.folder / "system.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The run's checkpoints."""
+        return self.folder / "checkpoints"
+
+    @property
+    def bundle(self) -> Path:
+        """The trained model."""
+        return self.folder / "bundle"
+
+    @property
+    def outcome(self) -> Path:
+        """What the run came to; see `Outcome`."""
+        return self.folder / "outcome.json"
+
+    @property
+    def failure(self) -> Path:
+        """Why a worker gave up, when restarting cannot help."""
+        return self.folder / "failure.json"
+
+    @property
+    def filters(self) -> Path:
+        """First-layer weights as they learn, one file an evaluation."""
+        return self.folder / "filters"
+
+    @property
+    def workers(self) -> Path:
+        """One file a rank, with the process id of the worker that holds it now."""
+        return self.folder / "workers"
+
+    @property
+    def run_url(self) -> str:
+        """The run's page in MLflow."""
+        base = self.tracking_uri.rstrip("/")
+        return f"{base}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
+
+    def write(self) -> None:
+        """Write ``run.json`` and ``recipe.json``."""
+        write_atomic(self.folder / RUN_FILE, self.model_dump_json(indent=2).encode())
+        write_atomic(self.folder / RECIPE_FILE, self.recipe.model_dump_json(indent=2).encode())
+
+    @classmethod
+    def load(cls, settings: Settings, run_id: str) -> "Assignment":
+        """The run of a folder in the home.
+
+        Raises:
+            UnknownName: this home holds no such run.
+        """
+        file = settings.runs_folder / run_id / RUN_FILE
+        if not file.is_file():
+            known = [path.parent.name for path in settings.runs_folder.glob(f"*/{RUN_FILE}")]
+            raise UnknownName.of("run in this home", run_id, known)
+        return cls.model_validate_json(file.read_bytes())
+
+
+class Outcome(BaseModel):
+    """What a finished run came to.
+
+    Attributes:
+        metrics: over the whole evaluation split.
+        confusion: counts; row: true label, column: most likely one.
+        steps: optimiser steps of the whole run.
+        seconds: of training, evaluation and checkpoints in the last start of the workers.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metrics: dict[str, float]
+    confusion: tuple[tuple[int, ...], ...]
+    steps: int
+    seconds: float

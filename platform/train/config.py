@@ -1,0 +1,163 @@
+"""What a recipe is made of: frozen, typed, validated configuration.
+
+Every field has one meaning and one unit; an unknown field is an error. `striate.train.recipe`
+resolves names, files and overrides into one of these.
+"""
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelConfig(_Config):
+    """A name in `striate.models.MODELS` and the arguments that build it."""
+
+    name: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+class DataConfig(_Config):
+    """Where samples come from and what is done to them.
+
+    Attributes:
+        corpus: a name in `striate.data.corpora.CORPORA`.
+        shards: folder of ingested shards; the corpus's own folder in the home when None.
+        train_split, test_split: splits of the manifest.
+        preprocessing: steps from a decoded image to the network's input; stored in the bundle.
+        augment: a name in `striate.data.transforms.augment.AUGMENTATIONS`, or None.
+        threads: threads that make batches in each training process; 0 makes them when asked.
+        prefetch: batches made ahead, in each training process.
+    """
+
+    corpus: str
+    shards: Path | None = None
+    train_split: str = "train"
+    test_split: str = "test"
+    preprocessing: tuple[dict[str, Any], ...] = ()
+    augment: str | None = None
+    threads: int = Field(default=1, ge=0)
+    prefetch: int = Field(default=2, ge=1)
+
+
+class TaskConfig(_Config):
+    """What is learnt.
+
+    Attributes:
+        name: a name in `striate.train.tasks.TASKS`.
+        loss: ``cross_entropy``, or ``map``, the competitive criterion of LeCun et al. 1998.
+        rejection_penalty: the criterion's j, the penalty of the rubbish class (``map`` only).
+        label_smoothing: share of the target spread over all classes (``cross_entropy`` only).
+    """
+
+    name: str = "classification"
+    loss: Literal["cross_entropy", "map"] = "cross_entropy"
+    rejection_penalty: float = 16.0
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+
+
+class OptimizerConfig(_Config):
+    """How weights move.
+
+    Attributes:
+        name: the rule.
+        lr: the peak learning rate; `schedule` scales it.
+        momentum: of ``sgd``.
+        betas: of ``adamw``.
+        weight_decay: L2 for ``sgd``, decoupled for ``adamw``; only on weights, not on biases.
+    """
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    lr: float = Field(gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = Field(default=0.0, ge=0)
+
+
+class ScheduleConfig(_Config):
+    """How the learning rate goes with the steps.
+
+    Attributes:
+        name: ``constant``, or ``cosine`` down to `final_share` of the peak.
+        warmup_share: share of all steps in which the rate rises linearly from zero.
+        final_share: the last rate over the peak.
+    """
+
+    name: Literal["constant", "cosine"] = "cosine"
+    warmup_share: float = Field(default=0.0, ge=0, lt=1)
+    final_share: float = Field(default=0.0, ge=0, le=1)
+
+
+class ScalingConfig(_Config):
+    """Who trains.
+
+    Attributes:
+        workers: Ray Train workers; 0 trains in this process, without Ray.
+        gpu: whether each worker holds one GPU.
+        cpus_per_worker: CPUs that Ray reserves for each worker, and its threads of arithmetic.
+        max_failures: restarts after a worker's death before the run is given up.
+    """
+
+    workers: int = Field(default=2, ge=0)
+    gpu: bool = False
+    cpus_per_worker: int = Field(default=1, ge=1)
+    max_failures: int = Field(default=3, ge=0)
+
+
+class CheckpointConfig(_Config):
+    """How often the whole state is written, in optimiser steps, and how many are kept."""
+
+    every_steps: int = Field(default=200, ge=1)
+    keep: int = Field(default=2, ge=1)
+
+
+class Recipe(_Config):
+    """A whole run: model, data, task, optimiser, schedule, precision, scaling.
+
+    Attributes:
+        name: of the recipe.
+        registered_name: the model's name in the registry; None registers nothing.
+        batch_size: the global batch, which the workers split between them.
+        epochs: passes over the training split; may be a fraction.
+        evaluate_every_epochs: passes between two evaluations; the end always has one.
+        precision: ``bf16`` runs the network under autocast; weights stay float32.
+        channels_last: memory format of images and weights.
+        clip_norm: limit on the gradient's L2 norm, or None.
+        accumulate: parts into which a worker's share of a batch is cut to save memory.
+        ema_decay: decay of the averaged weights that are evaluated and bundled, or None.
+        seed: of weights, order and distortions.
+        report_every: steps between two reports; each reports every step's loss.
+    """
+
+    name: str
+    registered_name: str | None = None
+    model: ModelConfig
+    data: DataConfig
+    task: TaskConfig = TaskConfig()
+    optimizer: OptimizerConfig
+    schedule: ScheduleConfig = ScheduleConfig()
+    scaling: ScalingConfig = ScalingConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    batch_size: int = Field(ge=1)
+    epochs: float = Field(gt=0)
+    evaluate_every_epochs: int = Field(default=5, ge=1)
+    precision: Literal["fp32", "bf16"] = "fp32"
+    channels_last: bool = False
+    clip_norm: float | None = Field(default=None, gt=0)
+    accumulate: int = Field(default=1, ge=1)
+    ema_decay: float | None = Field(default=None, gt=0, lt=1)
+    seed: int = Field(default=0, ge=0)
+    report_every: int = Field(default=10, ge=1)
+
+    @model_validator(mode="after")
+    def _workers_have_work(self) -> Self:
+        if self.batch_size < self.scaling.workers:
+            raise ValueError(
+                f"batch_size {self.batch_size} leaves some of the"
+                f" {self.scaling.workers} workers without a sample"
+            )
+        return self

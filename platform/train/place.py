@@ -1,0 +1,53 @@
+"""Rank, world and device as one value, made once at the edge."""
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where this process stands in the job.
+
+    Attributes:
+        rank: of this process, from 0.
+        world: number of processes.
+        device: where its tensors live.
+    """
+
+    rank: int = 0
+    world: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes and reports for all."""
+        return self.rank == 0
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """The sum of a tensor over all processes."""
+        if self.world > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def gather(self, tensor: Tensor) -> list[Tensor]:
+        """The tensors of all processes, by rank; they have one shape and type."""
+        if self.world == 1:
+            return [tensor]
+        parts = [torch.empty_like(tensor, device=self.device) for _ in range(self.world)]
+        dist.all_gather(parts, tensor.to(self.device))
+        return parts
+
+    def from_first(self, payload: bytes) -> bytes:
+        """The bytes that rank 0 holds, on every rank."""
+        if self.world == 1:
+            return payload
+        size = torch.tensor(len(payload), device=self.device)
+        dist.broadcast(size, 0)
+        content = torch.empty(int(size), dtype=torch.uint8, device=self.device)
+        if self.first and payload:
+            content.copy_(torch.frombuffer(bytearray(payload), dtype=torch.uint8))
+        dist.broadcast(content, 0)
+        return content.cpu().numpy().tobytes()

@@ -1,0 +1,177 @@
+"""From a recipe's name or file and `key=value` overrides to one checked `Recipe`.
+
+Everything that can be wrong is found here, before anything starts, and named with the nearest
+valid spelling.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from striate.core.errors import RecipeError, UnknownName, nearest
+from striate.train.config import (
+    CheckpointConfig,
+    DataConfig,
+    ModelConfig,
+    OptimizerConfig,
+    Recipe,
+    ScalingConfig,
+    ScheduleConfig,
+    TaskConfig,
+)
+
+__all__ = [
+    "CheckpointConfig",
+    "DataConfig",
+    "ModelConfig",
+    "OptimizerConfig",
+    "Recipe",
+    "ScalingConfig",
+    "ScheduleConfig",
+    "TaskConfig",
+    "load",
+    "overridden",
+    "resolve",
+]
+
+
+def resolve(name_or_file: str, overrides: Sequence[str] = ()) -> Recipe:
+    """A recipe by name, or from the file that a run stored, with fields overridden.
+
+    Args:
+        name_or_file: a name in `striate.train.recipes.RECIPES`, or the path of a ``recipe.json``.
+        overrides: ``field=value``, dotted for inner fields: ``optimizer.lr=0.1``.
+
+    Raises:
+        UnknownName: no recipe, model, corpus or augmentation of that name.
+        RecipeError: an unknown field or a wrong value.
+    """
+    from striate.train.recipes import RECIPES
+
+    if name_or_file in RECIPES:
+        recipe = RECIPES[name_or_file]()
+    elif name_or_file.endswith(".json") or Path(name_or_file).is_file():
+        recipe = load(Path(name_or_file))
+    else:
+        raise UnknownName.of("recipe", name_or_file, RECIPES)
+    recipe = overridden(recipe, overrides)
+    _check_names(recipe)
+    return recipe
+
+
+def load(path: Path) -> Recipe:
+    """Read a stored recipe.
+
+    Raises:
+        RecipeError: there is none, or it is damaged.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise RecipeError(f"There is no recipe file {path}.") from None
+    except ValueError as error:
+        raise RecipeError(f"{path} is no recipe: {error}.") from None
+    return _validated(document, source=str(path))
+
+
+def overridden(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
+    """`recipe` with ``field=value`` overrides, validated again.
+
+    Raises:
+        RecipeError: an unknown field, a wrong value, or an override without ``=``.
+    """
+    document = recipe.model_dump(mode="json")
+    for override in overrides:
+        field, equals, text = override.partition("=")
+        if not equals:
+            raise RecipeError(
+                f"{override!r} is no override.", "Write FIELD=VALUE, for example optimizer.lr=0.1."
+            )
+        _set(document, recipe, field, _value(text))
+    return _validated(document) if overrides else recipe
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return {"none": None, "None": None, "True": True, "False": False}.get(text, text)
+
+
+def _set(document: dict[str, Any], config: Any, field: str, value: Any) -> None:
+    """Put `value` at the dotted `field`; only fields that `config` has, or keys of a mapping."""
+    *parents, last = field.split(".")
+    for part in [*parents, last]:
+        if isinstance(config, Mapping):
+            config = config.get(part)
+            continue
+        known = type(config).model_fields if isinstance(config, BaseModel) else {}
+        if part not in known:
+            raise RecipeError(f"A recipe has no field {field!r}.", _nearest_field(field, document))
+        config = getattr(config, part)
+    for part in parents:
+        document = document.setdefault(part, {})
+    document[last] = value
+
+
+def _nearest_field(field: str, document: Mapping[str, Any]) -> str:
+    return nearest(field, _dotted(document))
+
+
+def _dotted(document: Mapping[str, Any], prefix: str = "") -> list[str]:
+    names: list[str] = []
+    for key, value in document.items():
+        inner = _dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else []
+        names.extend(inner or [f"{prefix}{key}"])
+    return names
+
+
+def _validated(document: Any, source: str = "") -> Recipe:
+    try:
+        return Recipe.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    place = f" in {source}" if source else ""
+    if first["type"] == "extra_forbidden":
+        known = _dotted(Recipe.model_construct().model_dump()) + list(Recipe.model_fields)
+        raise RecipeError(f"A recipe has no field {field!r}{place}.", nearest(field, known))
+    if first["type"] == "missing":
+        raise RecipeError(f"The recipe's field {field} is missing{place}.")
+    what = first["msg"].removeprefix("Value error, ")
+    what = what[0].lower() + what[1:]
+    if not field:
+        raise RecipeError(f"The recipe cannot be meant{place}: {what}.")
+    remedy = ""
+    if first["type"] == "literal_error":
+        allowed = re.findall(r"'([^']*)'", first["ctx"]["expected"])
+        remedy = nearest(str(first["input"]), allowed)
+    raise RecipeError(f"{field} = {first['input']!r} is wrong{place}: {what}.", remedy)
+
+
+def _check_names(recipe: Recipe) -> None:
+    """Refuse names that nothing answers to; cheap, and before anything starts."""
+    from striate.data.corpora import CORPORA
+    from striate.data.transforms.augment import AUGMENTATIONS
+    from striate.models import MODELS
+    from striate.train.tasks import TASKS
+
+    asked: tuple[tuple[str, str | None, Mapping[str, Any]], ...] = (
+        ("model", recipe.model.name, MODELS),
+        ("corpus", recipe.data.corpus, CORPORA),
+        ("augmentation", recipe.data.augment, AUGMENTATIONS),
+        ("task", recipe.task.name, TASKS),
+    )
+    for kind, name, known in asked:
+        if name is not None and name not in known:
+            raise UnknownName.of(kind, name, known)
+    shards = recipe.data.shards
+    if shards is not None and not (shards / "manifest.json").is_file():
+        raise RecipeError(
+            f"data.shards = {str(shards)!r} holds no ingested shards.",
+            f"Run `striate data ingest {recipe.data.corpus}` or name another folder.",
+        )

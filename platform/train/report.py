@@ -1,0 +1,96 @@
+"""What the loop says: every step's loss, fetched from the device once every N steps."""
+
+import math
+import time
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from striate.core.errors import TrainingFailed
+from striate.train.place import Place
+from striate.train.spool import Record, SpoolWriter
+
+LOSS = "train/loss"
+RATE = "train/learning_rate"
+THROUGHPUT = "train/images_per_s"
+WAIT_SHARE = "train/data_wait_share"
+
+
+class Reporter:
+    """Gathers losses without waiting for them, and writes them to the spool on rank 0.
+
+    Args:
+        place: this process.
+        spool: rank 0's writer, None on the others.
+        batch_size: global batch size, by which summed losses are divided.
+    """
+
+    def __init__(self, place: Place, spool: SpoolWriter | None, batch_size: int) -> None:
+        self._place = place
+        self._spool = spool
+        self._batch_size = batch_size
+        self._losses: list[Tensor] = []
+        self._since = time.perf_counter()
+        self._waited_s = 0.0
+
+    def add(self, loss: Tensor) -> None:
+        """Hold one step's summed local loss; nothing is synchronised."""
+        self._losses.append(loss)
+
+    def flush(self, step: int, rate: float, waited_s: float) -> None:
+        """Report all held steps, the last of which is `step`; every rank must call.
+
+        Args:
+            step: optimiser steps done.
+            rate: learning rate of the last step.
+            waited_s: seconds waited for data since the start of the stream.
+
+        Raises:
+            TrainingFailed: a loss is not finite, the same on every rank.
+        """
+        if not self._losses:
+            return
+        losses = (self._place.sum(torch.stack(self._losses)) / self._batch_size).tolist()
+        first = step - len(losses) + 1
+        now = time.perf_counter()
+        seconds = max(now - self._since, 1e-9)
+        self.metrics(
+            step,
+            {
+                RATE: rate,
+                THROUGHPUT: len(losses) * self._batch_size / seconds,
+                WAIT_SHARE: (waited_s - self._waited_s) / seconds,
+            },
+            {first + index: loss for index, loss in enumerate(losses)},
+        )
+        self._losses, self._since, self._waited_s = [], now, waited_s
+        for index, loss in enumerate(losses):
+            if not math.isfinite(loss):
+                raise TrainingFailed(
+                    f"The loss is not finite at step {first + index}.",
+                    "Lower optimizer.lr, or set clip_norm.",
+                )
+
+    def metrics(
+        self, step: int, values: Mapping[str, float], losses: Mapping[int, float] | None = None
+    ) -> None:
+        """Write metrics of a step, and losses by their own steps."""
+        if self._spool is not None:
+            now = time.time_ns() // 1_000_000
+            by_step = {(LOSS, at): loss for at, loss in (losses or {}).items()}
+            by_step |= {(key, step): value for key, value in values.items()}
+            self._spool.append(
+                Record(key=key, step=at, value=value, time_ms=now)
+                for (key, at), value in by_step.items()
+            )
+
+    def note(self, step: int, text: str) -> None:
+        """Write one sentence for the user."""
+        if self._spool is not None:
+            now = time.time_ns() // 1_000_000
+            self._spool.append([Record(kind="note", step=step, text=text, time_ms=now)])
+
+    def rest(self) -> None:
+        """Leave the time since the last report (evaluation, checkpoint) out of the throughput."""
+        self._since = time.perf_counter()

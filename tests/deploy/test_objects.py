@@ -10,6 +10,7 @@ import pytest
 import yaml
 from ray.serve.schema import ServeDeploySchema
 
+from striate.accelerators.pools import CHIP_LABEL, chip_resource
 from striate.serve.apps.photos import PhotosArgs
 
 pytestmark = pytest.mark.unit
@@ -94,8 +95,8 @@ def test_chip_nodes_offer_the_chip_as_resource_and_label(chart: Any) -> None:
     groups = {"workerGroups": {"anna-talk": {"enabled": True, "chipsPerPod": 2}}}
     cluster = chart.find({"cluster": groups}, "RayCluster")
     (group,) = [g for g in cluster["spec"]["workerGroupSpecs"] if g["groupName"] == "anna-talk"]
-    assert group["resources"] == {"chip_anna_talk": "2"}
-    assert group["labels"] == {"chip": "anna-talk"}
+    assert group["resources"] == {chip_resource("anna-talk"): "2"}
+    assert group["labels"] == {CHIP_LABEL: "anna-talk"}
 
 
 def test_an_old_cluster_outlives_the_switch_and_tokens_are_on(chart: Any) -> None:

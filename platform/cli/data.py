@@ -1,5 +1,6 @@
 """`striate data`: corpora to shards, what is there, and whether it is whole."""
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,9 +43,10 @@ def ingest(
 ) -> None:
     """Turn a corpus into shards.
 
-    Runs on the Ray cluster that is known, on a Ray of its own when --workers is given and none
-    is known, else in this process. Interrupted and run again, it goes on where it stopped. A
-    bundled corpus (digits) is written to SOURCE first when there is no such folder.
+    Runs on the Ray cluster that is known (SOURCE and TARGET must be the same folders on all of
+    its nodes), on a Ray of its own when --workers is given and none is known, else in this
+    process. Interrupted and run again, it goes on where it stopped. A bundled corpus (digits) is
+    written to SOURCE first when there is no such folder.
 
     \b
     Example: striate data ingest digits corpora/digits shards/digits
@@ -184,16 +186,24 @@ def _ray(address: str | None, workers: int | None) -> Iterator[None]:
     if address is None:
         where |= {"num_cpus": workers, "include_dashboard": False}
     try:
-        ray.init(**where, log_to_driver=False, logging_level="warning")
-    except (ConnectionError, RuntimeError, ValueError) as error:
+        _refuse_silent(address)
+        ray.init(**where, log_to_driver=False, logging_level="ERROR")
+    except (OSError, RuntimeError, ValueError) as error:
         raise PlatformError(
             f"The Ray cluster at {where['address']} does not answer.",
-            "Run `striate status`, or unset RAY_ADDRESS to work in this process.",
+            "See `striate status`, or unset RAY_ADDRESS to ingest in this process.",
         ) from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _refuse_silent(address: str | None) -> None:
+    """Ray waits long for a cluster that is gone; a connection tells at once."""
+    host, _, port = (address or "").rpartition(":")
+    if port.isdigit() and "/" not in host:  # not "auto", nor a Ray client's address
+        socket.create_connection((host, int(port)), timeout=5).close()
 
 
 @contextmanager

@@ -1,0 +1,128 @@
+"""`striate data`: what a user sees, in words and as JSON, and what is said when it goes wrong."""
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from striate.cli.main import main
+from striate.core.settings import ENVIRONMENT
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of its own, and no cluster."""
+    for variable in ENVIRONMENT.values():
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("STRIATE_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def ingest_digits(target: Path, *more: str) -> None:
+    main(["data", "ingest", "digits", str(target.parent / "idx"), str(target), *more])
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> Any:
+    return json.loads(capsys.readouterr().out)
+
+
+def failing(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """Exit code and what stands on standard error; standard output must stay empty."""
+    with pytest.raises(SystemExit) as ended:
+        main(["data", *arguments])
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return int(ended.value.code or 0), captured.err
+
+
+def test_digits_become_shards(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ingest_digits(tmp_path / "shards", "--shard-mb", "0.5")
+    assert "train 1,437, test 360 in 4 shards" in capsys.readouterr().out
+    ingest_digits(tmp_path / "shards", "--shard-mb", "0.5", "--json")
+    report = printed(capsys)
+    assert (report["written"], report["kept"], report["skipped"]) == (0, 4, {})
+
+
+def test_what_is_there_is_listed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ingest_digits(home / "data" / "digits")
+    capsys.readouterr()
+    main(["data", "ls"])
+    assert "train 1,437, test 360" in capsys.readouterr().out
+    main(["data", "ls", "--json"])
+    listed = printed(capsys)
+    assert [(entry["corpus"], entry["shards"]) for entry in listed] == [("digits", 2)]
+    main(["data", "ls", str(home / "data" / "digits"), "--json"])
+    one = printed(capsys)
+    assert one["sha256"] == listed[0]["sha256"]
+    assert [shard["rows"] for shard in one["shards"]] == [1437, 360]
+
+
+def test_nothing_there_is_no_error(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["data", "ls"])
+    assert "no shards" in capsys.readouterr().err
+    main(["data", "ls", "--json"])
+    assert printed(capsys) == []
+
+
+def test_whole_shards_are_verified_and_damaged_ones_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ingest_digits(tmp_path / "shards")
+    main(["data", "verify", str(tmp_path / "shards")])
+    assert "is whole: digits, 2 shards, 1,797 samples" in capsys.readouterr().out
+    main(["data", "verify", str(tmp_path / "shards"), "--json"])
+    assert printed(capsys)["splits"] == {"train": 1437, "test": 360}
+    victim = tmp_path / "shards" / "test-00000.arrow"
+    victim.write_bytes(victim.read_bytes()[:-1] + b"!")
+    code, said = failing(capsys, "verify", str(tmp_path / "shards"))
+    assert code == 3
+    assert "test-00000.arrow is damaged" in said
+    assert "data ingest" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("ingest", "digts", "a", "b"), 2, "Did you mean digits?"),
+        (("ingest", "mnist", "absent", "b"), 3, "no folder"),
+        (("ingest", "digits", "a", "b", "--shard-mb", "0"), 2, "0.0 MB"),
+        (("ingest", "digits", "a", "b", "--workers", "0"), 2, "--workers"),
+        (("verify", "absent"), 3, "no finished shards"),
+        (("ls", "absent"), 3, "no folder"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_starts_nothing(
+    arguments: tuple[str, ...],
+    code: int,
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended, said = failing(capsys, *arguments)
+    assert ended == code
+    assert says in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_address_where_no_cluster_answers_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    monkeypatch.setenv("RAY_ADDRESS", address)  # closed again
+    code, said = failing(capsys, "ingest", "digits", str(tmp_path / "a"), str(tmp_path / "b"))
+    assert code == 6
+    assert f"The Ray cluster at {address} does not answer" in said
+
+
+@pytest.mark.parametrize("command", ["ingest", "ls", "verify"])
+def test_help_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["data", command, "--help"])
+    assert f"Example: striate data {command}" in capsys.readouterr().out

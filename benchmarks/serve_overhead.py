@@ -13,6 +13,7 @@ The callers run closed loops in a process of their own on the same machine, 32 a
 import asyncio
 import io
 import multiprocessing
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -122,11 +123,12 @@ def _peer(serve: Callable[[Path, Connection], None], bundle: Path) -> Iterator[s
     process = _SPAWN.Process(target=serve, args=(bundle, theirs))
     process.start()
     try:
+        theirs.close()  # so that the end of the peer is the end of the pipe
         if not ours.poll(90):
             raise RuntimeError(f"the peer {serve.__name__} does not come up")
         yield ours.recv()
-    finally:
         ours.send("end")
+    finally:
         process.join(30)
         if process.is_alive():
             process.terminate()
@@ -210,6 +212,7 @@ def _default_proxy(bundle: Path, pipe: Connection) -> None:
         http_options={"port": _free_port()},
         grpc_options=gRPCOptions(port=port, grpc_servicer_functions=functions),
     )
+    ray.cloudpickle.register_pickle_by_value(sys.modules[ThroughProxy.__module__])
     options = {"num_cpus": 0.25}
     deployment = serve.deployment(ThroughProxy, ray_actor_options=options, max_ongoing_requests=64)
     serve.run(deployment.bind(bundle), name="proxy", route_prefix="/")

@@ -12,7 +12,7 @@ from striate.core.errors import UsageError
 
 ADMIN_SOCKET = "admin.sock"
 APP_KEY = "striate-app"
-NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,62}$")
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 # Sockets are relative to the edge's folder, where HAProxy runs: a socket's path is limited to
 # 107 bytes. The windows let a photo of some hundred kilobytes pass without a round trip each 64 KB.
@@ -76,7 +76,7 @@ def check_name(name: str) -> None:
     Raises:
         UsageError: it is empty, too long, or has other characters.
     """
-    if not NAME.match(name):
+    if not NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} cannot name an application.",
             "Use up to 63 lower-case letters, digits, dots and dashes.",

@@ -1,7 +1,7 @@
-"""What the serving tests share: a bundle, pictures, and a server in this process."""
+"""What the serving tests share: bundles, pictures, and a server in this process."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from PIL import Image
 from striate.core.bundle import Architecture, Bundle, BundleSpec, TensorSpec
 from striate.models import build
 from striate.serve.limits import Limits
-from striate.serve.predictors.tagging import TaggingPredictor
+from striate.serve.predictors import load_tagging
 from striate.serve.server import TaggingServer
 
 DIGITS: tuple[dict[str, Any], ...] = (
@@ -24,7 +24,7 @@ DIGITS: tuple[dict[str, Any], ...] = (
 )
 
 
-def png(width: int = 28, height: int = 28, seed: int = 0) -> bytes:
+def _png(width: int = 28, height: int = 28, seed: int = 0) -> bytes:
     """A grey PNG of noise."""
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
     buffer = io.BytesIO()
@@ -32,23 +32,52 @@ def png(width: int = 28, height: int = 28, seed: int = 0) -> bytes:
     return buffer.getvalue()
 
 
-def write_bundle(path: Path, name: str = "lenet5_modern", seed: int = 0) -> Bundle:
-    """A digits bundle with random weights."""
-    architecture = Architecture(name=name)
-    torch.manual_seed(seed)
-    spec = BundleSpec(
-        architecture=architecture,
-        task="classification",
-        input=TensorSpec(dtype="float32", shape=(1, 32, 32), layout="CHW", units="intensity"),
-        output=TensorSpec(dtype="float32", shape=(10,), layout="C", units="logit"),
-        preprocessing=DIGITS,
-        labels=tuple("0123456789"),
-    )
-    return Bundle.write(path, spec, build(architecture).state_dict())
+def _blank_png(width: int, height: int) -> bytes:
+    """A PNG of a few kilobytes that decodes to any number of pixels."""
+    buffer = io.BytesIO()
+    Image.new("1", (width, height)).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 @pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def png() -> Callable[..., bytes]:
+    """Makes a grey PNG of noise: ``png(width, height, seed)``."""
+    return _png
+
+
+@pytest.fixture(scope="session")
+def broken() -> dict[str, bytes]:
+    """Payloads that are no readable picture of an acceptable size, by what is wrong."""
+    return {
+        "no image": b"GIF89a, not wanted",
+        "truncated": _png()[:100],
+        "over the pixels": _blank_png(8001, 8001),
+        "a bomb": _blank_png(30000, 30000),
+    }
+
+
+@pytest.fixture(scope="session")
+def write_bundle() -> Callable[..., Bundle]:
+    """Writes a digits bundle with random weights: ``write_bundle(path, seed, name)``."""
+
+    def write(path: Path, seed: int = 0, name: str = "lenet5_modern") -> Bundle:
+        architecture = Architecture(name=name)
+        torch.manual_seed(seed)
+        spec = BundleSpec(
+            architecture=architecture,
+            task="classification",
+            input=TensorSpec(dtype="float32", shape=(1, 32, 32), layout="CHW", units="intensity"),
+            output=TensorSpec(dtype="float32", shape=(10,), layout="C", units="logit"),
+            preprocessing=DIGITS,
+            labels=tuple("0123456789"),
+        )
+        return Bundle.write(path, spec, build(architecture).state_dict())
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory, write_bundle: Callable[..., Bundle]) -> Bundle:
     """A digits bundle with random weights."""
     return write_bundle(tmp_path_factory.mktemp("bundles") / "digits")
 
@@ -57,6 +86,6 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 def server(bundle: Bundle) -> Iterator[TaggingServer]:
     """A server of the bundle in this process, with small limits."""
     limits = Limits(image_bytes=200_000, top_k=100)
-    running = TaggingServer(TaggingPredictor.load(bundle, "cpu"), ("digits", "7"), limits=limits)
+    running = TaggingServer(load_tagging(bundle, "cpu"), ("digits", "7"), limits=limits)
     yield running
     running.stop(grace_s=1)

@@ -1,0 +1,31 @@
+"""Whether a chip can run a layer: pure rules, each with the reason and the fix."""
+
+from striate.accelerators.chips.spec import ChipSpec
+from striate.accelerators.frontend import FloatLayer
+from striate.core.errors import UnsupportedLayer
+
+_TO_HOST = "Run it and what follows on the host (--on-unsupported host), or change the layer."
+
+
+def problem_of(layer: FloatLayer, spec: ChipSpec) -> UnsupportedLayer | None:
+    """Why `spec` cannot run `layer`, or None if it can."""
+    if layer.kind == "rbf":
+        return _refusal(layer, spec, "it has no unit for radial basis functions")
+    if not layer.squash:
+        return _refusal(layer, spec, "its neurons end in a squash and this layer has none")
+    return window_problem(layer.name, layer.fan_in, spec)
+
+
+def window_problem(name: str, fan_in: int, spec: ChipSpec) -> UnsupportedLayer | None:
+    """Why a window of `fan_in` inputs does not fit, or None if it does."""
+    if spec.neurons is None or fan_in <= spec.neurons.vector:
+        return None
+    return UnsupportedLayer(
+        f"Layer {name} cannot run on {spec.name}: its window has {fan_in:,} inputs and a neuron "
+        f"takes at most {spec.neurons.vector:,}.",
+        _TO_HOST,
+    )
+
+
+def _refusal(layer: FloatLayer, spec: ChipSpec, reason: str) -> UnsupportedLayer:
+    return UnsupportedLayer(f"Layer {layer.name} cannot run on {spec.name}: {reason}.", _TO_HOST)

@@ -43,6 +43,7 @@ def connect(tracking_uri: str) -> "MlflowClient":
     for variable, value in (
         (variables.MLFLOW_HTTP_REQUEST_MAX_RETRIES, 1),
         (variables.MLFLOW_HTTP_REQUEST_TIMEOUT, 10),
+        (variables.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT, "true"),  # --json must stay parseable
     ):
         if not variable.is_set():
             variable.set(value)

@@ -30,7 +30,8 @@ class DataConfig(_Config):
         train_split, test_split: splits of the manifest.
         preprocessing: steps from a decoded image to the network's input; stored in the bundle.
         augment: a name in `striate.data.transforms.augment.AUGMENTATIONS`, or None.
-        threads: threads that make batches in each training process; 0 makes them when asked.
+        threads: threads that make batches in each training process; 0, best where a process has
+            one core and images are small, makes them when they are asked for.
         prefetch: batches made ahead, in each training process.
     """
 
@@ -40,7 +41,7 @@ class DataConfig(_Config):
     test_split: str = "test"
     preprocessing: tuple[dict[str, Any], ...] = ()
     augment: str | None = None
-    threads: int = Field(default=1, ge=0)
+    threads: int = Field(default=0, ge=0)
     prefetch: int = Field(default=2, ge=1)
 
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 from striate.train.config import (
-    CheckpointConfig,
     DataConfig,
     ModelConfig,
     OptimizerConfig,
@@ -34,12 +33,10 @@ def lenet5_digits() -> Recipe:
         model=ModelConfig(name="lenet5"),
         data=_DIGITS,
         task=TaskConfig(loss="map"),
-        optimizer=OptimizerConfig(name="adamw", lr=4e-3, weight_decay=1e-4),
-        schedule=ScheduleConfig(warmup_share=0.05),
-        checkpoint=CheckpointConfig(every_steps=200),
+        optimizer=OptimizerConfig(name="adamw", lr=1e-2, weight_decay=1e-2),
+        schedule=ScheduleConfig(warmup_share=0.1),
         batch_size=64,
-        epochs=40,
-        ema_decay=None,
+        epochs=50,
     )
 
 
@@ -53,10 +50,10 @@ def lenet5_modern_digits() -> Recipe:
         registered_name="lenet5-modern-digits",
         model=ModelConfig(name="lenet5_modern"),
         data=_DIGITS,
-        optimizer=OptimizerConfig(name="adamw", lr=4e-3, weight_decay=1e-4),
-        schedule=ScheduleConfig(warmup_share=0.05),
+        optimizer=OptimizerConfig(name="adamw", lr=6e-3, weight_decay=1e-2),
+        schedule=ScheduleConfig(warmup_share=0.1),
         batch_size=64,
-        epochs=40,
+        epochs=50,
     )
 
 
@@ -70,8 +67,8 @@ def lenet1_anna_digits() -> Recipe:
         registered_name="lenet1-anna-digits",
         model=ModelConfig(name="lenet1_32"),
         data=_DIGITS,
-        optimizer=OptimizerConfig(name="adamw", lr=1e-2, weight_decay=1e-4),
-        schedule=ScheduleConfig(warmup_share=0.05),
+        optimizer=OptimizerConfig(name="adamw", lr=1e-2, weight_decay=1e-2),
+        schedule=ScheduleConfig(warmup_share=0.1),
         batch_size=64,
-        epochs=40,
+        epochs=50,
     )

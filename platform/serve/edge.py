@@ -98,12 +98,13 @@ def reload(folder: Path, wait_s: float = 10.0) -> bool:
     if state is None or not running(folder):
         return False
     _write_config(folder, state.host, state.port)
-    if "Success=1" not in _command(folder, "reload", START_TIMEOUT_S):
+    former = _workers(folder)
+    if "Success=1" not in _command(folder, "reload"):
         raise PlatformError(
             "The gRPC edge refuses its new routes.", f"Look into {folder / LOG_FILE}."
         )
     deadline = time.monotonic() + wait_s
-    while "old workers" in _command(folder, "show proc") and time.monotonic() < deadline:
+    while former & _workers(folder) and time.monotonic() < deadline:
         time.sleep(0.05)
     return True
 
@@ -117,13 +118,14 @@ def stop(folder: Path, wait_s: float = 15.0) -> None:
     deadline = time.monotonic() + wait_s
     while running(folder) and time.monotonic() < deadline:
         time.sleep(0.05)
-    (folder / STATE_FILE).unlink(missing_ok=True)
+    for name in (STATE_FILE, MASTER_SOCKET):
+        (folder / name).unlink(missing_ok=True)
 
 
 def running(folder: Path) -> bool:
     """Whether an edge answers on the folder's control socket."""
     try:
-        return "master" in _command(folder, "show proc", 2.0)
+        return "master" in _command(folder, "show proc", 0.5)
     except OSError:
         return False
 
@@ -172,22 +174,51 @@ def _wait_until_listening(
 ) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:
-        if _listens(f"{host}:{port}"):
+        if _listens(f"{host}:{port}") and running(folder):
             return
         time.sleep(0.02)
     process.terminate()
     raise PlatformError("The gRPC edge does not come up.", f"Look into {folder / LOG_FILE}.")
 
 
-def _command(folder: Path, text: str, timeout_s: float = 5.0) -> str:
+def _workers(folder: Path) -> set[str]:
+    """Process ids of the workers, the current one and those that finish their calls."""
+    rows = [line.split() for line in _command(folder, "show proc").splitlines()]
+    return {row[0] for row in rows if row[1:2] == ["worker"]}
+
+
+def _command(folder: Path, text: str, patience_s: float = 5.0) -> str:
     """The answer of HAProxy's master to one command.
+
+    The master starts itself anew after each load, and is deaf for a moment then.
+
+    Raises:
+        OSError: no master listens, or it stays deaf.
+    """
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            if answer := _asked(folder, text):
+                return answer
+        except FileNotFoundError:
+            raise
+        except OSError:
+            if time.monotonic() >= deadline:
+                raise
+        if time.monotonic() >= deadline:
+            raise TimeoutError("the edge's control socket gives no answer")
+        time.sleep(0.02)
+
+
+def _asked(folder: Path, text: str) -> str:
+    """One exchange on the control socket.
 
     The socket is reached through the folder's descriptor, since its path may be over the limit.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         with socket.socket(socket.AF_UNIX) as channel:
-            channel.settimeout(timeout_s)
+            channel.settimeout(START_TIMEOUT_S)
             channel.connect(f"/proc/self/fd/{descriptor}/{MASTER_SOCKET}")
             channel.sendall(text.encode() + b"\n")
             channel.shutdown(socket.SHUT_WR)  # the end of the commands: HAProxy answers and closes

@@ -1,6 +1,7 @@
 """What the serving tests share: bundles, pictures, and a server in this process."""
 
 import io
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -89,3 +90,15 @@ def server(bundle: Bundle) -> Iterator[TaggingServer]:
     running = TaggingServer(load_tagging(bundle, "cpu"), ("digits", "7"), limits=limits)
     yield running
     running.stop(grace_s=1)
+
+
+@pytest.fixture(scope="session")
+def unused_port() -> Callable[[], int]:
+    """Gives a port that nothing listens on."""
+
+    def choose() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
+
+    return choose

@@ -1,5 +1,8 @@
 """`striate up`, `down`, `status` and `doctor`: the local platform."""
 
+import sys
+import time
+
 import click
 
 from striate.cli.local import platform as local
@@ -8,13 +11,16 @@ from striate.cli.output import console, json_option, print_json, print_table, pr
 from striate.core.errors import UsageError
 from striate.core.settings import ENVIRONMENT, Settings
 
+_CPUS = (
+    "Logical CPUs that Ray offers. Unless given: as many as there are and at least 4, so that"
+    " two training workers and a served model fit on two cores."
+)
 _PORT = click.IntRange(1, 65535)
 
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Interface to listen on.")
-@click.option("--cpus", type=click.IntRange(1), help="Logical CPUs that Ray offers; at least 4 "
-              "unless given, so that two training workers and a served model fit on two cores.")  # fmt: skip
+@click.option("--cpus", type=click.IntRange(1), help=_CPUS)
 @click.option("--chip", "chips", multiple=True, metavar="NAME[=N]",
               help="Offer N emulated chips by a node of their own; may be repeated.")  # fmt: skip
 @click.option("--mlflow-port", type=_PORT, help="Port of MLflow; 5000 or a free one.")
@@ -80,3 +86,56 @@ def _print_addresses(state: PlatformState) -> None:
              "Ray": "ray_address", "gRPC": "grpc_address"}  # fmt: skip
     rows = [(name, state.addresses[key], ENVIRONMENT[key]) for name, key in shown.items()]
     print_table("The platform is up", ["part", "address", "variable"], rows)
+
+
+@click.command()
+@json_option
+def status(as_json: bool) -> None:
+    """Show what runs, where, and since when; every part is asked for real.
+
+    The exit code is 0 when all of it is healthy, else 1.
+
+    \b
+    Example: striate status --json
+    """
+    from striate.cli.local.status import status as look
+
+    found = look(Settings.load().home)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+    elif not found.parts:
+        console.print("Nothing is up. Run `striate up`.", markup=False)
+    else:
+        rows = [
+            [part.name, "healthy" if part.healthy else part.problem, part.address, str(part.pid),
+             time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(part.since_s)),
+             f"{part.memory_bytes / 2**20:,.0f} MiB"]
+            for part in found.parts
+        ]  # fmt: skip
+        print_table("Platform", ["part", "state", "address", "pid", "since", "memory"], rows)
+        offered = ", ".join(f"{name} {amount:g}" for name, amount in found.resources.items())
+        console.print(f"Cluster: {offered or 'does not answer'}", markup=False)
+    sys.exit(0 if found.up else 1)
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """Find what is wrong here and say how to mend it; changes nothing.
+
+    The exit code is 1 when a check fails.
+
+    \b
+    Example: striate doctor
+    """
+    from striate.cli.local.doctor import examine
+
+    with progress_console.status("looking"):
+        checks = examine(Settings.load())
+    healthy = all(check.result != "fail" for check in checks)
+    if as_json:
+        print_json({"healthy": healthy, "checks": [check.model_dump() for check in checks]})
+    else:
+        rows = [[check.result, check.name, check.found, check.remedy] for check in checks]
+        print_table("Doctor", ["", "what", "found", "remedy"], rows)
+    sys.exit(0 if healthy else 1)

@@ -147,7 +147,8 @@ def _ray_start(home: Path, host: str) -> list[str]:
     return [
         _script("ray"), "start", "--block", "--temp-dir", str(ray_folder(home)), *interface,
         "--dashboard-agent-listen-port", "0",
-        "--min-worker-port", "0", "--max-worker-port", "0",  # the kernel's choice, not 10002 to 19999
+        # Workers listen where the kernel lets them, not on Ray's own range of 10002 to 19999.
+        "--min-worker-port", "0", "--max-worker-port", "0",
         "--log-style", "record", "--log-color", "false",
     ]  # fmt: skip
 

@@ -23,7 +23,7 @@ def pick(part: str, host: str, preferred: int, asked: int | None, taken: set[int
     if asked is not None:
         if asked in taken or not is_free(host, asked):
             raise PlatformError(
-                f"The port {asked} for {part} is taken{_by(asked)}.",
+                f"The port {asked} for {part} is taken{by(asked)}.",
                 f"End that process, or give {part} another port.",
             )
         port = asked
@@ -50,17 +50,17 @@ def is_free(host: str, port: int) -> bool:
 def holder(port: int) -> psutil.Process | None:
     """The process that listens on a port, if this user may see it."""
     try:
-        connections = psutil.net_connections(kind="tcp")
-        for connection in connections:
-            listens = connection.status == psutil.CONN_LISTEN and connection.laddr
-            if listens and connection.laddr.port == port and connection.pid:
+        for connection in psutil.net_connections(kind="tcp"):
+            listens = connection.status == psutil.CONN_LISTEN
+            if listens and connection.pid and tuple(connection.laddr)[1:2] == (port,):
                 return psutil.Process(connection.pid)
     except psutil.Error:
         return None
     return None
 
 
-def _by(port: int) -> str:
+def by(port: int) -> str:
+    """`` by NAME (process PID)``: who holds a port, as far as this user may see."""
     process = holder(port)
     if process is None:
         return " by another process"

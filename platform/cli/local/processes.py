@@ -12,7 +12,7 @@ from striate.cli.local.state import Part, PlatformState
 from striate.core.errors import PlatformError
 
 MARK = "STRIATE_PLATFORM"
-_NO_MARK = "-"
+NO_MARK = "-"  # the id of a scope that is only a part of a platform
 _CLOCK_S = 0.02  # creation times are told in ticks of 10 ms
 _GRACE_S = 10.0
 _TERM_S = 3.0
@@ -88,7 +88,7 @@ def end(state: PlatformState, parts: Iterable[Part]) -> list[psutil.Process]:
     """
     scope = state.model_copy(update={"parts": tuple(parts)})
     if len(scope.parts) < len(state.parts):
-        scope = scope.model_copy(update={"id": _NO_MARK})  # the mark is the whole platform's
+        scope = scope.model_copy(update={"id": NO_MARK})  # the mark is the whole platform's
     ended = {process.pid: process for process in members(scope)}
     for part in scope.parts:
         if is_alive(part):
@@ -112,7 +112,7 @@ def end_strays(state: PlatformState) -> None:
 
     An `up` that was killed between starting a process and recording it leaves such a one.
     """
-    recorded = {process.pid for process in members(state.model_copy(update={"id": _NO_MARK}))}
+    recorded = {process.pid for process in members(state.model_copy(update={"id": NO_MARK}))}
     strays = [process for process in members(state) if process.pid not in recorded]
     for process in strays:
         _signal(process, force=True)

@@ -71,6 +71,7 @@ class _Job:
     corpus: str
     source: Path
     target: Path
+    source_sha256: str
     plan_sha256: str
 
     def record_path(self, shard: ShardPlan) -> Path:
@@ -111,13 +112,13 @@ def ingest(
     opened = _open(check_request(corpus, source, shard_mb, workers), source)
     plan = plan_shards(opened, shard_mb)
     same = plan_sha256(corpus, opened.source_sha256, opened.image, opened.labels, shard_mb)
-    job = _Job(corpus, source, target, same)
+    job = _Job(corpus, source, target, opened.source_sha256, same)
     done = _finished(job, plan)
     kept = len(done)
     report = progress or _quiet
     report(kept, len(plan))
     todo = [shard for shard in plan if shard.file not in done]
-    for entry in _run(job, todo, workers):
+    for entry in _run(job, opened, todo, workers):
         done[entry.file] = entry
         report(len(done), len(plan))
     manifest = _manifest(corpus, opened, shard_mb, [done[shard.file] for shard in plan])
@@ -204,19 +205,21 @@ def _from_records(job: _Job, plan: list[ShardPlan]) -> dict[str, ShardEntry]:
     return found
 
 
-def _run(job: _Job, todo: list[ShardPlan], workers: int | None) -> Iterator[ShardEntry]:
+def _run(
+    job: _Job, opened: OpenCorpus, todo: list[ShardPlan], workers: int | None
+) -> Iterator[ShardEntry]:
     import ray
 
     if todo and ray.is_initialized():
         yield from _run_on_ray(job, todo, workers)
     else:
-        yield from (_write_one(job, shard) for shard in todo)
+        yield from (_write_one(job, opened, shard) for shard in todo)
 
 
 def _run_on_ray(job: _Job, todo: list[ShardPlan], workers: int | None) -> Iterator[ShardEntry]:
     import ray
 
-    write = ray.remote(num_cpus=1, max_retries=3)(_write_one)
+    write = ray.remote(num_cpus=1, max_retries=3)(_open_and_write)
     waiting = list(reversed(todo))
     running: list[ray.ObjectRef[ShardEntry]] = []
     while waiting or running:
@@ -235,9 +238,19 @@ def _cause(error: BaseException) -> BaseException:
     return cause if isinstance(cause, StriateError) else error
 
 
-def _write_one(job: _Job, shard: ShardPlan) -> ShardEntry:
-    """Write one shard, then its record: a record without its shard is never seen."""
+def _open_and_write(job: _Job, shard: ShardPlan) -> ShardEntry:
+    """What a Ray task does: read its part of the source for itself."""
     opened = CORPORA[job.corpus].open(job.source)
+    if opened.source_sha256 != job.source_sha256:
+        raise DataError(
+            f"The source {job.source} is not the same on every node, or changes while it is read.",
+            "Name a folder that all nodes share, and leave it alone.",
+        )
+    return _write_one(job, opened, shard)
+
+
+def _write_one(job: _Job, opened: OpenCorpus, shard: ShardPlan) -> ShardEntry:
+    """Write one shard, then its record: a record without its shard is never seen."""
     items = opened.read(shard.split, shard.start, shard.stop)
     entry = write_shard(job.target / shard.file, shard.split, opened.image, items)
     record = _Record(plan_sha256=job.plan_sha256, entry=entry)

@@ -119,7 +119,8 @@ def test_an_abandoned_plan_leaves_nothing(digits_source: Path, tmp_path: Path) -
     target = tmp_path / "shards"
     with pytest.raises(KeyboardInterrupt):
         ingest("digits", digits_source, target, shard_mb=SHARD_MB, progress=interrupt)
-    ingest("digits", digits_source, target, shard_mb=100)
+    report = ingest("digits", digits_source, target, shard_mb=100)
+    assert (report.kept, report.splits) == (0, {"train": 1437, "test": 360})
     assert {path.name for path in target.iterdir()} == {
         "manifest.json",
         "test-00000.arrow",

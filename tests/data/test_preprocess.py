@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from striate.data.transforms.preprocess import apply, decode_image, fit
 
 pytestmark = pytest.mark.unit
 
-DIGITS = [
+DIGITS: list[dict[str, Any]] = [
     {"op": "grayscale"},
     {"op": "resize", "height": 28, "width": 28},
     {"op": "pad", "margin": 2, "value": 0},
@@ -49,7 +50,8 @@ def png_header(width: int, height: int) -> bytes:
 
 def test_a_photo_becomes_a_lenet_input() -> None:
     stored = fit(decode_image(encoded(photo())), DIGITS)
-    assert (stored.shape, stored.dtype) == ((1, 28, 28), np.uint8)
+    assert stored.shape == (1, 28, 28)
+    assert stored.dtype == np.uint8
     ready = apply(DIGITS, torch.from_numpy(stored)[None])
     assert (ready.shape, ready.dtype) == ((1, 1, 32, 32), torch.float32)
 

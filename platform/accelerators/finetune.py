@@ -1,4 +1,4 @@
-"""Training that knows of the rounding: straight-through fine-tuning, and the retrained last layer."""
+"""Training that knows of the rounding: straight-through fine-tuning, the retrained last layer."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -51,7 +51,7 @@ def finetune(
     steps = epochs * -(-len(images) // _BATCH)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for _ in range(epochs):
-        for rows in torch.randperm(len(images), generator=generator).split(_BATCH):
+        for rows in torch.split(torch.randperm(len(images), generator=generator), _BATCH):
             used = [_constrained(la, mask) for la, mask in zip(layers, masks, strict=True)]
             scores = _forward(used, len(chip), spec, scales, images[rows])
             optimiser.zero_grad()

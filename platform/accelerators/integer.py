@@ -105,10 +105,10 @@ class Evaluator:
     @cached_property
     def _table(self) -> Tensor | None:
         """For every map and possible sum the state code; None where that would be large."""
-        sums = torch.arange(-self.bound, self.bound + 1)
         maps = len(self.layer.thresholds)
-        if self.wraps or len(sums) * maps > _TABLE_LIMIT:
+        if self.wraps or (2 * self.bound + 1) * maps > _TABLE_LIMIT:
             return None
+        sums = torch.arange(-self.bound, self.bound + 1)
         reached = torch.searchsorted(self.layer.thresholds, sums.repeat(maps, 1), right=True)
         return self._codes(reached).flatten()
 
@@ -117,7 +117,8 @@ class Evaluator:
         maps = sums.shape[1]
         offset = torch.arange(maps) * (2 * self.bound + 1) + self.bound
         index = sums.to(torch.int32) + offset.to(torch.int32).view(1, maps, 1, 1)
-        return self._table.index_select(0, index.flatten()).view_as(index)
+        codes: Tensor = self._table.index_select(0, index.flatten())
+        return codes.view(index.shape)
 
     def _by_search(self, sums: Tensor) -> Tensor:
         by_map = sums.transpose(0, 1).flatten(1).long().contiguous()

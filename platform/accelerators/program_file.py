@@ -33,14 +33,15 @@ def write_program(
         PlatformError: the disk is full.
     """
     numbers: dict[str, Tensor] = {}
-    layers = [_take_apart(la, numbers) for la in (*chip, *host)]
+    on_chip = [_take_apart(layer, numbers) for layer in chip]
+    on_host = [_take_apart(layer, numbers) for layer in host]
     with atomic_folder(folder) as temporary:
         save_file(numbers, temporary / NUMBERS_FILE)
         content = {
             "format_version": FORMAT_VERSION,
             "info": dict(info),
-            "chip": layers[: len(chip)],
-            "host": layers[len(chip) :],
+            "chip": on_chip,
+            "host": on_host,
             "numbers_sha256": sha256_of(temporary / NUMBERS_FILE),
         }
         document = {**content, "sha256": _digest(content)}

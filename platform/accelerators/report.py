@@ -188,7 +188,7 @@ def _step(op: MicroOp, spec: ChipSpec) -> Row:
         return Row(name=op.layer, where="host", cycles=cycles, macs=op.macs)
     assert isinstance(op, Input | Output)
     return Row(
-        name=op.op,
+        name="states in" if isinstance(op, Input) else "states out",
         where="chip",
         cycles=_moving(op.states, spec),
         traffic_bytes=op.states * spec.state.bits / 8,

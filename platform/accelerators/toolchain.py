@@ -126,7 +126,7 @@ def evaluate(program: Program, shards: Path | str, split: str = "test") -> ChipR
         shards, split, _BATCH, preprocessing=program.info.preprocessing
     ):
         if rows == 0:
-            program.run(batch.images[:1])  # builds the tables once
+            program.run(batch.images)  # builds the tables once
         began = time.perf_counter()
         predicted = program.predict(batch.images)
         seconds += time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""What a chip is, as data: number formats, units, capacities, timing, and where each figure is from.
+"""What a chip is, as data: number formats, units, capacities, timing, and each figure's source.
 
 A `ChipSpec` holds no code. The compiler, the emulator and the estimator read it; the presets in
 this folder fill it.

@@ -106,16 +106,16 @@ class Assignment(BaseModel):
 
     @classmethod
     def load(cls, settings: Settings, run_id: str) -> "Assignment":
-        """The run of a folder in the home.
+        """A run of this home, by its id or by the beginning of it when that is unique.
 
         Raises:
-            UnknownName: this home holds no such run.
+            UnknownName: this home holds no such run, or several that begin so.
         """
-        file = settings.runs_folder / run_id / RUN_FILE
-        if not file.is_file():
-            known = [path.parent.name for path in settings.runs_folder.glob(f"*/{RUN_FILE}")]
+        known = {path.parent.name: path for path in settings.runs_folder.glob(f"*/{RUN_FILE}")}
+        found = [name for name in known if run_id and name.startswith(run_id)]
+        if len(found) != 1:
             raise UnknownName.of("run in this home", run_id, known)
-        return cls.model_validate_json(file.read_bytes())
+        return cls.model_validate_json(known[found[0]].read_bytes())
 
 
 class Outcome(BaseModel):

@@ -137,16 +137,16 @@ def _again(recipe: Recipe, settings: Settings, run_id: str) -> Assignment:
     for field in Recipe.model_fields:
         if field not in free and getattr(recipe, field) != getattr(before.recipe, field):
             raise RecipeError(
-                f"The run {run_id} was started with another {field}.",
+                f"The run {before.run_id} was started with another {field}.",
                 f"Resume it as it was, or change only {', '.join(sorted(free))}.",
             )
     if Manifest.load(before.shards).sha256 != before.manifest_sha256:
         raise RecipeError(
-            f"The shards in {before.shards} are not those that the run {run_id} was started with.",
+            f"The shards in {before.shards} are not those that the run was started with.",
             "Ingest the same corpus there again.",
         )
     tracking_uri = tracking_uri_of(settings)
-    reopen_run(tracking_uri, run_id)
+    reopen_run(tracking_uri, before.run_id)
     assignment = before.model_copy(update={"recipe": recipe, "tracking_uri": tracking_uri})
     assignment.write()
     return assignment

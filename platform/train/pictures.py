@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
 from safetensors.numpy import load_file
 
@@ -55,11 +56,13 @@ def learning_curves(run: Assignment) -> Figure | None:
     losses.set(xlabel="epoch", ylabel="loss", title="Loss")
     if values.min() > 0:
         losses.set_yscale("log")
+        losses.set_ylim(bottom=np.percentile(values, 2))  # a few lucky batches hide the rest
     losses.legend(frameon=False)
     points = [(step, 100 * (1 - value)) for step, value in series.get("test/top1", [])]
     _test_curve(errors, run, points, "held out")
     errors.set(xlabel="epoch", ylabel="top-1 error, %", title="Held-out top-1 error")
     errors.set_ylim(bottom=0)
+    errors.set_xlim(left=0)
     if points:
         errors.annotate(
             f"{points[-1][1]:.2f} %",
@@ -92,14 +95,14 @@ def confusion_matrix(run: Assignment) -> Figure | None:
     figure = Figure(figsize=(max(5.0, 0.55 * size + 1.5),) * 2, layout="constrained")
     axes = figure.subplots()
     errors = counts * (1 - np.eye(size))
-    axes.imshow(errors, cmap="Reds", vmin=0, vmax=max(3, errors.max()))
+    shades = LinearSegmentedColormap.from_list("errors", ["#ffffff", TEST_COLOUR])
+    axes.imshow(errors, cmap=shades, vmin=0, vmax=max(3, errors.max()))
+    right = np.ma.masked_equal(np.eye(size), 0)
+    axes.imshow(right, cmap=ListedColormap(["#e8eef4"]))
     if size <= 30:
         for (row, column), count in np.ndenumerate(counts):
             if count:
-                right = row == column
-                dark = not right and errors[row, column] > 0.6 * max(3, errors.max())
-                colour = "#8a8a8a" if right else ("white" if dark else "black")
-                weight = "normal" if right else "bold"
+                colour, weight = ("#5f7386", "normal") if row == column else ("black", "bold")
                 axes.text(
                     column, row, str(count), ha="center", va="center", color=colour, weight=weight
                 )

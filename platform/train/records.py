@@ -134,10 +134,12 @@ class Recorder:
 
 
 def first_layer(model: nn.Module) -> Tensor | None:
-    """The weights (out, in, height, width) of the first convolution, or None without one."""
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            return module.weight
+    """The kernels (out, in, height, width) of the first convolution, or None without one."""
+    for kernels in model.parameters():
+        if kernels.ndim == 4:
+            return kernels
+        if kernels.ndim == 3:  # one kernel a connection, as in LeNet's first layer
+            return kernels.unsqueeze(1)
     return None
 
 

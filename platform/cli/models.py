@@ -1,0 +1,122 @@
+"""`striate models`: registered versions, their aliases and figures."""
+
+import datetime
+
+import click
+
+from striate.cli.output import console, json_option, print_json, print_table
+from striate.core.errors import UsageError
+from striate.core.settings import Settings
+
+
+@click.group()
+def models() -> None:
+    """List, show and promote registered models.
+
+    \b
+    Example: striate models ls
+    """
+
+
+@models.command("ls")
+@click.argument("name", required=False)
+@json_option
+def list_models(name: str | None, as_json: bool) -> None:
+    """List all registered versions, or those of NAME.
+
+    \b
+    Example: striate models ls lenet5-digits
+    """
+    from striate.core.registry import list_versions
+    from striate.core.tracking import tracking_uri_of
+
+    versions = list_versions(tracking_uri_of(Settings.load()), name)
+    if as_json:
+        print_json([version.model_dump(mode="json") for version in versions])
+        return
+    print_table(
+        "models",
+        ("model", "version", "aliases", "top-1", "registered", "run"),
+        [
+            (
+                version.name,
+                version.version,
+                ", ".join(version.aliases),
+                version.metrics.get("top1"),
+                _when(version.created_unix_s),
+                version.run_id and version.run_id[:10],
+            )
+            for version in versions
+        ],
+    )
+
+
+@models.command()
+@click.argument("model_uri", metavar="MODEL")
+@json_option
+def show(model_uri: str, as_json: bool) -> None:
+    """Show what a bundle says of itself; MODEL is NAME, a model URI or a bundle's folder.
+
+    \b
+    Example: striate models show models:/lenet5-digits@champion
+    """
+    from pathlib import Path
+
+    from striate.core.registry import CHAMPION, fetch
+
+    if ":/" not in model_uri and "/" not in model_uri and not Path(model_uri).is_dir():
+        model_uri = f"models:/{model_uri}@{CHAMPION}"
+    bundle, version = fetch(model_uri, Settings.load())
+    spec = bundle.spec
+    if as_json:
+        registered = version.model_dump(mode="json") if version else None
+        print_json({"version": registered, "bundle": spec.model_dump(mode="json")})
+        return
+    origin = spec.provenance
+    rows = [
+        ("registered as", version.uri if version else None),
+        ("aliases", ", ".join(version.aliases) if version else None),
+        ("architecture", spec.architecture.name),
+        ("task", spec.task),
+        ("input", f"{spec.input.dtype} {spec.input.layout} {_sizes(spec.input.shape)}"),
+        ("output", f"{spec.output.dtype} {spec.output.layout} {_sizes(spec.output.shape)}"),
+        ("labels", ", ".join(spec.labels[:12]) + (", …" if len(spec.labels) > 12 else "")),
+        ("preprocessing", ", ".join(str(step["op"]) for step in spec.preprocessing)),
+        *((f"held-out {name}", value) for name, value in origin.metrics.items()),
+        ("recipe", origin.recipe),
+        ("run", origin.run_id),
+        ("data manifest", origin.data_manifest_sha256),
+        ("made by", origin.source_revision),
+    ]
+    print_table(model_uri, ("", "value"), rows)
+
+
+@models.command()
+@click.argument("name")
+@click.argument("version", type=int)
+@click.option("--alias", default="champion", show_default=True, help="The alias to set.")
+@json_option
+def promote(name: str, version: int, alias: str, as_json: bool) -> None:
+    """Point an alias of NAME at VERSION; what deploys the alias gets it from then on.
+
+    \b
+    Example: striate models promote lenet5-digits 2 --alias champion
+    """
+    from striate.core.registry import promote as set_alias
+    from striate.core.tracking import tracking_uri_of
+
+    if not alias or any(c in alias for c in "/@: "):
+        raise UsageError(f"{alias!r} is no alias.", "Use letters, digits and dashes.")
+    promoted = set_alias(name, version, alias, tracking_uri_of(Settings.load()))
+    if as_json:
+        print_json(promoted.model_dump(mode="json"))
+    else:
+        console.print(f"{name}@{alias} is now version {promoted.version}")
+
+
+def _when(unix_s: float) -> str:
+    return datetime.datetime.fromtimestamp(unix_s).strftime("%Y-%m-%d %H:%M")
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    return "×".join(str(size) for size in shape)

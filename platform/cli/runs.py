@@ -1,0 +1,133 @@
+"""`striate runs`: tracked runs, side by side, and bringing a kept one to MLflow."""
+
+import datetime
+
+import click
+
+from striate.cli.output import console, json_option, print_json, print_table
+from striate.core.settings import Settings
+
+
+@click.group()
+def runs() -> None:
+    """List, show and compare tracked runs.
+
+    \b
+    Example: striate runs ls
+    """
+
+
+@runs.command("ls")
+@click.argument("recipe", required=False)
+@click.option("--limit", default=20, show_default=True, help="At most so many, newest first.")
+@json_option
+def list_runs(recipe: str | None, limit: int, as_json: bool) -> None:
+    """List the latest runs, or those of RECIPE.
+
+    \b
+    Example: striate runs ls lenet5-digits
+    """
+    from striate.core.tracking import tracking_uri_of
+    from striate.train import runs as tracked
+
+    found = tracked.list_runs(tracking_uri_of(Settings.load()), recipe, limit)
+    if as_json:
+        print_json([run.model_dump(mode="json") for run in found])
+        return
+    rows = [
+        (
+            f"[link={run.url}]{run.run_id[:10]}[/link]",
+            run.recipe,
+            run.status.lower(),
+            run.metrics.get("test/top1"),
+            run.metrics.get("test/loss"),
+            None if run.seconds is None else round(run.seconds, 1),
+            _when(run.started_unix_s),
+        )
+        for run in found
+    ]
+    print_table("runs", ("run", "recipe", "status", "top-1", "loss", "seconds", "began"), rows)
+
+
+@runs.command()
+@click.argument("run_id", metavar="RUN")
+@json_option
+def show(run_id: str, as_json: bool) -> None:
+    """Show a run's figures, its recipe and its page; RUN may be the beginning of its id.
+
+    \b
+    Example: striate runs show 4c645a1f
+    """
+    from striate.core.tracking import tracking_uri_of
+    from striate.train.runs import find_run
+
+    run = find_run(tracking_uri_of(Settings.load()), run_id)
+    if as_json:
+        print_json(run.model_dump(mode="json"))
+        return
+    rows: list[tuple[str, object]] = [
+        ("recipe", run.recipe),
+        ("status", run.status.lower()),
+        ("began", _when(run.started_unix_s)),
+        ("seconds", run.seconds),
+        *sorted(run.metrics.items()),
+        *((name, value) for name, value in sorted(run.parameters.items()) if name != "name"),
+    ]
+    print_table(run.run_id, ("", "value"), rows)
+    console.print(f"[link={run.url}]{run.url}[/link]", soft_wrap=True)
+
+
+@runs.command()
+@click.argument("run_ids", metavar="RUN...", nargs=-1, required=True)
+@json_option
+def compare(run_ids: tuple[str, ...], as_json: bool) -> None:
+    """Show the figures of several runs side by side, and the fields in which they differ.
+
+    \b
+    Example: striate runs compare 4c645a1f aec1c87c
+    """
+    from striate.core.tracking import tracking_uri_of
+    from striate.train.runs import differences, find_run
+
+    uri = tracking_uri_of(Settings.load())
+    chosen = [find_run(uri, run_id) for run_id in run_ids]
+    metrics = sorted({name for run in chosen for name in run.metrics})
+    figures = {name: [run.metrics.get(name) for run in chosen] for name in metrics}
+    fields = differences(chosen)
+    if as_json:
+        ids = [run.run_id for run in chosen]
+        print_json({"runs": ids, "metrics": figures, "differences": fields})
+        return
+    columns = ("", *(run.run_id[:8] for run in chosen))
+    print_table("figures", columns, [(name, *values) for name, values in figures.items()])
+    print_table("differences", columns, [(name, *values) for name, values in fields.items()])
+
+
+@runs.command()
+@click.argument("run_id", metavar="RUN")
+@json_option
+def sync(run_id: str, as_json: bool) -> None:
+    """Bring a run that MLflow could not take in from this home to MLflow.
+
+    \b
+    Example: striate runs sync 4c645a1f43f34764a5a1f28e4af3fae5
+    """
+    from striate.core.tracking import tracking_uri_of
+    from striate.train.assignment import Assignment
+    from striate.train.tracking import publish
+
+    settings = Settings.load()
+    run = Assignment.load(settings, run_id)
+    run = run.model_copy(update={"tracking_uri": tracking_uri_of(settings)})
+    version = publish(run)
+    uri = version.uri if version else None
+    if as_json:
+        print_json({"run_id": run.run_id, "run_url": run.run_url, "model_uri": uri})
+        return
+    console.print(f"run    [link={run.run_url}]{run.run_url}[/link]", soft_wrap=True)
+    if uri:
+        console.print(f"model  {uri}")
+
+
+def _when(unix_s: float) -> str:
+    return datetime.datetime.fromtimestamp(unix_s).strftime("%Y-%m-%d %H:%M")

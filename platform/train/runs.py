@@ -1,0 +1,88 @@
+"""Runs as MLflow knows them: listed, shown, compared."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from striate.core.errors import UnknownName
+from striate.core.tracking import connect, said_when_unavailable
+
+RECIPE_TAG = "striate.recipe"
+
+
+class RunSummary(BaseModel):
+    """One tracked run.
+
+    Attributes:
+        run_id: MLflow's.
+        recipe: the recipe's name.
+        status: ``RUNNING``, ``FINISHED``, ``FAILED`` or ``KILLED``.
+        started_unix_s: when it began.
+        seconds: until its end, or None while it runs.
+        metrics: the latest value of each, less system metrics.
+        parameters: dotted recipe fields.
+        url: its page.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run_id: str
+    recipe: str
+    status: str
+    started_unix_s: float
+    seconds: float | None
+    metrics: dict[str, float]
+    parameters: dict[str, str]
+    url: str
+
+
+def list_runs(tracking_uri: str, recipe: str | None = None, limit: int = 50) -> list[RunSummary]:
+    """The latest runs, newest first; those of one recipe when it is named.
+
+    Raises:
+        TrackingUnavailable: MLflow does not answer.
+    """
+    client = connect(tracking_uri)
+    chosen = f"tags.`{RECIPE_TAG}` = '{recipe}'" if recipe else f"tags.`{RECIPE_TAG}` != ''"
+    with said_when_unavailable(tracking_uri):
+        experiments = [e.experiment_id for e in client.search_experiments()]
+        found = client.search_runs(
+            experiments, chosen, max_results=limit, order_by=["attributes.start_time DESC"]
+        )
+        return [_summary(run, tracking_uri) for run in found]
+
+
+def find_run(tracking_uri: str, run_id: str) -> RunSummary:
+    """A run by its id, or by the beginning of it when that is unique.
+
+    Raises:
+        UnknownName: no run, or more than one, begins so.
+        TrackingUnavailable: MLflow does not answer.
+    """
+    runs = {run.run_id: run for run in list_runs(tracking_uri, limit=1000)}
+    matching = [run for name, run in runs.items() if name.startswith(run_id)]
+    if len(matching) != 1:
+        raise UnknownName.of("run", run_id, runs)
+    return matching[0]
+
+
+def differences(runs: list[RunSummary]) -> dict[str, list[str | None]]:
+    """Recipe fields in which runs differ: field → its value in each run."""
+    fields = sorted({field for run in runs for field in run.parameters})
+    table = {field: [run.parameters.get(field) for run in runs] for field in fields}
+    return {field: values for field, values in table.items() if len(set(values)) > 1}
+
+
+def _summary(run: Any, tracking_uri: str) -> RunSummary:
+    info, data = run.info, run.data
+    base = f"{tracking_uri.rstrip('/')}/#/experiments/{info.experiment_id}"
+    return RunSummary(
+        run_id=info.run_id,
+        recipe=data.tags.get(RECIPE_TAG, ""),
+        status=info.status,
+        started_unix_s=info.start_time / 1000,
+        seconds=(info.end_time - info.start_time) / 1000 if info.end_time else None,
+        metrics={k: v for k, v in data.metrics.items() if not k.startswith("system/")},
+        parameters=dict(data.params),
+        url=f"{base}/runs/{info.run_id}",
+    )

@@ -203,7 +203,7 @@ def _refuse_silent(address: str | None) -> None:
     """Ray waits long for a cluster that is gone; a connection tells at once."""
     host, _, port = (address or "").rpartition(":")
     if port.isdigit() and "/" not in host:  # not "auto", nor a Ray client's address
-        socket.create_connection((host, int(port)), timeout=5).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
 
 
 @contextmanager

@@ -7,21 +7,20 @@ beside it; the manifest, written last, makes the folder usable and the records n
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from striate.core.errors import DataError, StriateError, UnknownName, UsageError
-from striate.core.files import is_temporary, write_atomic
+from striate.core.errors import DataError, UnknownName, UsageError
+from striate.core.files import is_temporary
 from striate.data.corpora import CORPORA
 from striate.data.corpora.base import Corpus, OpenCorpus
 from striate.data.manifest import MANIFEST_FILE, Columns, Manifest, ShardEntry
 from striate.data.plan import ShardPlan, plan_sha256, plan_shards
-from striate.data.shards import is_whole, write_shard
+from striate.data.shard_tasks import RECORDS_FOLDER, Job, Record, write_shards
+from striate.data.shards import is_whole
 
-RECORDS_FOLDER = ".ingest"
 DEFAULT_SHARD_MB = 128.0
 
 
@@ -55,27 +54,6 @@ class IngestReport(_Frozen):
     skipped: dict[str, int]
     seconds: float
     sha256: str
-
-
-class _Record(_Frozen):
-    """What a finished shard leaves beside it until the manifest is written."""
-
-    plan_sha256: str
-    entry: ShardEntry
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What a worker must know to write any shard of an ingest."""
-
-    corpus: str
-    source: Path
-    target: Path
-    source_sha256: str
-    plan_sha256: str
-
-    def record_path(self, shard: ShardPlan) -> Path:
-        return self.target / RECORDS_FOLDER / f"{shard.file}.json"
 
 
 def ingest(
@@ -112,13 +90,13 @@ def ingest(
     opened = _open(check_request(corpus, source, shard_mb, workers), source)
     plan = plan_shards(opened, shard_mb)
     same = plan_sha256(corpus, opened.source_sha256, opened.image, opened.labels, shard_mb)
-    job = _Job(corpus, source, target, opened.source_sha256, same)
+    job = Job(corpus, source, target, opened.source_sha256, same)
     done = _finished(job, plan)
     kept = len(done)
     report = progress or _quiet
     report(kept, len(plan))
     todo = [shard for shard in plan if shard.file not in done]
-    for entry in _run(job, opened, todo, workers):
+    for entry in write_shards(job, opened, todo, workers):
         done[entry.file] = entry
         report(len(done), len(plan))
     manifest = _manifest(corpus, opened, shard_mb, [done[shard.file] for shard in plan])
@@ -164,7 +142,7 @@ def _open(corpus: Corpus, source: Path) -> OpenCorpus:
     return corpus.open(source)
 
 
-def _finished(job: _Job, plan: list[ShardPlan]) -> dict[str, ShardEntry]:
+def _finished(job: Job, plan: list[ShardPlan]) -> dict[str, ShardEntry]:
     """The shards of this very plan that an earlier run left, whole."""
     known = _from_manifest(job) | _from_records(job, plan)
     return {
@@ -174,7 +152,7 @@ def _finished(job: _Job, plan: list[ShardPlan]) -> dict[str, ShardEntry]:
     }
 
 
-def _from_manifest(job: _Job) -> dict[str, ShardEntry]:
+def _from_manifest(job: Job) -> dict[str, ShardEntry]:
     if not (job.target / MANIFEST_FILE).exists():
         return {}
     try:
@@ -193,69 +171,16 @@ def _from_manifest(job: _Job) -> dict[str, ShardEntry]:
     return {entry.file: entry for entry in there.shards}
 
 
-def _from_records(job: _Job, plan: list[ShardPlan]) -> dict[str, ShardEntry]:
+def _from_records(job: Job, plan: list[ShardPlan]) -> dict[str, ShardEntry]:
     found = {}
     for shard in plan:
         try:
-            record = _Record.model_validate_json(job.record_path(shard).read_bytes())
+            record = Record.model_validate_json(job.record_path(shard).read_bytes())
         except (FileNotFoundError, ValidationError):
             continue
         if record.plan_sha256 == job.plan_sha256:
             found[shard.file] = record.entry
     return found
-
-
-def _run(
-    job: _Job, opened: OpenCorpus, todo: list[ShardPlan], workers: int | None
-) -> Iterator[ShardEntry]:
-    import ray
-
-    if todo and ray.is_initialized():
-        yield from _run_on_ray(job, todo, workers)
-    else:
-        yield from (_write_one(job, opened, shard) for shard in todo)
-
-
-def _run_on_ray(job: _Job, todo: list[ShardPlan], workers: int | None) -> Iterator[ShardEntry]:
-    import ray
-
-    write = ray.remote(num_cpus=1, max_retries=3)(_open_and_write)
-    waiting = list(reversed(todo))
-    running: list[ray.ObjectRef[ShardEntry]] = []
-    while waiting or running:
-        while waiting and (workers is None or len(running) < workers):
-            running.append(write.remote(job, waiting.pop()))
-        finished, running = ray.wait(running)
-        try:
-            yield from ray.get(finished)
-        except ray.exceptions.RayTaskError as error:
-            raise _cause(error) from None
-
-
-def _cause(error: BaseException) -> BaseException:
-    """What a task raised, without Ray's wrapping, where that is for the user to mend."""
-    cause = getattr(error, "cause", None)
-    return cause if isinstance(cause, StriateError) else error
-
-
-def _open_and_write(job: _Job, shard: ShardPlan) -> ShardEntry:
-    """What a Ray task does: read its part of the source for itself."""
-    opened = CORPORA[job.corpus].open(job.source)
-    if opened.source_sha256 != job.source_sha256:
-        raise DataError(
-            f"The source {job.source} is not the same on every node, or changes while it is read.",
-            "Name a folder that all nodes share, and leave it alone.",
-        )
-    return _write_one(job, opened, shard)
-
-
-def _write_one(job: _Job, opened: OpenCorpus, shard: ShardPlan) -> ShardEntry:
-    """Write one shard, then its record: a record without its shard is never seen."""
-    items = opened.read(shard.split, shard.start, shard.stop)
-    entry = write_shard(job.target / shard.file, shard.split, opened.image, items)
-    record = _Record(plan_sha256=job.plan_sha256, entry=entry)
-    write_atomic(job.record_path(shard), record.model_dump_json().encode())
-    return entry
 
 
 def _manifest(

@@ -44,6 +44,7 @@ def test_an_error_in_a_task_keeps_its_kind(digits_source: Path, tmp_path: Path) 
 
     with pytest.raises(DataError, match="is truncated"):
         ingest("digits", source, tmp_path / "shards", shard_mb=0.1, progress=cut)
+    assert not list((tmp_path / "shards").glob("train-*.arrow"))
     assert not (tmp_path / "shards" / "manifest.json").exists()
 
 

@@ -1,0 +1,124 @@
+"""The shards of an ingest being written: one after the other here, or as Ray tasks."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from striate.core.errors import DataError, StriateError
+from striate.core.files import write_atomic
+from striate.data.corpora import CORPORA
+from striate.data.corpora.base import OpenCorpus
+from striate.data.manifest import ShardEntry
+from striate.data.plan import ShardPlan
+from striate.data.shards import write_shard
+
+if TYPE_CHECKING:
+    import ray
+
+RECORDS_FOLDER = ".ingest"
+
+
+class Record(BaseModel):
+    """What a finished shard leaves beside it until the manifest is written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    plan_sha256: str
+    entry: ShardEntry
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker must know to write any shard of an ingest."""
+
+    corpus: str
+    source: Path
+    target: Path
+    source_sha256: str
+    plan_sha256: str
+
+    def record_path(self, shard: ShardPlan) -> Path:
+        """Where the finished shard's record goes."""
+        return self.target / RECORDS_FOLDER / f"{shard.file}.json"
+
+
+def write_shards(
+    job: Job, opened: OpenCorpus, todo: list[ShardPlan], workers: int | None
+) -> Iterator[ShardEntry]:
+    """Write shards and yield their entries as they are finished.
+
+    Args:
+        job: the ingest.
+        opened: its source.
+        todo: the shards to write.
+        workers: Ray tasks at a time; as many as the cluster runs when None.
+
+    Raises:
+        DataError: the source is damaged, or differs between nodes.
+        PlatformError: the disk is full.
+    """
+    import ray
+
+    if todo and ray.is_initialized():
+        yield from _on_ray(job, todo, workers)
+    else:
+        yield from (_write_one(job, opened, shard) for shard in todo)
+
+
+def _on_ray(job: Job, todo: list[ShardPlan], workers: int | None) -> Iterator[ShardEntry]:
+    import ray
+
+    write = ray.remote(num_cpus=1, max_retries=3)(_open_and_write)
+    waiting = list(reversed(todo))
+    running: list[ray.ObjectRef[ShardEntry]] = []
+    try:
+        while waiting or running:
+            while waiting and (workers is None or len(running) < workers):
+                running.append(write.remote(job, waiting.pop()))
+            (finished, *_), running = ray.wait(running)
+            yield ray.get(finished)
+    except ray.exceptions.RayTaskError as error:
+        raise _cause(error) from None
+    finally:
+        _abandon(running)
+
+
+def _abandon(running: "list[ray.ObjectRef[ShardEntry]]") -> None:
+    """After a failure or an interruption: no task writes on once the caller has been told."""
+    import ray
+
+    for task in running:
+        ray.cancel(task)
+    for task in running:
+        with suppress(ray.exceptions.RayError):
+            ray.get(task)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What a task raised, without Ray's wrapping, where that is for the user to mend."""
+    cause = getattr(error, "cause", None)
+    return cause if isinstance(cause, StriateError) else error
+
+
+def _open_and_write(job: Job, shard: ShardPlan) -> ShardEntry:
+    """What a Ray task does: read its part of the source for itself."""
+    opened = CORPORA[job.corpus].open(job.source)
+    if opened.source_sha256 != job.source_sha256:
+        raise DataError(
+            f"The source {job.source} is not the same on every node, or changes while it is read.",
+            "Name a folder that all nodes share, and leave it alone.",
+        )
+    return _write_one(job, opened, shard)
+
+
+def _write_one(job: Job, opened: OpenCorpus, shard: ShardPlan) -> ShardEntry:
+    """Write one shard, then its record: a record without its shard is never seen."""
+    items = opened.read(shard.split, shard.start, shard.stop)
+    entry = write_shard(job.target / shard.file, shard.split, opened.image, items)
+    record = Record(plan_sha256=job.plan_sha256, entry=entry)
+    write_atomic(job.record_path(shard), record.model_dump_json().encode())
+    return entry

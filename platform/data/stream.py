@@ -18,7 +18,7 @@ from striate.core.errors import UnknownName, UsageError
 from striate.data.order import DEFAULT_WINDOW, Integers, Order
 from striate.data.reader import SplitReader
 from striate.data.transforms.augment import AUGMENTATIONS, Places
-from striate.data.transforms.preprocess import apply, steps_of
+from striate.data.transforms.preprocess import apply, check_stored
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class Stream:
     Raises:
         DataError: no usable manifest; on iteration, a damaged shard.
         UnknownName: no such split or augmentation.
+        RecipeError: wrong preprocessing, or shards that do not fit it.
         UsageError: a size, rank or cursor that cannot be meant.
     """
 
@@ -86,9 +87,9 @@ class Stream:
         window: int = DEFAULT_WINDOW,
     ) -> None:
         _check(batch_size, rank, world, cursor, augment)
-        steps_of(preprocessing)
         self.reader = SplitReader(target, split)
         self.manifest = self.reader.manifest
+        check_stored(preprocessing, self.manifest.columns.image.shape)
         self.order = Order(self.reader.shard_rows, seed, window)
         self.batch_size = batch_size
         self.rank, self.world = rank, world
@@ -177,10 +178,12 @@ def evaluation_batches(
     Raises:
         DataError: no usable manifest, or a damaged shard.
         UnknownName: no such split.
+        RecipeError: wrong preprocessing, or shards that do not fit it.
         UsageError: a size or rank that cannot be meant.
     """
     _check(batch_size, rank, world, 0, None)
     reader = SplitReader(target, split)
+    check_stored(preprocessing, reader.manifest.columns.image.shape)
     for start in range(0, reader.rows, batch_size):
         stop = min(start + batch_size, reader.rows)
         rows = np.arange(start + rank, stop, world, dtype=np.int64)

@@ -74,6 +74,7 @@ def test_an_image_of_the_right_kind_is_left_alone() -> None:
     [
         ([{"op": "gray"}], "no preprocessing step named 'gray'"),
         ([{"op": "pad"}], "pad: margin"),
+        ([{"op": "pad", "margin": [1, 2]}], "pad: margin"),
         ([{"op": "scale", "factor": 1, "by": 2}], "scale: by"),
         ([{"op": "resize", "height": 0, "width": 3}], "resize: height"),
         ([{"op": "scale", "factor": 1}, {"op": "grayscale"}], "after pad or scale"),

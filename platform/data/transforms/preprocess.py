@@ -4,6 +4,7 @@ Steps up to the stored image (`fit`) run once, at ingest or on a request; the st
 (`apply`) run on whole batches. Each step is a mapping with its name under ``op``.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from torch import Tensor
 from striate.core.errors import RecipeError, nearest
 from striate.data.transforms.decode import decode_image
 
-__all__ = ["OPS", "apply", "decode_image", "fit", "steps_of"]
+__all__ = ["OPS", "apply", "check_stored", "decode_image", "fit", "steps_of"]
 
 Pixels = NDArray[np.uint8]
 Preprocessing = Sequence[Mapping[str, Any]]
@@ -145,12 +146,33 @@ def steps_of(preprocessing: Preprocessing) -> tuple[FitStep | BatchStep, ...]:
         RecipeError: a step is unknown or wrong, or one on single images stands after one on
             batches.
     """
-    return _checked(tuple(tuple(sorted(step.items())) for step in preprocessing))
+    return _checked(json.dumps([dict(step) for step in preprocessing], default=str))
+
+
+def check_stored(preprocessing: Preprocessing, shape: tuple[int, int, int]) -> None:
+    """Make sure that stored images are what the steps on single images would give.
+
+    Args:
+        preprocessing: the model's steps.
+        shape: (channels, height, width) of the images in the shards.
+
+    Raises:
+        RecipeError: a step is wrong, or the images were stored in another form.
+    """
+    for step in steps_of(preprocessing):
+        if isinstance(step, Grayscale) and shape[0] != 1:
+            raise RecipeError(f"The shards hold images of {shape[0]} channels, not grey ones.")
+        if isinstance(step, Resize) and shape[1:] != (step.height, step.width):
+            raise RecipeError(
+                f"The shards hold images of {shape[1]}×{shape[2]} pixels and the preprocessing"
+                f" wants {step.height}×{step.width}.",
+                "Name that size in the recipe, and pad or scale after it.",
+            )
 
 
 @lru_cache(maxsize=64)
-def _checked(items: tuple[tuple[tuple[str, Any], ...], ...]) -> tuple[FitStep | BatchStep, ...]:
-    steps = tuple(_step(dict(item)) for item in items)
+def _checked(document: str) -> tuple[FitStep | BatchStep, ...]:
+    steps = tuple(_step(values) for values in json.loads(document))
     kinds = [isinstance(step, BatchStep) for step in steps]
     if kinds != sorted(kinds):
         raise RecipeError(

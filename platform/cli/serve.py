@@ -20,9 +20,20 @@ if TYPE_CHECKING:
 @click.option("--name", help="What callers ask for; the application's own name if left out.")
 @click.option("--pool", help="Where it runs: cpu, gpu, chip:NAME.")
 @click.option("--replicas", type=click.IntRange(1, 1000), default=1, show_default=True)
+@click.option(
+    "--program",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="For a chip: folder of the model's program; compiled if left out.",
+)
 @json_option
 def deploy(
-    app: str, model: str, name: str | None, pool: str | None, replicas: int, as_json: bool
+    app: str,
+    model: str,
+    name: str | None,
+    pool: str | None,
+    replicas: int,
+    program: Path | None,
+    as_json: bool,
 ) -> None:
     """Deploy a registered model behind gRPC, or replace the version that runs.
 
@@ -35,7 +46,9 @@ def deploy(
 
     settings = Settings.load()
     with progress_console.status(f"{name or app} comes up with {model} …"):
-        deployed = deploy_app(app, model, settings, name=name, pool=pool, replicas=replicas)
+        deployed = deploy_app(
+            app, model, settings, name=name, pool=pool, replicas=replicas, program=program
+        )
     if as_json:
         print_json(deployed.model_dump())
         return

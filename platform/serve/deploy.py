@@ -23,6 +23,7 @@ from striate.core.settings import Settings
 from striate.serve import cluster, edge
 from striate.serve.client import Client
 from striate.serve.edge_config import check_name
+from striate.serve.programs import program_for
 from striate.serve.table import DeployedApp, Table, read_table, write_table
 
 logger = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ def deploy(
     pool: str | None = None,
     replicas: int = 1,
     timeout_s: float = 180.0,
+    program: Path | None = None,
     **options: Any,
 ) -> Deployed:
     """Deploy a model, or put a new version in the place of a running one.
@@ -79,12 +81,14 @@ def deploy(
         pool: where it runs: ``cpu``, ``gpu``, ``chip:NAME``; None leaves it to Ray.
         replicas: how many.
         timeout_s: for the replicas to come up.
+        program: for a chip's pool, the model's program; None compiles it, once.
         options: further fields of `PhotosArgs`.
 
     Raises:
-        UnknownName: no such application, model or pool.
-        BundleError: the bundle is damaged or not for this application.
+        UnknownName: no such application or model.
+        BundleError: the bundle or program is damaged or not for this application.
         PlacementError: the cluster has no such pool.
+        UnsupportedLayer: the chip cannot run the model.
         PlatformError: the cluster, MLflow or the new version does not answer.
     """
     from striate.serve.apps import APPS
@@ -93,32 +97,32 @@ def deploy(
 
     if app not in APPS:
         raise UnknownName.of("application", app, APPS)
-    name = name or app
-    check_name(name)
+    check_name(name := name or app)
     bundle, registered = fetch(model_uri, settings)
     device = device_of(pool)
-    load_tagging(bundle, "cpu" if device == "cuda" else device)  # refused here, in the open
+    if device not in {"cpu", "cuda"}:
+        program = program or program_for(bundle, device, settings)
+    load_tagging(bundle, "cpu" if device == "cuda" else device, program=program)  # refused here
     cluster.connect(settings)
+    pinned = registered.uri if registered else str(bundle.path.absolute())
+    model, version = named(bundle, registered)
     with _lock(edge_folder(settings)):
-        pinned = registered.uri if registered else str(bundle.path.absolute())
         args = PhotosArgs(
             model=pinned,
             port=_free_port(read_table(edge_folder(settings))),
             device=device,
+            program=program.absolute() if program else None,
             replicas=replicas,
             actor_options=_actor_options(pool),
             tracking_uri=settings.tracking_uri,
             home=settings.home,
             **options,
         )
-        serve_name = f"{name}.{args.port}"
-        cluster.run(APPS[app](args), serve_name, timeout_s)
-        model, version = named(bundle, registered)
         entry = DeployedApp(
             name=name,
             app=app,
-            serve_name=serve_name,
-            addresses=_probed(serve_name, replicas),
+            serve_name=f"{name}.{args.port}",
+            addresses=(),
             model_uri=pinned,
             model=model,
             version=version,
@@ -126,9 +130,12 @@ def deploy(
             replicas=replicas,
             deployed_unix_s=time.time(),
         )
-        _switch(entry, settings)
+        _make_room(entry, settings)
+        cluster.run(APPS[app](args), entry.serve_name, timeout_s)
+        addresses = _probed(entry.serve_name, replicas)
+        _switch(entry.model_copy(update={"addresses": addresses}), settings)
     address = settings.grpc_address if edge.running(edge_folder(settings)) else None
-    return Deployed(name=name, address=address or entry.addresses[0], model=model, version=version)
+    return Deployed(name=name, address=address or addresses[0], model=model, version=version)
 
 
 def undeploy(name: str, settings: Settings) -> None:
@@ -168,20 +175,34 @@ def list_apps(settings: Settings) -> list[AppStatus]:
 
 def device_of(pool: str | None) -> str:
     """The device of a pool: ``cpu``, ``cuda``, or a chip's name."""
-    from striate.accelerators.chips import CHIPS
-
     if pool is None or pool == "cpu":
         return "cpu"
-    chip = pool.removeprefix("chip:")
-    return chip if chip in CHIPS or chip != pool else "cuda"
+    return "cuda" if pool == "gpu" else pool.removeprefix("chip:")
 
 
 def _actor_options(pool: str | None) -> dict[str, Any]:
+    """Ray's options for a replica; on a chip or GPU it claims a whole one."""
     if pool is None:
         return {"num_cpus": CPUS}
     from striate.accelerators.pools import pool_options
 
-    return {"num_cpus": CPUS, **pool_options(pool)}
+    return {"num_cpus": CPUS, **pool_options(pool, CPUS if pool == "cpu" else 1)}
+
+
+def _make_room(entry: DeployedApp, settings: Settings) -> None:
+    """End the running version first where a chip or GPU has no room for both.
+
+    Calls wait at the edge meanwhile, as they do while a replica restarts.
+    """
+    old = read_table(edge_folder(settings)).find(entry.name)
+    if old is None or old.pool in {None, "cpu"} or device_of(old.pool) != device_of(entry.pool):
+        return
+    from striate.accelerators.pools import read_pools
+
+    name = old.pool.removeprefix("chip:") if old.pool else ""
+    free = sum(pool.free for pool in read_pools() if pool.name == name)
+    if free < entry.replicas:
+        cluster.delete(old.serve_name)
 
 
 def _switch(entry: DeployedApp, settings: Settings) -> None:

@@ -112,7 +112,7 @@ def reload(folder: Path, wait_s: float = 10.0) -> bool:
 def stop(folder: Path, wait_s: float = 15.0) -> None:
     """End the edge of this folder after its calls in flight; does nothing when none runs."""
     state = read_state(folder)
-    if state is None or not running(folder):
+    if state is None or not running(folder, patience_s=3.0):
         return
     os.kill(state.pid, signal.SIGUSR1)  # the master lets its workers finish, then ends
     deadline = time.monotonic() + wait_s
@@ -122,10 +122,10 @@ def stop(folder: Path, wait_s: float = 15.0) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def running(folder: Path) -> bool:
+def running(folder: Path, patience_s: float = 0.5) -> bool:
     """Whether an edge answers on the folder's control socket."""
     try:
-        return "master" in _command(folder, "show proc", 0.5)
+        return "master" in _command(folder, "show proc", patience_s)
     except OSError:
         return False
 

@@ -93,7 +93,7 @@ def test_a_caller_that_left_is_not_computed() -> None:
         await settled(batcher)
         gone.cancel()
         doubles.go.set()
-        assert await asyncio.gather(first, stays) == [2, 6]
+        assert [await first, await stays] == [2, 6]
         assert doubles.batches == [[1], [3]]
         await batcher.stop()
 

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import psutil
@@ -78,7 +79,8 @@ def test_calls_go_to_the_application_they_name(
         client.tag(png())
     with grpc.insecure_channel(address) as channel:
         request = health_pb2.HealthCheckRequest(service=SERVICE)
-        answer = health_pb2_grpc.HealthStub(channel).Check(request)
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        answer = health.Check(request)
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
     for server in servers.values():
         server.stop(1)

@@ -39,6 +39,7 @@ class PhotosArgs(BaseModel):
         port: where every replica listens; those of one node share it.
         host: address that replicas listen on; None for their node's own, as Ray knows it.
         device: ``cpu``, ``cuda``, or the name of an emulated chip.
+        program: folder of the model's program for that chip.
         replicas: how many.
         actor_options: Ray's options for a replica (resources, label selector).
         tracking_uri: MLflow's; None takes the replica's settings.
@@ -56,6 +57,7 @@ class PhotosArgs(BaseModel):
     port: int = Field(default=9100, ge=0, le=65535)
     host: str | None = None
     device: str = "cpu"
+    program: Path | None = None
     replicas: int = Field(default=1, ge=1)
     actor_options: dict[str, Any] = Field(default_factory=lambda: {"num_cpus": 0.25})
     tracking_uri: str | None = None
@@ -74,7 +76,7 @@ class Photos:
         self._args = args
         bundle, version = fetch(args.model, _settings(args))
         self._server = TaggingServer(
-            load_tagging(bundle, args.device, args.limits.pixels),
+            load_tagging(bundle, args.device, args.limits.pixels, args.program),
             named(bundle, version),
             args.host or ray.util.get_node_ip_address(),
             args.port,
@@ -92,7 +94,8 @@ class Photos:
         """Run a tiny real inference; Serve replaces a replica that fails or hangs here."""
         probe = TagRequest(probe_image(), top_k=1)
         answered = asyncio.wrap_future(self._server.run(self._server.answer(probe)))
-        await asyncio.wait_for(answered, self._args.check_timeout_s)
+        if not await asyncio.wait_for(answered, self._args.check_timeout_s):
+            raise RuntimeError("The model's scores are not finite.")
 
     def __del__(self) -> None:
         """Serve calls this when the replica is to end: calls in flight finish first."""

@@ -1,0 +1,76 @@
+"""Tagging on an emulated chip: the same bundle, through its program."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from striate.accelerators.chips import CHIPS
+from striate.accelerators.compiler import compile_program
+from striate.accelerators.program import Program
+from striate.accelerators.quantize import quantize
+from striate.core.bundle import Bundle
+from striate.core.errors import BundleError, UsageError
+from striate.core.settings import Settings
+from striate.data.transforms.preprocess import apply
+from striate.models import build_from
+from striate.serve.predictors import load_tagging
+from striate.serve.predictors.base import answer
+from striate.serve.predictors.tagging import TagRequest
+from striate.serve.programs import program_for
+
+pytestmark = pytest.mark.unit
+Png = Callable[..., bytes]
+CHIP = "anna-talk"
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory, write_bundle: Callable[..., Bundle]) -> Bundle:
+    """A LeNet-1 bundle with random weights."""
+    return write_bundle(tmp_path_factory.mktemp("small") / "digits", name="lenet1_32")
+
+
+@pytest.fixture(scope="module")
+def program(small: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its program for the chip."""
+    spec = CHIPS[CHIP]
+    noise = torch.randint(0, 256, (64, 1, 28, 28), generator=torch.Generator().manual_seed(0))
+    images = apply(small.spec.preprocessing, noise.to(torch.uint8))
+    quantized = quantize(build_from(small), spec, images, retrain_last=False, qat_epochs=0)
+    source = f"lenet1_32 {small.digest}"
+    compiled = compile_program(quantized, spec, labels=small.spec.labels, source=source)
+    folder = tmp_path_factory.mktemp("programs") / "lenet1"
+    compiled.save(folder)
+    return folder
+
+
+def test_scores_are_those_of_the_program(small: Bundle, program: Path, png: Png) -> None:
+    predictor = load_tagging(small, CHIP, program=program)
+    request = TagRequest(png(), top_k=10)
+    (tags,) = answer(predictor, [request])
+    assert isinstance(tags, list)
+    images = apply(small.spec.preprocessing, predictor.decode(request)[None])
+    output = torch.flatten(Program.load(program).run(images), 1).float()
+    expected = torch.softmax(output, 1)[0]
+    assert {tag.index: tag.score for tag in tags} == pytest.approx(
+        dict(enumerate(expected.tolist()))
+    )
+
+
+def test_a_program_of_another_network_is_refused(
+    program: Path, tmp_path: Path, write_bundle: Callable[..., Bundle]
+) -> None:
+    other = write_bundle(tmp_path / "other", seed=5, name="lenet1_32")
+    with pytest.raises(BundleError, match="was compiled from"):
+        load_tagging(other, CHIP, program=program)
+
+
+def test_a_program_for_another_chip_is_refused(small: Bundle, program: Path) -> None:
+    with pytest.raises(BundleError, match=CHIP):
+        load_tagging(small, "anna-1991", program=program)
+
+
+def test_without_the_training_shards_a_program_must_be_given(small: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--program"):
+        program_for(small, CHIP, Settings(home=tmp_path))

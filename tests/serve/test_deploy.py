@@ -1,0 +1,233 @@
+"""Applications on a cluster: deployed, called through the edge, killed, replaced, taken down."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import psutil
+import pytest
+import torch
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from striate.accelerators.chips import CHIPS
+from striate.accelerators.compiler import compile_program
+from striate.accelerators.pools import read_pools
+from striate.accelerators.quantize import quantize
+from striate.core.bundle import WEIGHTS_FILE, Bundle
+from striate.core.errors import (
+    BundleError,
+    PayloadTooLarge,
+    PlacementError,
+    PlatformError,
+    RequestError,
+    UnknownName,
+)
+from striate.core.settings import Settings
+from striate.data.transforms.preprocess import apply
+from striate.models import build_from
+from striate.serve import edge
+from striate.serve.client import Client
+from striate.serve.deploy import Deployed, deploy, edge_folder, list_apps, undeploy
+from striate.serve.predictors import load_tagging
+from striate.serve.predictors.base import answer
+from striate.serve.predictors.tagging import TagRequest
+from striate.serve.server import SERVICE
+from striate.serve.table import read_table
+
+pytestmark = pytest.mark.cluster
+Png = Callable[..., bytes]
+CHIP = "anna-talk"
+
+
+@pytest.fixture(scope="module")
+def settings(ray_cluster: Any) -> Settings:
+    settings: Settings = ray_cluster.settings
+    return settings
+
+
+@pytest.fixture(scope="module")
+def deployed(settings: Settings, bundle: Bundle) -> Iterator[Deployed]:
+    """The application `tagger`, taken down at the end."""
+    yield deploy("photos", str(bundle.path), settings, name="tagger", check_period_s=1.0)
+    undeploy("tagger", settings)
+
+
+@pytest.fixture
+def client(deployed: Deployed) -> Iterator[Client]:
+    with Client(deployed.address, app="tagger", deadline_s=60) as client:
+        yield client
+
+
+def replica_of(settings: Settings) -> psutil.Process:
+    """The process that listens on the application's port."""
+    app = read_table(edge_folder(settings)).find("tagger")
+    assert app is not None
+    port = int(app.addresses[0].rpartition(":")[2])
+    for connection in psutil.net_connections("tcp"):
+        if connection.status == psutil.CONN_LISTEN and tuple(connection.laddr)[1] == port:
+            return psutil.Process(connection.pid)
+    raise AssertionError(f"nothing listens on {port}")
+
+
+def test_it_answers_through_the_edge(
+    client: Client, settings: Settings, deployed: Deployed, bundle: Bundle, png: Png
+) -> None:
+    assert deployed.address == settings.grpc_address
+    result = client.tag(png(), top_k=3)
+    assert (result.model, result.version) == (deployed.model, deployed.version)
+    assert result.version == bundle.digest
+    assert len(result.labels) == 3
+
+
+def test_no_proxy_of_serves_runs(deployed: Deployed) -> None:
+    from ray import serve
+
+    assert not serve.status().proxies
+
+
+def test_it_is_listed(deployed: Deployed, settings: Settings) -> None:
+    (listed,) = [entry for entry in list_apps(settings) if entry.app.name == "tagger"]
+    assert listed.status == "RUNNING"
+    assert listed.app.version == deployed.version
+    host = str(settings.grpc_address).rpartition(":")[0]
+    assert listed.app.addresses[0].startswith(f"{host}:"), "on the platform's interface alone"
+
+
+def test_health_answers_through_the_edge(deployed: Deployed) -> None:
+    with grpc.insecure_channel(deployed.address) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        request = health_pb2.HealthCheckRequest(service=SERVICE)
+        answer = stub.Check(request, metadata=(("striate-app", "tagger"),))
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_bad_pictures_do_no_harm(client: Client, png: Png, broken: dict[str, bytes]) -> None:
+    for payload in (*broken.values(), b"", b"x" * 21_500_000, b"x" * 50_000_000):
+        with pytest.raises((RequestError, PayloadTooLarge)):
+            client.tag(payload)
+        assert client.tag(png()).labels
+
+
+def test_calls_succeed_after_the_replica_was_killed(
+    client: Client, settings: Settings, png: Png
+) -> None:
+    assert client.tag(png()).labels
+    killed = replica_of(settings)
+    os.kill(killed.pid, signal.SIGKILL)
+    assert client.tag(png()).labels  # the same call, retried until the new replica answers
+    assert replica_of(settings).pid != killed.pid
+
+
+def test_a_new_version_takes_over_without_a_failed_call(
+    client: Client,
+    settings: Settings,
+    png: Png,
+    tmp_path: Path,
+    write_bundle: Callable[..., Bundle],
+) -> None:
+    new = write_bundle(tmp_path / "new", seed=1)
+    end, seen, failed = threading.Event(), list[str](), list[Exception]()
+
+    def call() -> None:
+        with Client(client.address, app="tagger") as caller:
+            while not end.is_set():
+                try:
+                    seen.append(caller.tag(png()).version)
+                except Exception as error:
+                    failed.append(error)
+
+    threads = [threading.Thread(target=call) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        again = deploy("photos", str(new.path), settings, name="tagger")
+        deadline = time.monotonic() + 10
+        while new.digest not in seen[-1:] and time.monotonic() < deadline:
+            time.sleep(0.05)
+    finally:
+        end.set()
+        for thread in threads:
+            thread.join()
+    assert not failed
+    assert again.version == new.digest == seen[-1]
+    assert len(set(seen)) == 2
+    first_new = seen.index(new.digest)
+    assert seen[:first_new], "the old version answered until the new one did"
+
+
+def test_a_version_that_answers_nonsense_never_takes_traffic(
+    client: Client, settings: Settings, png: Png, tmp_path: Path, bundle: Bundle
+) -> None:
+    before = client.tag(png()).version
+    state = {name: tensor * float("nan") for name, tensor in bundle.state().items()}
+    broken = Bundle.write(tmp_path / "nan", bundle.spec, state)
+    with pytest.raises(PlatformError, match="does not start.*not finite"):
+        deploy("photos", str(broken.path), settings, name="tagger", timeout_s=60)
+    assert client.tag(png()).version == before
+    (listed,) = [entry for entry in list_apps(settings) if entry.app.name == "tagger"]
+    assert listed.status == "RUNNING"
+
+
+def test_a_damaged_bundle_is_refused_by_name(
+    settings: Settings, tmp_path: Path, write_bundle: Callable[..., Bundle]
+) -> None:
+    damaged = write_bundle(tmp_path / "damaged")
+    weights = damaged.path / WEIGHTS_FILE
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    with pytest.raises(BundleError, match=WEIGHTS_FILE):
+        deploy("photos", str(damaged.path), settings, name="other")
+    assert read_table(edge_folder(settings)).find("other") is None
+
+
+def test_unknown_names_are_refused(settings: Settings, bundle: Bundle) -> None:
+    with pytest.raises(UnknownName, match="photos"):
+        deploy("photo", str(bundle.path), settings)
+    with pytest.raises(UnknownName, match="nothing-here"):
+        deploy("photos", "nothing-here", settings)
+    with pytest.raises(UnknownName, match="nobody"):
+        undeploy("nobody", settings)
+
+
+def test_taken_down_it_is_gone(settings: Settings, bundle: Bundle, png: Png) -> None:
+    brief = deploy("photos", str(bundle.path), settings, name="brief")
+    with Client(brief.address, app="brief", deadline_s=5) as client:
+        assert client.tag(png()).labels
+        undeploy("brief", settings)
+        with pytest.raises((UnknownName, PlatformError)):
+            client.tag(png())
+    assert "brief" not in [entry.app.name for entry in list_apps(settings)]
+    assert edge.running(edge_folder(settings))
+
+
+def test_on_a_chip_it_runs_the_chips_program(
+    settings: Settings, tmp_path: Path, write_bundle: Callable[..., Bundle], png: Png
+) -> None:
+    small = write_bundle(tmp_path / "small", name="lenet1_32")
+    spec = CHIPS[CHIP]
+    noise = torch.randint(0, 256, (64, 1, 28, 28), generator=torch.Generator().manual_seed(0))
+    images = apply(small.spec.preprocessing, noise.to(torch.uint8))
+    quantized = quantize(build_from(small), spec, images, retrain_last=False, qat_epochs=0)
+    program = tmp_path / "program"
+    compile_program(quantized, spec, source=f"lenet1_32 {small.digest}").save(program)
+    on_chip = deploy(
+        "photos", str(small.path), settings, name="chip", pool=f"chip:{CHIP}", program=program
+    )
+    (expected,) = answer(load_tagging(small, CHIP, program=program), [TagRequest(png())])
+    with Client(on_chip.address, app="chip") as client:
+        labels = client.tag(png()).labels
+    assert isinstance(expected, list)
+    assert [label.index for label in labels] == [tag.index for tag in expected]
+    assert [label.score for label in labels] == pytest.approx([tag.score for tag in expected])
+    (pool,) = [pool for pool in read_pools() if pool.name == CHIP]
+    assert pool.free == pool.total - 1
+    undeploy("chip", settings)
+
+
+def test_a_pool_that_is_not_there_is_refused(settings: Settings, bundle: Bundle) -> None:
+    with pytest.raises(PlacementError, match="gpu"):
+        deploy("photos", str(bundle.path), settings, name="other", pool="gpu")

@@ -50,7 +50,13 @@ STRIATE_LINES = [
 
 @pytest.mark.unit
 @pytest.mark.parametrize("words", STRIATE_LINES)
-def test_each_striate_command_of_the_docs_is_one_that_the_command_accepts(words: list[str]) -> None:
+def test_each_striate_command_of_the_docs_is_one_that_the_command_accepts(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for word in words:
+        if re.fullmatch(r"[\w-]+\.(png|jpg|jpeg)", word):
+            (tmp_path / word).touch()  # a file that the reader is supposed to have
     _parse(words)
 
 

@@ -110,7 +110,7 @@ class Evaluator:
             return None
         sums = torch.arange(-self.bound, self.bound + 1)
         reached = torch.searchsorted(self.layer.thresholds, sums.repeat(maps, 1), right=True)
-        return self._codes(reached).flatten()
+        return torch.flatten(self._codes(reached))
 
     def _by_table(self, sums: Tensor) -> Tensor:
         assert self._table is not None

@@ -9,7 +9,7 @@ from striate.cli.output import json_option, note, print_json, print_table, progr
 from striate.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from striate.accelerators.chips import ChipSpec
+    from striate.accelerators.chips.spec import ChipSpec
     from striate.accelerators.report import Report
 
 _UNKNOWN = "unknown"

@@ -1,0 +1,72 @@
+"""A LeNet-1 that was really trained, a few seconds long, and its programs."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from striate.accelerators.program import Program
+from striate.accelerators.toolchain import compile_bundle
+from striate.core.bundle import Architecture, Bundle, BundleSpec, TensorSpec
+from striate.data.manifest import Manifest
+from striate.data.stream import Stream
+from striate.models import build
+
+EPOCHS = 20
+BATCH = 64
+PREPROCESSING = (
+    {"op": "grayscale"},
+    {"op": "resize", "height": 28, "width": 28},
+    {"op": "pad", "margin": 2, "value": 0},
+    {"op": "scale", "factor": 1.275 / 255, "offset": -0.1},
+)
+
+
+@pytest.fixture(scope="session")
+def lenet1_bundle(digits_shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """`lenet1_32` trained on the digits' train split."""
+    manifest = Manifest.load(digits_shards)
+    steps = EPOCHS * (manifest.rows("train") // BATCH)
+    torch.manual_seed(0)
+    architecture = Architecture(name="lenet1_32")
+    model = build(architecture)
+    optimiser = torch.optim.AdamW(model.parameters(), 8e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 8e-3, total_steps=steps)
+    with Stream(
+        digits_shards,
+        "train",
+        batch_size=BATCH,
+        seed=0,
+        augment="affine",
+        preprocessing=PREPROCESSING,
+        threads=0,
+    ) as stream:
+        for _ in range(steps):
+            batch = next(stream)
+            loss = torch.nn.functional.cross_entropy(model(batch.images), batch.labels)
+            optimiser.zero_grad()
+            torch.autograd.backward(loss)
+            optimiser.step()
+            schedule.step()
+    image = TensorSpec(dtype="float32", shape=(1, 32, 32), layout="CHW", units="intensity")
+    scores = TensorSpec(dtype="float32", shape=(10,), layout="C", units="score")
+    spec = BundleSpec(
+        architecture=architecture,
+        task="classification",
+        input=image,
+        output=scores,
+        preprocessing=PREPROCESSING,
+        labels=manifest.labels,
+    )
+    folder = tmp_path_factory.mktemp("lenet1") / "bundle"
+    return Bundle.write(folder, spec, model.state_dict())
+
+
+@pytest.fixture(scope="session")
+def programs(lenet1_bundle: Bundle, digits_shards: Path) -> dict[str, Program]:
+    """The trained network compiled for every chip."""
+    epochs = {"anna-talk": 3, "anna-1991": 4, "null": 0}
+    return {
+        chip: compile_bundle(lenet1_bundle, chip, digits_shards, qat_epochs=count)
+        for chip, count in epochs.items()
+    }

@@ -42,7 +42,8 @@ class Checkpoint:
     def to_bytes(self) -> bytes:
         """One string of bytes, to be sent to workers that do not see the storage."""
         document = json.dumps({"step": self.step, **self.document}).encode()
-        return struct.pack("<q", len(document)) + document + save(self.tensors)
+        content: bytes = save(self.tensors)
+        return struct.pack("<q", len(document)) + document + content
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> Self:

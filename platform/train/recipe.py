@@ -111,22 +111,21 @@ def _set(document: dict[str, Any], config: Any, field: str, value: Any) -> None:
             continue
         known = type(config).model_fields if isinstance(config, BaseModel) else {}
         if part not in known:
-            raise RecipeError(f"A recipe has no field {field!r}.", _nearest_field(field, document))
+            raise RecipeError(f"A recipe has no field {field!r}.", nearest(field, _fields()))
         config = getattr(config, part)
     for part in parents:
         document = document.setdefault(part, {})
     document[last] = value
 
 
-def _nearest_field(field: str, document: Mapping[str, Any]) -> str:
-    return nearest(field, _dotted(document))
-
-
-def _dotted(document: Mapping[str, Any], prefix: str = "") -> list[str]:
+def _fields(config: type[BaseModel] = Recipe, prefix: str = "") -> list[str]:
     names: list[str] = []
-    for key, value in document.items():
-        inner = _dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else []
-        names.extend(inner or [f"{prefix}{key}"])
+    for name, field in config.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            names.extend(_fields(inner, f"{prefix}{name}."))
+        else:
+            names.append(f"{prefix}{name}")
     return names
 
 
@@ -138,8 +137,7 @@ def _validated(document: Any, source: str = "") -> Recipe:
     field = ".".join(str(part) for part in first["loc"])
     place = f" in {source}" if source else ""
     if first["type"] == "extra_forbidden":
-        known = _dotted(Recipe.model_construct().model_dump()) + list(Recipe.model_fields)
-        raise RecipeError(f"A recipe has no field {field!r}{place}.", nearest(field, known))
+        raise RecipeError(f"A recipe has no field {field!r}{place}.", nearest(field, _fields()))
     if first["type"] == "missing":
         raise RecipeError(f"The recipe's field {field} is missing{place}.")
     what = first["msg"].removeprefix("Value error, ")

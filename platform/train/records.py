@@ -146,7 +146,7 @@ def first_layer(model: nn.Module) -> Tensor | None:
 def bundle_spec(run: Assignment, model: nn.Module, metrics: dict[str, float]) -> BundleSpec:
     """What the bundle of a run says of its model."""
     recipe = run.recipe
-    shape = tuple(int(size) for size in model.input_shape)  # type: ignore[union-attr,arg-type]
+    shape = tuple(int(size) for size in model.input_shape)  # type: ignore[union-attr]
     return BundleSpec(
         architecture=Architecture(name=recipe.model.name, arguments=recipe.model.arguments),
         task=recipe.task.name,

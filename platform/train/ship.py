@@ -1,12 +1,11 @@
 """The driver's side of the spool: showing it, and shipping it to MLflow.
 
 A record carries its own time, so sending a batch twice changes nothing in MLflow: what is not
-acknowledged is sent again, with growing pauses, for as long as the run lasts and then until a
-deadline. What is left after that stays in the spool; `striate runs sync RUN` ships it.
+acknowledged is sent again, with growing pauses, for as long as the run lasts. What is left then is
+shipped when the run is published, or by `striate runs sync RUN`.
 """
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -64,45 +63,42 @@ class Shipper:
         self._tracking_uri = tracking_uri
         self._readers = [SpoolReader(path) for path in spools]
         self._every_s = every_s
-        self._waiting: list[Record] = []
         self._done = threading.Event()
-        self._deadline = float("inf")
         self._thread = threading.Thread(target=self._run, name="striate-shipper", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
+        waiting: list[Record] = []
         pause_s = self._every_s
-        while time.monotonic() < self._deadline:
-            ending = self._done.is_set()
-            self._read()
+        while not self._done.wait(pause_s):
+            waiting.extend(_metrics(self._readers))
             try:
-                self._ship()
+                while waiting and not self._done.is_set():
+                    send(self._run_id, self._tracking_uri, waiting[:BATCH])
+                    del waiting[:BATCH]
                 pause_s = self._every_s
             except TrackingUnavailable:
                 pause_s = min(2 * pause_s, 10.0)
-            if ending and not self._waiting:
-                return
-            if ending:
-                time.sleep(min(pause_s, 1.0))
-            else:
-                self._done.wait(pause_s)
 
-    def _read(self) -> None:
-        for reader in self._readers:
-            self._waiting.extend(record for record in reader.read() if record.kind == "metric")
-
-    def _ship(self) -> None:
-        while self._waiting:
-            send(self._run_id, self._tracking_uri, self._waiting[:BATCH])
-            del self._waiting[:BATCH]
-
-    def close(self, within_s: float) -> int:
-        """Ship what is left, and end; returns how many metrics could not be shipped in time."""
-        self._deadline = time.monotonic() + within_s
+    def close(self) -> None:
+        """End after the request under way; `ship_all` ships what is left."""
         self._done.set()
         self._thread.join()
-        self._read()
-        return len(self._waiting)
+
+
+def ship_all(run_id: str, tracking_uri: str, spools: Sequence[Path]) -> None:
+    """Ship whole spools; what MLflow has already stays as it is.
+
+    Raises:
+        TrackingUnavailable: MLflow does not answer.
+    """
+    waiting = _metrics([SpoolReader(path) for path in spools])
+    for start in range(0, len(waiting), BATCH):
+        send(run_id, tracking_uri, waiting[start : start + BATCH])
+
+
+def _metrics(readers: Sequence[SpoolReader]) -> list[Record]:
+    return [r for reader in readers for r in reader.read() if r.kind == "metric"]
 
 
 def send(run_id: str, tracking_uri: str, records: Sequence[Record]) -> None:

@@ -43,13 +43,13 @@ class TrainState:
         """The seeded state before the first step, the same on every rank."""
         torch.manual_seed(recipe.seed)
         model = build(Architecture(name=recipe.model.name, arguments=recipe.model.arguments))
-        layout = torch.channels_last if recipe.channels_last else torch.preserve_format
-        model.to(place.device, memory_format=layout)
+        model.to(place.device)
+        if recipe.channels_last:
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         average = None
         if recipe.ema_decay is not None:
-            average = AveragedModel(
-                model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay), use_buffers=True
-            )
+            rule = get_ema_multi_avg_fn(recipe.ema_decay)  # type: ignore[no-untyped-call]
+            average = AveragedModel(model, multi_avg_fn=rule, use_buffers=True)
         state = cls(model, build_optimizer(model, recipe.optimizer), average)
         torch.manual_seed(recipe.seed * 1_000_003 + place.rank)  # dropout differs between ranks
         return state

@@ -13,8 +13,8 @@ from striate.core.tracking import connect, said_when_unavailable
 from striate.train.assignment import RECIPE_FILE, Assignment
 from striate.train.config import Recipe
 from striate.train.pictures import draw_all
-from striate.train.ship import Shipper
-from striate.train.spool import Record, SpoolReader, SpoolWriter
+from striate.train.ship import Shipper, ship_all
+from striate.train.spool import Record, SpoolWriter
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -86,9 +86,18 @@ def publish(run: Assignment, within_s: float = 30.0) -> ModelVersion | None:
     Raises:
         TrackingUnavailable: MLflow does not answer within `within_s` seconds; all is kept.
     """
-    shipper = Shipper(run.run_id, run.tracking_uri, [run.spool, run.system_spool])
-    if shipper.close(within_s):
-        raise kept(run)
+    began = time.monotonic()
+    while True:
+        try:
+            return _publish(run)
+        except TrackingUnavailable:
+            if time.monotonic() - began > within_s:
+                raise kept(run) from None
+            time.sleep(min(1.0, within_s / 10))
+
+
+def _publish(run: Assignment) -> ModelVersion | None:
+    ship_all(run.run_id, run.tracking_uri, [run.spool, run.system_spool])
     client = connect(run.tracking_uri)
     with said_when_unavailable(run.tracking_uri):
         client.log_artifact(run.run_id, str(run.folder / RECIPE_FILE))
@@ -125,7 +134,7 @@ def shipping(run: Assignment) -> Iterator[None]:
     finally:
         done.set()
         sampler.join()
-        shipper.close(0.0)  # `publish` ships the rest, with patience
+        shipper.close()
 
 
 def _sample(run: Assignment, done: threading.Event) -> None:
@@ -163,11 +172,6 @@ def flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             values[f"{prefix}{key}"] = str(value)[:6000]
     return values
-
-
-def records_of(run: Assignment) -> list[Record]:
-    """Everything that rank 0 said, each (key, step) once."""
-    return SpoolReader(run.spool).read()
 
 
 def _run_name(recipe: Recipe) -> str:

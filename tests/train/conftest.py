@@ -1,0 +1,111 @@
+"""Runs without a tracking server, and a tracking server that a test may stop."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from striate.data.manifest import Manifest
+from striate.train.assignment import Assignment
+from striate.train.config import Recipe
+from striate.train.recipe import resolve
+
+MakeRun = Callable[..., Assignment]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Sums in one order, so that runs can be compared bit for bit."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def make_run(tmp_path: Path, digits_shards: Path) -> MakeRun:
+    """Makes a run of a recipe in a folder of its own: `make_run("name", "field=value", …)`."""
+
+    def make(name: str, *overrides: str, folder: str = "run") -> Assignment:
+        recipe = resolve(name, [*overrides, "scaling.workers=0"])
+        return assignment_of(recipe, digits_shards, tmp_path / folder)
+
+    return make
+
+
+def assignment_of(recipe: Recipe, shards: Path, folder: Path) -> Assignment:
+    """A run that no tracking server knows."""
+    manifest = Manifest.load(shards)
+    return Assignment(
+        run_id=folder.name,
+        tracking_uri="http://127.0.0.1:1",
+        experiment_id="0",
+        recipe=recipe,
+        shards=shards,
+        manifest_sha256=manifest.sha256,
+        labels=manifest.labels,
+        train_rows=manifest.rows("train"),
+        folder=folder,
+        created_unix_s=0.0,
+    )
+
+
+class TrackingServer:
+    """An MLflow server on SQLite that can be stopped and started again on its port."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder, self.port = folder, port
+        self.uri = f"http://127.0.0.1:{port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
+        command += ["--host", "127.0.0.1", "--port", str(self.port)]
+        command += ["--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db"]
+        command += ["--artifacts-destination", str(self.folder / "artifacts")]
+        log = (self.folder / "server.log").open("ab")
+        environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        self._process = subprocess.Popen(
+            command, stdout=log, stderr=log, env=environment, start_new_session=True
+        )
+        deadline = time.monotonic() + 90
+        while not self.answers():
+            assert time.monotonic() < deadline, "the tracking server does not come up"
+            time.sleep(0.2)
+
+    def answers(self) -> bool:
+        """Whether it is up."""
+        try:
+            with urllib.request.urlopen(f"{self.uri}/health", timeout=2):
+                return True
+        except OSError:
+            return False
+
+    def stop(self) -> None:
+        """Kill it, with the processes that it started."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+
+@pytest.fixture
+def tracking_server(tmp_path: Path) -> Iterator[TrackingServer]:
+    """A tracking server of this test's own."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    server = TrackingServer(tmp_path, port)
+    server.start()
+    yield server
+    server.stop()

@@ -1,0 +1,196 @@
+"""The loop in this process: golden curves, exact resume, and what goes wrong in the middle."""
+
+import errno
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from striate.core.bundle import Bundle
+from striate.core.errors import TrainingFailed
+from striate.data import stream
+from striate.models import build_from
+from striate.train import loop, records
+from striate.train.assignment import Assignment, Outcome
+from striate.train.checkpoint import TENSORS_FILE, CheckpointStore
+from striate.train.loop import train
+from striate.train.place import Place
+from striate.train.recipes import RECIPES
+from striate.train.spool import SpoolReader, history
+
+pytestmark = pytest.mark.unit
+
+GOLDEN = Path(__file__).parent / "golden"
+SHORT = ("epochs=1", "batch_size=64", "checkpoint.every_steps=6", "report_every=4")
+
+
+MakeRun = Callable[..., Assignment]
+
+
+def losses_of(run: Assignment) -> dict[int, float]:
+    """The loss of every step that the run reported."""
+    return dict(history(SpoolReader(run.spool).read())["train/loss"])
+
+
+def notes_of(run: Assignment) -> list[str]:
+    """What the run said to its user."""
+    return [r.text for r in SpoolReader(run.spool).read() if r.kind == "note"]
+
+
+class Killed(BaseException):
+    """Stands for a process that ends in the middle of a step."""
+
+
+def train_until(run: Assignment, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train a run that dies when it is about to do `step` + 1."""
+    original, done = loop.train_step, 0
+
+    def dying(*args: Any) -> torch.Tensor:
+        nonlocal done
+        if done == step:
+            raise Killed
+        done += 1
+        return original(*args)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(loop, "train_step", dying)
+        train(run, Place())
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_first_ten_losses_are_the_golden_ones(name: str, make_run: MakeRun) -> None:
+    """A golden file that is missing is written, and the test fails once."""
+    run = make_run(name, f"epochs={10 * 128 / 1437}", "report_every=3")
+    train(run, Place())
+    losses = losses_of(run)
+    file = GOLDEN / f"{name}.txt"
+    if not file.exists():
+        file.write_text("".join(f"{step} {loss:.6f}\n" for step, loss in sorted(losses.items())))
+        pytest.fail(f"{file.name} was not there; it is now: look at it and commit it")
+    lines = [line.split() for line in file.read_text().splitlines()]
+    golden = {int(step): float(loss) for step, loss in lines}
+    assert losses == pytest.approx(golden, rel=1e-3)  # sums differ in order between processors
+    assert list(losses) == list(range(1, 11))
+
+
+@pytest.mark.parametrize("killed_at", [3, 6, 13])
+@pytest.mark.parametrize("extra", [(), ("ema_decay=0.9", "accumulate=2", "optimizer.name=sgd")])
+def test_a_resumed_run_is_the_undisturbed_one_bit_for_bit(
+    killed_at: int, extra: Sequence[str], make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first checkpoint, right at one, and between two."""
+    whole = make_run("lenet5-digits", *SHORT, "optimizer.lr=1e-3", *extra, folder="whole")
+    train(whole, Place())
+    broken = make_run("lenet5-digits", *SHORT, "optimizer.lr=1e-3", *extra, folder="broken")
+    train_until(broken, killed_at, monkeypatch)
+    train(broken, Place())
+    assert losses_of(broken) == losses_of(whole)
+    assert list(losses_of(broken)) == list(range(1, whole.total_steps + 1))
+    left, right = Bundle.open(whole.bundle).state(), Bundle.open(broken.bundle).state()
+    assert all(torch.equal(left[name], right[name]) for name in left)
+
+
+def test_a_resumed_run_sees_the_batches_of_the_undisturbed_one(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[int, list[int]] = {}
+    original = loop.train_step
+
+    def watching(network: Any, optimizer: Any, task: Any, batch: stream.Batch, *rest: Any) -> Any:
+        rows = batch.rows.tolist()
+        assert seen.setdefault(batch.cursor, rows) == rows
+        return original(network, optimizer, task, batch, *rest)
+
+    monkeypatch.setattr(loop, "train_step", watching)
+    train(make_run("lenet1-anna-digits", *SHORT, folder="whole"), Place())
+    broken = make_run("lenet1-anna-digits", *SHORT, folder="broken")
+    train_until(broken, 9, monkeypatch)
+    train(broken, Place())
+    assert len(seen) == broken.total_steps
+
+
+def test_a_damaged_checkpoint_costs_steps_and_nothing_else(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = make_run("lenet1-anna-digits", *SHORT, folder="whole")
+    train(whole, Place())
+    broken = make_run("lenet1-anna-digits", *SHORT, folder="broken")
+    train_until(broken, 14, monkeypatch)
+    tensors = CheckpointStore(broken.checkpoints).path(12) / TENSORS_FILE
+    tensors.write_bytes(tensors.read_bytes()[:-3] + b"\x00\x01\x02")
+    train(broken, Place())
+    assert losses_of(broken) == losses_of(whole)
+    assert any("step-00000012 is damaged" in note and "step 6" in note for note in notes_of(broken))
+
+
+def test_a_full_disk_does_not_end_training(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = CheckpointStore.save
+
+    def full_at_first(store: CheckpointStore, checkpoint: Any) -> None:
+        if checkpoint.step == 6:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(store, checkpoint)
+
+    monkeypatch.setattr(CheckpointStore, "save", full_at_first)
+    run = make_run("lenet1-anna-digits", *SHORT)
+    train(run, Place())
+    assert any("checkpoint of step 6 could not be written" in note for note in notes_of(run))
+    assert CheckpointStore(run.checkpoints).steps() == [18, run.total_steps]
+    assert run.outcome.is_file()
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_by_name(make_run: MakeRun) -> None:
+    run = make_run("lenet5-modern-digits", *SHORT, "optimizer.name=sgd", "optimizer.lr=1e30")
+    with pytest.raises(TrainingFailed, match=r"not finite at step \d+") as caught:
+        train(run, Place())
+    assert "optimizer.lr" in caught.value.remedy
+
+
+def test_the_bundle_is_the_evaluated_network(make_run: MakeRun) -> None:
+    """Its own logits give the accuracy that it states."""
+    run = make_run("lenet5-digits", *SHORT, "ema_decay=0.8")
+    train(run, Place())
+    bundle = Bundle.open(run.bundle)
+    network, right, rows = build_from(bundle), 0, 0
+    for batch in stream.evaluation_batches(run.shards, "test", 50, 0, 1, bundle.spec.preprocessing):
+        with torch.no_grad():
+            right += int((network(batch.images).argmax(1) == batch.labels).sum())
+        rows += len(batch.labels)
+    outcome = Outcome.model_validate_json(run.outcome.read_bytes())
+    assert outcome.metrics["top1"] == right / rows
+    assert bundle.spec.provenance.metrics == outcome.metrics
+    assert bundle.spec.provenance.data_manifest_sha256 == run.manifest_sha256
+    assert sum(map(sum, outcome.confusion)) == rows
+    assert sum(outcome.confusion[i][i] for i in range(10)) == right
+
+
+def test_precision_layout_clipping_and_parts_change_nothing_that_matters(
+    make_run: MakeRun,
+) -> None:
+    """Accumulation is the same sum in parts; bf16 and channels-last stay close."""
+    plain = make_run("lenet5-modern-digits", *SHORT, folder="plain")
+    parts = make_run("lenet5-modern-digits", *SHORT, "accumulate=4", folder="parts")
+    low = ("precision=bf16", "channels_last=true", "clip_norm=1e9")
+    close = make_run("lenet5-modern-digits", *SHORT, *low, folder="bf16")
+    for run in (plain, parts, close):
+        train(run, Place())
+    assert losses_of(parts) == pytest.approx(losses_of(plain), rel=1e-3)
+    assert losses_of(close) == pytest.approx(losses_of(plain), rel=0.1)
+
+
+def test_evaluations_come_at_epochs_and_at_the_end(make_run: MakeRun) -> None:
+    run = make_run("lenet1-anna-digits", "epochs=3.5", "batch_size=128", "evaluate_every_epochs=1")
+    train(run, Place())
+    steps = [step for step, _ in history(SpoolReader(run.spool).read())["test/top1"]]
+    assert steps == [12, 23, 34, run.total_steps]
+
+
+def test_a_worker_says_which_process_it_is(make_run: MakeRun) -> None:
+    run = make_run("lenet1-anna-digits", *SHORT)
+    records.Recorder(run, Place())
+    assert json.loads((run.workers / "rank-0.json").read_text())["rank"] == 0

@@ -242,7 +242,7 @@ class ThroughProxy:
 
 
 def _request(request: Any) -> Any:
-    from striate.serve.predictors.tagging import TagRequest
+    from striate.serve.tags import TagRequest
 
     return TagRequest(request.image, request.top_k, request.min_score)
 

@@ -18,9 +18,9 @@ from striate.core.errors import (
 )
 from striate.serve.edge_config import APP_KEY
 from striate.serve.limits import Limits
-from striate.serve.predictors.tagging import Tag
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 from striate.serve.protos.striate.v1 import photo_tagging_pb2_grpc as pb_grpc
+from striate.serve.tags import Tag
 
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 2.0

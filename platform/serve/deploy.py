@@ -92,50 +92,60 @@ def deploy(
         PlatformError: the cluster, MLflow or the new version does not answer.
     """
     from striate.serve.apps import APPS
-    from striate.serve.apps.photos import PhotosArgs, named
-    from striate.serve.predictors import load_tagging
+    from striate.serve.apps.photos import PhotosArgs
 
     if app not in APPS:
         raise UnknownName.of("application", app, APPS)
     check_name(name := name or app)
-    bundle, registered = fetch(model_uri, settings)
     device = device_of(pool)
-    if device not in {"cpu", "cuda"}:
-        program = program or program_for(bundle, device, settings)
-    load_tagging(bundle, "cpu" if device == "cuda" else device, program=program)  # refused here
+    args, model, version = _prepared(model_uri, settings, device, program)
     cluster.connect(settings)
-    pinned = registered.uri if registered else str(bundle.path.absolute())
-    model, version = named(bundle, registered)
     with _lock(edge_folder(settings)):
-        args = PhotosArgs(
-            model=pinned,
-            port=_free_port(read_table(edge_folder(settings))),
-            device=device,
-            program=program.absolute() if program else None,
-            replicas=replicas,
-            actor_options=_actor_options(pool),
-            tracking_uri=settings.tracking_uri,
-            home=settings.home,
-            **options,
-        )
+        port = _free_port(read_table(edge_folder(settings)))
         entry = DeployedApp(
             name=name,
             app=app,
-            serve_name=f"{name}.{args.port}",
-            addresses=(),
-            model_uri=pinned,
+            serve_name=f"{name}.{port}",
+            model_uri=args["model"],
             model=model,
             version=version,
             pool=pool,
             replicas=replicas,
             deployed_unix_s=time.time(),
         )
+        placed = {"port": port, "replicas": replicas, "actor_options": _actor_options(pool)}
+        application = APPS[app](PhotosArgs(**args, **placed, **options))
         _make_room(entry, settings)
-        cluster.run(APPS[app](args), entry.serve_name, timeout_s)
+        cluster.run(application, entry.serve_name, timeout_s)
         addresses = _probed(entry.serve_name, replicas)
         _switch(entry.model_copy(update={"addresses": addresses}), settings)
     address = settings.grpc_address if edge.running(edge_folder(settings)) else None
     return Deployed(name=name, address=address or addresses[0], model=model, version=version)
+
+
+def _prepared(
+    model_uri: str, settings: Settings, device: str, program: Path | None
+) -> tuple[dict[str, Any], str, str]:
+    """The replicas' arguments for a model, its name and its version.
+
+    The predictor is loaded once here, so that what cannot be served is refused in the open and
+    before anything starts.
+    """
+    from striate.serve.apps.photos import named
+    from striate.serve.predictors import load_tagging
+
+    bundle, registered = fetch(model_uri, settings)
+    if device not in {"cpu", "cuda"}:
+        program = program or program_for(bundle, device, settings)
+    load_tagging(bundle, "cpu" if device == "cuda" else device, program=program)
+    args = {
+        "model": registered.uri if registered else str(bundle.path.absolute()),
+        "device": device,
+        "program": program.absolute() if program else None,
+        "tracking_uri": settings.tracking_uri,
+        "home": settings.home,
+    }
+    return args, *named(bundle, registered)
 
 
 def undeploy(name: str, settings: Settings) -> None:

@@ -18,10 +18,10 @@ from striate.core.errors import PlatformError
 from striate.serve.batcher import Batcher
 from striate.serve.limits import Batching, Limits
 from striate.serve.predictors.base import Predictor, answer
-from striate.serve.predictors.tagging import Tag, TagRequest
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 from striate.serve.protos.striate.v1 import photo_tagging_pb2_grpc as pb_grpc
 from striate.serve.servicer import PhotoTagging
+from striate.serve.tags import Tag, TagRequest
 
 SERVICE = pb.DESCRIPTOR.services_by_name["PhotoTagging"].full_name
 START_TIMEOUT_S = 30.0

@@ -7,10 +7,10 @@ import grpc
 
 from striate.core.errors import PayloadTooLarge, RequestError
 from striate.serve.limits import Limits
-from striate.serve.predictors.tagging import Tag, TagRequest
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 from striate.serve.protos.striate.v1 import photo_tagging_pb2_grpc as pb_grpc
 from striate.serve.status import abort
+from striate.serve.tags import Tag, TagRequest
 
 if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[pb.TagRequest, pb.TagResponse]

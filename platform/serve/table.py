@@ -35,7 +35,7 @@ class DeployedApp(BaseModel):
     name: str
     app: str
     serve_name: str
-    addresses: tuple[str, ...]
+    addresses: tuple[str, ...] = ()
     model_uri: str
     model: str
     version: str

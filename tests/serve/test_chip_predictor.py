@@ -17,8 +17,8 @@ from striate.data.transforms.preprocess import apply
 from striate.models import build_from
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.base import answer
-from striate.serve.predictors.tagging import TagRequest
 from striate.serve.programs import program_for
+from striate.serve.tags import TagRequest
 
 pytestmark = pytest.mark.unit
 Png = Callable[..., bytes]

@@ -35,9 +35,9 @@ from striate.serve.client import Client
 from striate.serve.deploy import Deployed, deploy, edge_folder, list_apps, undeploy
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.base import answer
-from striate.serve.predictors.tagging import TagRequest
 from striate.serve.server import SERVICE
 from striate.serve.table import read_table
+from striate.serve.tags import TagRequest
 
 pytestmark = pytest.mark.cluster
 Png = Callable[..., bytes]
@@ -166,7 +166,7 @@ def test_a_version_that_answers_nonsense_never_takes_traffic(
     before = client.tag(png()).version
     state = {name: tensor * float("nan") for name, tensor in bundle.state().items()}
     broken = Bundle.write(tmp_path / "nan", bundle.spec, state)
-    with pytest.raises(PlatformError, match="does not start.*not finite"):
+    with pytest.raises(PlatformError, match=r"does not start.*not finite"):
         deploy("photos", str(broken.path), settings, name="tagger", timeout_s=60)
     assert client.tag(png()).version == before
     (listed,) = [entry for entry in list_apps(settings) if entry.app.name == "tagger"]

@@ -13,7 +13,8 @@ from striate.data.transforms.preprocess import apply
 from striate.models import build_from
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.base import answer
-from striate.serve.predictors.tagging import Tag, TaggingPredictor, TagRequest
+from striate.serve.predictors.tagging import TaggingPredictor
+from striate.serve.tags import Tag, TagRequest
 
 pytestmark = pytest.mark.unit
 Png = Callable[..., bytes]

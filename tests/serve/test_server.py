@@ -18,10 +18,11 @@ from striate.core.bundle import Bundle
 from striate.core.errors import PayloadTooLarge, PlatformError, RequestError, StriateError
 from striate.serve.client import Client
 from striate.serve.predictors import load_tagging
-from striate.serve.predictors.tagging import TaggingPredictor, TagRequest
+from striate.serve.predictors.tagging import TaggingPredictor
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 from striate.serve.protos.striate.v1 import photo_tagging_pb2_grpc as pb_grpc
 from striate.serve.server import SERVICE, TaggingServer
+from striate.serve.tags import TagRequest
 
 pytestmark = pytest.mark.unit
 Png = Callable[..., bytes]

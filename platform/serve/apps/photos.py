@@ -22,8 +22,8 @@ from striate.core.registry import ModelVersion, fetch
 from striate.core.settings import Settings
 from striate.serve.limits import Batching, Limits
 from striate.serve.predictors import load_tagging
-from striate.serve.predictors.tagging import TagRequest
 from striate.serve.server import TaggingServer
+from striate.serve.tags import TagRequest
 
 logger = logging.getLogger(__name__)
 

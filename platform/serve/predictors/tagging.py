@@ -1,7 +1,6 @@
 """Tagging: from an encoded photo to the labels that it shows, each with a score."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Self
 
 import torch
@@ -11,26 +10,9 @@ from striate.core.bundle import Bundle, BundleSpec
 from striate.core.errors import BundleError, RequestError
 from striate.data.transforms.preprocess import apply, decode_image, fit
 from striate.models import build_from
+from striate.serve.tags import Tag, TagRequest
 
 DEFAULT_PIXELS = 64_000_000
-
-
-@dataclass(frozen=True)
-class TagRequest:
-    """A photo (PNG or JPEG bytes), how many labels at most, and the least score."""
-
-    image: bytes
-    top_k: int = 5
-    min_score: float = 0.0
-
-
-@dataclass(frozen=True)
-class Tag:
-    """One label: its name, its place in the model's output, its score from 0 to 1."""
-
-    name: str
-    index: int
-    score: float
 
 
 class TaggingPredictor:

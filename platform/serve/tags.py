@@ -1,0 +1,21 @@
+"""What is asked of a tagging model and what it answers, for server and client alike."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TagRequest:
+    """A photo (PNG or JPEG bytes), how many labels at most, and the least score."""
+
+    image: bytes
+    top_k: int = 5
+    min_score: float = 0.0
+
+
+@dataclass(frozen=True)
+class Tag:
+    """One label: its name, its place in the model's output, its score from 0 to 1."""
+
+    name: str
+    index: int
+    score: float

@@ -19,7 +19,7 @@ _PORT = click.IntRange(1, 65535)
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Interface to listen on.")
+@click.option("--host", help="Interface to listen on; 127.0.0.1 unless given.")
 @click.option("--cpus", type=click.IntRange(1), help=_CPUS)
 @click.option("--chip", "chips", multiple=True, metavar="NAME[=N]",
               help="Offer N emulated chips by a node of their own; may be repeated.")  # fmt: skip
@@ -29,7 +29,7 @@ _PORT = click.IntRange(1, 65535)
 @click.option("--ray-port", type=_PORT, help="Port of Ray's control service; 6379 or a free one.")
 @json_option
 def up(
-    host: str, cpus: int | None, chips: tuple[str, ...], as_json: bool, **asked: int | None
+    host: str | None, cpus: int | None, chips: tuple[str, ...], as_json: bool, **asked: int | None
 ) -> None:
     """Bring up the local platform: Ray, MLflow and the gRPC edge.
 

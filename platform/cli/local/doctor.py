@@ -17,7 +17,8 @@ from packaging.specifiers import SpecifierSet
 from pydantic import BaseModel, ConfigDict
 
 from striate.cli.local import ports, probes, processes, token
-from striate.cli.local.platform import PREFERRED, last_line, probe
+from striate.cli.local.addresses import PREFERRED
+from striate.cli.local.platform import last_line, probe
 from striate.cli.local.state import Part, PlatformState, load
 from striate.core.errors import StriateError
 from striate.core.settings import Settings

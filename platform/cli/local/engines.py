@@ -19,6 +19,7 @@ import psutil
 from striate.cli.local import loopback, processes
 from striate.cli.local.state import Part
 from striate.core.errors import PlatformError
+from striate.serve.table import TABLE_FILE
 
 _RAY_FOLDER_LIMIT = 38  # a socket's path has 107 bytes, and Ray appends up to 69
 _HEAD_STORE_BYTES = 2 << 30
@@ -110,6 +111,11 @@ def start_edge(home: Path, host: str, port: int, variables: Mapping[str, str]) -
 def edge_folder(home: Path) -> Path:
     """Where the edge keeps its configuration, its routes and its control socket."""
     return home / "edge"
+
+
+def forget_routes(home: Path) -> None:
+    """Drop the edge's routes to the applications of a cluster that is gone."""
+    (edge_folder(home) / TABLE_FILE).unlink(missing_ok=True)
 
 
 def chip_resource(chip: str) -> str:

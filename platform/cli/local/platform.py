@@ -1,7 +1,7 @@
 """The local platform as a whole: bring it up, take it down, say how it is."""
 
 import os
-import socket
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -9,17 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from striate.cli.local import engines, loopback, ports, probes, processes, token
+from striate.cli.local.addresses import PREFERRED, SETTING, addresses_of, reachable
 from striate.cli.local.state import Part, PlatformState, exclusive, forget, load, save
 from striate.core.errors import PlatformError
 
 READY_S = 90.0
-PREFERRED = {"mlflow": 5000, "dashboard": 8265, "edge": 9000, "ray": 6379}
-SETTING = {
-    "mlflow": "tracking_uri",
-    "dashboard": "ray_dashboard",
-    "edge": "grpc_address",
-    "ray": "ray_address",
-}
+_EXCEPTION = re.compile(r"[\w.]*(Error|Exception): ")
 
 
 @dataclass(frozen=True)
@@ -27,14 +22,14 @@ class Wish:
     """What `up` was asked for.
 
     Attributes:
-        host: interface to listen on.
+        host: interface to listen on; None for loopback.
         cpus: logical CPUs of the head node; None for at least 4, so that two training workers
             and a served model fit on a machine with two cores.
         chips: chip name to count, each offered by a node of its own.
         ports: ports insisted on, by the names of `PREFERRED`.
     """
 
-    host: str = loopback.HOST
+    host: str | None = None
     cpus: int | None = None
     chips: Mapping[str, int] = field(default_factory=dict)
     ports: Mapping[str, int] = field(default_factory=dict)
@@ -59,7 +54,7 @@ def up(home: Path, wish: Wish = Wish(), say: Say = lambda _: None) -> PlatformSt
     with exclusive(home):
         token.ensure(os.environ)
         former = _cleaned(home, load(home))
-        _refuse_other_ports(former, wish)
+        _refuse_changes(former, wish)
         started = _Start(home, wish, former, say)
         try:
             return started.run()
@@ -101,7 +96,8 @@ class _Start:
         self.say = say
         self.new: list[Part] = []
         cpus = wish.cpus or max(4, os.cpu_count() or 1)
-        self.state = former or PlatformState(id=uuid.uuid4().hex, host=wish.host, cpus=cpus)
+        host = wish.host or loopback.HOST
+        self.state = former or PlatformState(id=uuid.uuid4().hex, host=host, cpus=cpus)
         self.variables = engines.environment(os.environ, home, self.state.id)
         self.taken: set[int] = set()
 
@@ -111,6 +107,7 @@ class _Start:
         state, variables = self.state, self.variables
         if not state.part("ray"):
             engines.prepare_ray_folder(self.home)
+            engines.forget_routes(self.home)
             port, dashboard = self._port("ray"), self._port("dashboard")
             self._record(
                 engines.start_ray(self.home, state.host, port, dashboard, state.cpus, variables)
@@ -147,6 +144,7 @@ class _Start:
         ray = self.state.part("ray")
         assert ray is not None
         self._poll(ray, lambda: probes.listens(control))
+        self.state = self.state.model_copy(update={"chips": {**self.state.chips, **missing}})
         for chip, count in missing.items():
             self._record(
                 engines.start_chip(self.home, self.state.host, address, chip, count, self.variables)
@@ -176,10 +174,14 @@ class _Start:
         if self.state.addresses:
             return self._refuse_lost_ports()
         chosen = {
-            name: ports.pick(name, self.wish.host, preferred, self.wish.ports.get(name), self.taken)
+            name: ports.pick(
+                name, self.state.host, preferred, self.wish.ports.get(name), self.taken
+            )
             for name, preferred in PREFERRED.items()
         }
-        self.state = self.state.model_copy(update={"addresses": _addresses(self.wish.host, chosen)})
+        self.state = self.state.model_copy(
+            update={"addresses": addresses_of(self.state.host, chosen)}
+        )
         return None
 
     def _refuse_lost_ports(self) -> None:
@@ -214,32 +216,6 @@ def probe(state: PlatformState, part: Part) -> None:
     return asked[part.name]()
 
 
-def reachable(host: str) -> str:
-    """An address of this machine that reaches a server listening on `host`."""
-    return loopback.HOST if host == "0.0.0.0" else host
-
-
-def _addresses(host: str, chosen: Mapping[str, int]) -> dict[str, str]:
-    near = reachable(host)
-    control = _outward() if host == "0.0.0.0" else host
-    return {
-        "ray_address": loopback.ray_address(control, chosen["ray"]),
-        "ray_dashboard": f"http://{near}:{chosen['dashboard']}",
-        "tracking_uri": f"http://{near}:{chosen['mlflow']}",
-        "grpc_address": f"{near}:{chosen['edge']}",
-    }
-
-
-def _outward() -> str:
-    """The address of the interface that leads outward; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe_socket:
-        try:
-            probe_socket.connect(("192.0.2.1", 9))  # TEST-NET-1, RFC 5737
-        except OSError:
-            return loopback.HOST
-        return str(probe_socket.getsockname()[0])
-
-
 def _cleaned(home: Path, state: PlatformState | None) -> PlatformState | None:
     """The record without the parts that died, and without what they left running."""
     if state is None:
@@ -259,16 +235,28 @@ def _cleaned(home: Path, state: PlatformState | None) -> PlatformState | None:
     return state
 
 
-def _refuse_other_ports(former: PlatformState | None, wish: Wish) -> None:
+def _refuse_changes(former: PlatformState | None, wish: Wish) -> None:
+    """What runs is not moved or resized under its users' feet."""
     if former is None:
         return
-    for name, port in wish.ports.items():
-        address = former.addresses[SETTING[name]]
-        if not address.endswith(f":{port}"):
-            raise PlatformError(
-                f"The platform is up with {name} at {address}, not on port {port}.",
-                "Run `striate down` first.",
-            )
+    differing = [
+        f"{name} at {former.addresses[SETTING[name]]}, not on port {port}"
+        for name, port in wish.ports.items()
+        if not former.addresses[SETTING[name]].endswith(f":{port}")
+    ]
+    if wish.host not in {None, former.host}:
+        differing.append(f"the host {former.host}, not {wish.host}")
+    if wish.cpus not in {None, former.cpus}:
+        differing.append(f"{former.cpus} CPUs, not {wish.cpus}")
+    differing += [
+        f"{former.chips[chip]} of the chip {chip}, not {count}"
+        for chip, count in wish.chips.items()
+        if former.part(f"chip:{chip}") and former.chips.get(chip) != count
+    ]
+    if differing:
+        raise PlatformError(
+            f"The platform is up with {', '.join(differing)}.", "Run `striate down` first."
+        )
 
 
 def _did_not_come_up(part: Part, alive: bool, problem: str) -> PlatformError:
@@ -279,12 +267,13 @@ def _did_not_come_up(part: Part, alive: bool, problem: str) -> PlatformError:
 
 
 def last_line(log: Path) -> str:
-    """The last line of a log that is not empty; an empty text when there is none."""
+    """What a log says last: its last exception, else its last line; empty when there is none."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return ""
-    return next((line.strip().rstrip(".") for line in reversed(lines) if line.strip()), "")
+    said = [line.strip().rstrip(".") for line in lines if line.strip()]
+    return next((line for line in reversed(said) if _EXCEPTION.match(line)), (said or [""])[-1])
 
 
 def ended_all(ended: Sequence[str]) -> str:

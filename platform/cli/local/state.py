@@ -46,6 +46,7 @@ class PlatformState(_Document):
         id: marks every process of this platform, in its environment.
         host: the interface it listens on.
         cpus: logical CPUs that the head node offers.
+        chips: chip name to how many its node offers.
         parts: the processes, in the order they were started.
         addresses: settings' names to addresses, as `striate.core.settings` reads them.
     """
@@ -53,6 +54,7 @@ class PlatformState(_Document):
     id: str
     host: str = "127.0.0.1"
     cpus: int = 4
+    chips: dict[str, int] = Field(default_factory=dict)
     parts: tuple[Part, ...] = ()
     addresses: dict[str, str] = Field(default_factory=dict)
 

@@ -7,7 +7,8 @@ import psutil
 from pydantic import BaseModel, ConfigDict, Field
 
 from striate.cli.local import probes, processes
-from striate.cli.local.platform import SETTING, last_line, probe
+from striate.cli.local.addresses import SETTING
+from striate.cli.local.platform import last_line, probe
 from striate.cli.local.state import Part, PlatformState, load
 
 _OWN_RESOURCES = ("node:", "object_store_memory", "memory")  # Ray's bookkeeping, not an offer

@@ -1,4 +1,4 @@
-"""The registry on a real MLflow store: versions, aliases, what is not there, what does not answer."""
+"""The registry on a real MLflow store: versions, aliases, what is missing, what is silent."""
 
 import json
 import time

@@ -22,8 +22,10 @@ from striate.train.recipe import resolve
 
 pytestmark = pytest.mark.cluster
 
-TWO_WORKERS = ("epochs=12", "batch_size=65", "scaling.workers=2", "report_every=5")
-TWO_WORKERS += ("checkpoint.every_steps=40", "evaluate_every_epochs=4")
+TWO_WORKERS = (
+    *("epochs=12", "batch_size=65", "scaling.workers=2", "report_every=5"),
+    *("checkpoint.every_steps=40", "evaluate_every_epochs=4"),
+)
 
 
 def two_worker_recipe(shards: Path, *more: str) -> Recipe:

@@ -100,7 +100,8 @@ class Evaluator:
 
     def _wrapped(self, sums: Tensor) -> Tensor:
         half = 2 ** (self.spec.accumulator_bits - 1)
-        return ((sums.long() + half) % (2 * half) - half).to(self.dtype)
+        wrapped: Tensor = (sums.long() + half) % (2 * half) - half
+        return wrapped.to(self.dtype)
 
     @cached_property
     def _table(self) -> Tensor | None:
@@ -117,14 +118,14 @@ class Evaluator:
         maps = sums.shape[1]
         offset = torch.arange(maps) * (2 * self.bound + 1) + self.bound
         index = sums.to(torch.int32) + offset.to(torch.int32).view(1, maps, 1, 1)
-        codes: Tensor = self._table.index_select(0, index.flatten())
-        return codes.view(index.shape)
+        return torch.index_select(self._table, 0, index.flatten()).view(index.shape)
 
     def _by_search(self, sums: Tensor) -> Tensor:
         by_map = sums.transpose(0, 1).flatten(1).long().contiguous()
         reached = torch.searchsorted(self.layer.thresholds, by_map, right=True)
         count, maps, *places = sums.shape
-        return self._codes(reached).view(maps, count, *places).transpose(0, 1).contiguous()
+        codes = self._codes(reached).view(maps, count, *places)
+        return torch.transpose(codes, 0, 1).contiguous()
 
     def _codes(self, reached: Tensor) -> Tensor:
         dtype = torch.int8 if self.spec.state.bits <= 8 else torch.int16

@@ -83,7 +83,7 @@ def refuse_silent(address: str) -> None:
     if not port.isdigit() or "/" in host:  # "auto", or a Ray client's address
         return
     try:
-        socket.create_connection((host, int(port)), timeout=5).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
     except OSError:
         raise PlatformError(
             f"The cluster at {address} does not answer.",

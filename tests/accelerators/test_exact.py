@@ -18,6 +18,8 @@ from striate.core.errors import UnsupportedLayer
 pytestmark = pytest.mark.unit
 
 LAYERS = 10_000
+Overflow = Literal["wrap", "saturate"]
+OVERFLOWS: tuple[Overflow, ...] = ("wrap", "wrap", "saturate")
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ def random_case(draw: random.Random) -> Case:
     """A random layer on a random chip, with random inputs, small enough for the reference."""
     generator = torch.Generator().manual_seed(draw.getrandbits(48))
     weight_bits, state_bits = draw.randint(2, 16), draw.randint(2, 12)
-    overflow = draw.choice(["wrap", "wrap", "saturate"])
+    overflow = draw.choice(OVERFLOWS)
     spec = chip(weight_bits, state_bits, draw.randint(8, 52), overflow)
     groups = draw.choice([1, 1, 2, 3])
     inputs, outputs = groups * draw.randint(1, 3), groups * draw.randint(1, 3)
@@ -50,9 +52,7 @@ def random_case(draw: random.Random) -> Case:
     return Case(layer, spec, states)
 
 
-def chip(
-    weight_bits: int, state_bits: int, accumulator_bits: int, overflow: Literal["wrap", "saturate"]
-) -> ChipSpec:
+def chip(weight_bits: int, state_bits: int, accumulator_bits: int, overflow: Overflow) -> ChipSpec:
     return CHIPS["null"].model_copy(
         update={
             "weight": FixedPoint(bits=weight_bits, symmetric=True),

@@ -79,12 +79,11 @@ def test_a_program_runs_on_the_chips_node(
     program, images = programs["anna-talk"], torch.rand(4, 1, 32, 32)
     program.save(tmp_path / "program")
 
-    @ray.remote
     def classify(folder: Any, batch: torch.Tensor) -> tuple[str, list[int]]:
         found = Program.load(folder).predict(batch).tolist()
         return ray.get_runtime_context().get_node_id(), found
 
-    placed = classify.options(**pool_options("chip:anna-talk"))
+    placed = ray.remote(classify).options(**pool_options("chip:anna-talk"))
     node, classes = ray.get(placed.remote(tmp_path / "program", images), timeout=60)
     assert (node,) == pool.nodes
     assert node != ray.get_runtime_context().get_node_id()

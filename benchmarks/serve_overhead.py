@@ -37,7 +37,7 @@ _BATCH = 32
 
 def measure(quick: bool) -> list[Row]:
     """The rows: 32 callers with targets, one caller for information."""
-    seconds, rounds = (0.5, 3) if quick else (4.0, 5)
+    seconds, rounds = (0.5, 3) if quick else (2.0, 5)
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
         bundle = _write_bundle(Path(scratch) / "digits")
         targets = {

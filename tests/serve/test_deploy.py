@@ -63,15 +63,17 @@ def client(deployed: Deployed) -> Iterator[Client]:
         yield client
 
 
-def replica_of(settings: Settings) -> psutil.Process:
-    """The process that listens on the application's port."""
-    app = read_table(edge_folder(settings)).find("tagger")
+def replicas_of(name: str, settings: Settings) -> list[int]:
+    """Ids of the processes that listen on an application's port."""
+    app = read_table(edge_folder(settings)).find(name)
     assert app is not None
     port = int(app.addresses[0].rpartition(":")[2])
-    for connection in psutil.net_connections("tcp"):
-        if connection.status == psutil.CONN_LISTEN and tuple(connection.laddr)[1] == port:
-            return psutil.Process(connection.pid)
-    raise AssertionError(f"nothing listens on {port}")
+    listening = [
+        connection.pid
+        for connection in psutil.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN and tuple(connection.laddr)[1] == port
+    ]
+    return [pid for pid in listening if pid is not None]
 
 
 def test_it_answers_through_the_edge(
@@ -117,10 +119,10 @@ def test_calls_succeed_after_the_replica_was_killed(
     client: Client, settings: Settings, png: Png
 ) -> None:
     assert client.tag(png()).labels
-    killed = replica_of(settings)
-    os.kill(killed.pid, signal.SIGKILL)
+    (killed,) = replicas_of("tagger", settings)
+    os.kill(killed, signal.SIGKILL)
     assert client.tag(png()).labels  # the same call, retried until the new replica answers
-    assert replica_of(settings).pid != killed.pid
+    assert killed not in replicas_of("tagger", settings)
 
 
 def test_a_new_version_takes_over_without_a_failed_call(
@@ -193,8 +195,11 @@ def test_unknown_names_are_refused(settings: Settings, bundle: Bundle) -> None:
         undeploy("nobody", settings)
 
 
-def test_taken_down_it_is_gone(settings: Settings, bundle: Bundle, png: Png) -> None:
-    brief = deploy("photos", str(bundle.path), settings, name="brief")
+def test_replicas_share_a_port_and_go_with_the_application(
+    settings: Settings, bundle: Bundle, png: Png
+) -> None:
+    brief = deploy("photos", str(bundle.path), settings, name="brief", replicas=2)
+    assert len(set(replicas_of("brief", settings))) == 2
     with Client(brief.address, app="brief", deadline_s=5) as client:
         assert client.tag(png()).labels
         undeploy("brief", settings)

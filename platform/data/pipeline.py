@@ -1,0 +1,103 @@
+"""What turns stored samples into tensors: the part of the stream that differs between corpora.
+
+A pipeline is given samples as the shards hold them and where they stand in the order, and nothing
+else: so its tensors are the same whatever thread, worker, node or restart makes them. The table of
+them is `striate.data.pipelines.PIPELINES`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor
+
+from striate.data.transforms.augment import Places
+
+__all__ = ["DamagedSample", "Label", "Pipeline", "Places", "Preparing", "Stored"]
+
+Label = int | Sequence[int] | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One sample of the order, as its shard holds it.
+
+    Attributes:
+        row: its global row id in the split.
+        unit: which unit of the row is meant: a clip of a video, a frame of an utterance; 0 where
+            rows are not divided.
+        payload: its bytes: an encoded image, video or sound, or raw pixels.
+        label: a class; several; a state for each frame; or (dense) little-endian int16 labels.
+        key: its name in the source, which reports use.
+        fields: the row's further columns.
+        prepared: what the pipeline's `Preparing.prepare` made of the row, where it has one.
+    """
+
+    row: int
+    unit: int
+    payload: bytes | memoryview
+    label: Label
+    key: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    prepared: Any = None
+
+    def with_prepared(self, prepared: Any) -> "Stored":
+        """The same sample with the row's prepared form, its payload no longer needed."""
+        return replace(self, prepared=prepared, payload=b"")
+
+
+class DamagedSample(Exception):
+    """One sample that cannot be used; the stream counts it and puts another in its place.
+
+    Args:
+        key: name of the sample, as reports give it.
+        reason: why, in words that make a good key to count by.
+    """
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(key, reason)  # both in `args`, so that pickling keeps both
+        self.key = key
+        self.reason = reason
+
+
+class Pipeline(Protocol):
+    """Stored samples to a model's tensors; pure, safe to call from several threads at once.
+
+    Every random choice is a function of `places` (`striate.data.transforms.counter_random`), and
+    a sample's tensor depends on no other sample of the call: the stream cuts batches as it likes.
+    """
+
+    @property
+    def units_per_row(self) -> int | None:
+        """Units that each row is to the order: 1, a number, or None: the column ``units``."""
+
+    def __call__(self, stored: Sequence[Stored], places: Places) -> dict[str, Tensor]:
+        """Tensors with one entry a sample along their first dimension.
+
+        Args:
+            stored: n samples.
+            places: where each stands: one seed, (n,) epochs and positions.
+
+        Returns:
+            ``images`` (n, channels, height, width), ``clips`` (n, channels, frames, height, width)
+            or ``features`` (n, …), float32; ``labels``; and what else the task wants.
+
+        Raises:
+            DamagedSample: one of the samples cannot be used; the stream finds out which by itself.
+        """
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A pipeline whose rows are costly to decode and asked for many times, like utterances.
+
+    The stream calls `prepare` once for a row, keeps the result among the latest used ones, and
+    gives it as `Stored.prepared` to each call that wants a unit of that row.
+    """
+
+    def prepare(self, stored: Stored) -> Any:
+        """The row's decoded form: a tensor, an array, or a tuple of them (so it can be weighed).
+
+        Raises:
+            DamagedSample: the row cannot be used; all of its units are replaced.
+        """

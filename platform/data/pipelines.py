@@ -1,0 +1,34 @@
+"""The table of pipelines: what a recipe's ``data.pipeline`` may name.
+
+A new one is a factory beside its transforms and one line here.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from striate.core.errors import UnknownName
+from striate.data.pipeline import Pipeline
+from striate.data.transforms.raw import raw_images
+
+PipelineFactory = Callable[[Mapping[str, Any], bool], Pipeline]
+
+PIPELINES: dict[str, PipelineFactory] = {
+    "digits": raw_images,
+}
+
+
+def pipeline_of(name: str, arguments: Mapping[str, Any], *, training: bool) -> Pipeline:
+    """The pipeline of that name.
+
+    Args:
+        name: a name in `PIPELINES`.
+        arguments: of its factory.
+        training: whether it shall augment.
+
+    Raises:
+        UnknownName: there is none of that name.
+        RecipeError: an argument is wrong.
+    """
+    if name not in PIPELINES:
+        raise UnknownName.of("pipeline", name, PIPELINES)
+    return PIPELINES[name](arguments, training)

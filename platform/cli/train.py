@@ -1,7 +1,8 @@
 """`striate train`: a recipe to a tracked and registered model, with its progress."""
 
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,8 @@ def train(
     _present_token()
     from striate.train.job import run
 
-    with _progress(hidden=as_json) as on_event:
+    # Ray tells of a dead worker on standard output, where only the result belongs.
+    with redirect_stdout(sys.stderr), _progress(hidden=as_json) as on_event:
         result = run(chosen, settings, resume=resume, on_event=on_event)
     if as_json:
         print_json({**asdict(result), "bundle_path": str(result.bundle_path)})
@@ -65,10 +67,11 @@ def _chosen(
         return resolve(recipe, overrides)
     from striate.train.job import recipe_of
 
-    if recipe is not None and "=" in recipe:  # RECIPE was left out
-        recipe, overrides = None, (recipe, *overrides)
+    left_out = recipe is None or "=" in recipe
+    if recipe is not None and left_out:
+        overrides = (recipe, *overrides)
     stored = recipe_of(settings, resume, overrides)
-    if recipe is not None and recipe != stored.name:
+    if not left_out and recipe != stored.name:
         raise UsageError(
             f"The run {resume} trains {stored.name}, not {recipe}.", "Leave the recipe out."
         )

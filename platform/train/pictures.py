@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 from safetensors.numpy import load_file
 
 from striate.train.assignment import Assignment, Outcome
@@ -56,7 +57,11 @@ def learning_curves(run: Assignment) -> Figure | None:
     losses.set(xlabel="epoch", ylabel="loss", title="Loss")
     if values.min() > 0:
         losses.set_yscale("log")
-        losses.set_ylim(bottom=np.percentile(values, 2))  # a few lucky batches hide the rest
+        held_out = [value for _, value in series.get("test/loss", []) if value > 0]
+        low = np.percentile(values, 2)  # a few lucky batches would squeeze the rest
+        losses.set_ylim(bottom=0.8 * min([low, *held_out]))
+        losses.yaxis.set_major_formatter("{x:g}")
+        losses.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
     losses.legend(frameon=False)
     points = [(step, 100 * (1 - value)) for step, value in series.get("test/top1", [])]
     _test_curve(errors, run, points, "held out")

@@ -32,8 +32,12 @@ ERRORS: dict[grpc.StatusCode, type[StriateError]] = {
     grpc.StatusCode.NOT_FOUND: UnknownName,
     grpc.StatusCode.FAILED_PRECONDITION: BundleError,
     grpc.StatusCode.UNAVAILABLE: PlatformError,
+    grpc.StatusCode.CANCELLED: PlatformError,
     grpc.StatusCode.DEADLINE_EXCEEDED: PlatformError,
 }
+# A server that begins to drain answers a call that reaches it in that moment with CANCELLED; this
+# client never cancels a call itself.
+UNANSWERED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,10 @@ class TagResult:
 class Client:
     """Calls one application.
 
-    A call that nobody answered (UNAVAILABLE) is tried again, after 0.1 s, then twice as long each
-    time up to 2 s (each shortened at random), until the deadline, unless the edge says that it is
-    no use. Tagging changes nothing on the server, so a repeated call does no harm.
+    A call that nobody answered (UNAVAILABLE, or CANCELLED by a server that ends) is tried again,
+    after 0.1 s, then twice as long each time up to 2 s (each shortened at random), until the
+    deadline, unless the edge says that it is no use. Tagging changes nothing on the server, so a
+    repeated call does no harm.
 
     Args:
         address: `host:port` of the edge or of a replica.
@@ -119,13 +124,13 @@ def rebuilt(error: grpc.RpcError, address: str) -> StriateError:
     """The project's error for a call's status; the server's sentence is kept."""
     status, details = error.code(), error.details() or "no details"
     kind = ERRORS.get(status, StriateError)
-    if status in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
+    if kind is PlatformError:
         return kind(f"{address} does not answer: {details}")
     return kind(details)
 
 
 def _worth_retrying(error: grpc.RpcError) -> bool:
-    if error.code() is not grpc.StatusCode.UNAVAILABLE:
+    if error.code() not in UNANSWERED:
         return False
     trailing = error.trailing_metadata() or ()
     return NO_RETRY not in [(entry.key, str(entry.value)) for entry in trailing]

@@ -26,16 +26,23 @@ def program_for(bundle: Bundle, chip: str, settings: Settings) -> Path:
 
 
 def _shards_of(bundle: Bundle, settings: Settings) -> Path:
-    from striate.data.manifest import MANIFEST_FILE, Manifest
-
     wanted = bundle.spec.provenance.data_manifest_sha256
-    for file in sorted(settings.data_folder.rglob(MANIFEST_FILE)) if wanted else ():
-        try:
-            if Manifest.load(file).sha256 == wanted:
-                return file.parent
-        except StriateError:
-            continue  # another corpus's damage is not this deployment's
+    found = _folder_of(wanted, settings.data_folder) if wanted else None
+    if found is not None:
+        return found
     raise UsageError(
         "The shards that the model was trained on are not in the data folder.",
         "Compile it with `striate chips compile` and give the program's folder with --program.",
     )
+
+
+def _folder_of(manifest_sha256: str, data_folder: Path) -> Path | None:
+    from striate.data.manifest import MANIFEST_FILE, Manifest
+
+    for file in sorted(data_folder.rglob(MANIFEST_FILE)):
+        try:
+            if Manifest.load(file).sha256 == manifest_sha256:
+                return file.parent
+        except StriateError:
+            continue  # another corpus's damage is not this deployment's
+    return None

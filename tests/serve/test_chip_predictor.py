@@ -1,5 +1,6 @@
 """Tagging on an emulated chip: the same bundle, through its program."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +11,10 @@ from striate.accelerators.chips import CHIPS
 from striate.accelerators.compiler import compile_program
 from striate.accelerators.program import Program
 from striate.accelerators.quantize import quantize
-from striate.core.bundle import Bundle
+from striate.core.bundle import Bundle, Provenance
 from striate.core.errors import BundleError, UsageError
 from striate.core.settings import Settings
+from striate.data.manifest import Manifest
 from striate.data.transforms.preprocess import apply
 from striate.models import build_from
 from striate.serve.predictors import load_tagging
@@ -74,3 +76,18 @@ def test_a_program_for_another_chip_is_refused(small: Bundle, program: Path) -> 
 def test_without_the_training_shards_a_program_must_be_given(small: Bundle, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--program"):
         program_for(small, CHIP, Settings(home=tmp_path))
+
+
+def test_it_is_compiled_once_from_the_shards_of_its_training(
+    digits_shards: Path, tmp_path: Path, small: Bundle
+) -> None:
+    settings = Settings(home=tmp_path)
+    shutil.copytree(digits_shards, settings.data_folder / "digits" / "shards")
+    provenance = Provenance(data_manifest_sha256=Manifest.load(digits_shards).sha256)
+    spec = small.spec.model_copy(update={"provenance": provenance})
+    trained = Bundle.write(tmp_path / "trained", spec, small.state())
+    program = program_for(trained, CHIP, settings)
+    assert load_tagging(trained, CHIP, program=program)
+    before = program.stat().st_mtime_ns
+    assert program_for(trained, CHIP, settings) == program
+    assert program.stat().st_mtime_ns == before

@@ -20,6 +20,7 @@ from striate.data.manifest import MANIFEST_FILE, Columns, Manifest, ShardEntry
 from striate.data.plan import ShardPlan, plan_sha256, plan_shards
 from striate.data.shard_tasks import RECORDS_FOLDER, Job, Record, write_shards
 from striate.data.shards import is_whole
+from striate.data.storage import Source
 
 DEFAULT_SHARD_MB = 128.0
 
@@ -89,7 +90,7 @@ def ingest(
     source, target = Path(source).absolute(), Path(target).absolute()
     opened = _open(check_request(corpus, source, shard_mb, workers), source)
     plan = plan_shards(opened, shard_mb)
-    same = plan_sha256(corpus, opened.source_sha256, opened.image, opened.labels, shard_mb)
+    same = plan_sha256(corpus, opened.source_sha256, Columns.of(opened), opened.labels, shard_mb)
     job = Job(corpus, source, target, opened.source_sha256, same)
     done = _finished(job, plan)
     kept = len(done)
@@ -138,8 +139,8 @@ def check_request(corpus: str, source: Path, shard_mb: float, workers: int | Non
 
 def _open(corpus: Corpus, source: Path) -> OpenCorpus:
     if corpus.write is not None and not source.exists():
-        corpus.write(source)
-    return corpus.open(source)
+        corpus.write(source, corpus.size or 0)
+    return corpus.open(Source.of(source))
 
 
 def _finished(job: Job, plan: list[ShardPlan]) -> dict[str, ShardEntry]:
@@ -160,7 +161,7 @@ def _from_manifest(job: Job) -> dict[str, ShardEntry]:
     except DataError:
         return {}  # a damaged manifest is written anew
     held = plan_sha256(
-        there.corpus, there.source_sha256, there.columns.image, there.labels, there.shard_mb
+        there.corpus, there.source_sha256, there.columns, there.labels, there.shard_mb
     )
     if held != job.plan_sha256:
         raise DataError(
@@ -191,7 +192,7 @@ def _manifest(
         splits[entry.split] += entry.rows
     return Manifest(
         corpus=corpus,
-        columns=Columns(image=opened.image),
+        columns=Columns.of(opened),
         splits=splits,
         labels=opened.labels,
         shards=tuple(entries),

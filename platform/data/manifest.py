@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from striate.core.errors import DataError, UnknownName
 from striate.core.files import write_atomic
-from striate.data.corpora.base import ImageColumn
+from striate.data.corpora.base import FieldKind, LabelColumn, OpenCorpus, PayloadColumn
 
 FORMAT_VERSION: Literal[1] = 1
 MANIFEST_FILE = "manifest.json"
@@ -27,25 +27,48 @@ class ShardEntry(_Document):
         file: name inside the folder.
         split: the split that its rows belong to.
         rows: samples in it.
+        units: units of the order in it; as many as rows when None.
         bytes: its size.
         sha256: hash of its content.
         skipped: reason → items of the source left out of it.
+        skipped_keys: reason → names of the first of them.
     """
 
     file: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")
     split: str
     rows: int = Field(ge=0)
+    units: int | None = Field(default=None, ge=0)
     bytes: int = Field(ge=0)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     skipped: dict[str, int] = Field(default_factory=dict)
+    skipped_keys: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 class Columns(_Document):
-    """The shards' Arrow schema: `image`, `label` (int32) and `item` (int64, row in the source)."""
+    """The shards' Arrow schema.
 
-    image: ImageColumn
-    label: Literal["int32"] = "int32"
-    item: Literal["int64"] = "int64"
+    Beside these stand `key`, the sample's name in the source, and `item`, its index in the split
+    of the source.
+
+    Attributes:
+        payload: how the samples are stored.
+        label: what their labels are.
+        fields: further columns.
+    """
+
+    payload: PayloadColumn
+    label: LabelColumn = LabelColumn()
+    fields: dict[str, FieldKind] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, opened: OpenCorpus) -> Self:
+        """The columns that a corpus's shards have."""
+        return cls(payload=opened.payload, label=opened.label, fields=dict(opened.fields))
+
+    @property
+    def has_units(self) -> bool:
+        """Whether rows have more than one unit of the order; see `OpenCorpus.fields`."""
+        return "units" in self.fields
 
 
 class Manifest(_Document):

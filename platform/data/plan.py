@@ -6,8 +6,8 @@ import itertools
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from striate.data.corpora.base import ImageColumn, OpenCorpus
-from striate.data.manifest import FORMAT_VERSION
+from striate.data.corpora.base import OpenCorpus
+from striate.data.manifest import FORMAT_VERSION, Columns
 
 _MEGABYTE = 1_000_000
 
@@ -37,8 +37,8 @@ def plan_shards(opened: OpenCorpus, shard_mb: float) -> list[ShardPlan]:
 
 
 def plan_sha256(
-    corpus: str, source_sha256: str, image: ImageColumn, labels: tuple[str, ...], shard_mb: float
+    corpus: str, source_sha256: str, columns: Columns, labels: tuple[str, ...], shard_mb: float
 ) -> str:
     """What makes two ingests the same: only then may one go on where the other stopped."""
-    parts = (FORMAT_VERSION, corpus, source_sha256, image.model_dump_json(), labels, shard_mb)
+    parts = (FORMAT_VERSION, corpus, source_sha256, columns.model_dump_json(), labels, shard_mb)
     return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -46,7 +46,7 @@ class SplitReader:
         if len(self.entries) == 1:
             shard = self._shard(0)
             return shard.images[rows], shard.labels[rows]
-        images = np.empty((len(rows), *self.manifest.columns.image.shape), np.uint8)
+        images = np.empty((len(rows), *self.manifest.columns.payload.raw_shape), np.uint8)
         labels = np.empty(len(rows), np.int64)
         holders = np.searchsorted(self._ends, rows, side="right")
         for index in np.unique(holders).tolist():
@@ -59,6 +59,6 @@ class SplitReader:
     def _shard(self, index: int) -> Shard:
         shard = self._shards.get(index)
         if shard is None:
-            shard = open_shard(self.folder, self.entries[index], self.manifest.columns.image)
+            shard = open_shard(self.folder, self.entries[index], self.manifest.columns)
             self._shards[index] = shard
         return shard

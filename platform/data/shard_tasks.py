@@ -12,9 +12,10 @@ from striate.core.errors import DataError, StriateError
 from striate.core.files import write_atomic
 from striate.data.corpora import CORPORA
 from striate.data.corpora.base import OpenCorpus
-from striate.data.manifest import ShardEntry
+from striate.data.manifest import Columns, ShardEntry
 from striate.data.plan import ShardPlan
 from striate.data.shards import write_shard
+from striate.data.storage import Source
 
 if TYPE_CHECKING:
     import ray
@@ -106,7 +107,7 @@ def _cause(error: BaseException) -> BaseException:
 
 def _open_and_write(job: Job, shard: ShardPlan) -> ShardEntry:
     """What a Ray task does: read its part of the source for itself."""
-    opened = CORPORA[job.corpus].open(job.source)
+    opened = CORPORA[job.corpus].open(Source.of(job.source))
     if opened.source_sha256 != job.source_sha256:
         raise DataError(
             f"The source {job.source} is not the same on every node, or changes while it is read.",
@@ -118,7 +119,9 @@ def _open_and_write(job: Job, shard: ShardPlan) -> ShardEntry:
 def _write_one(job: Job, opened: OpenCorpus, shard: ShardPlan) -> ShardEntry:
     """Write one shard, then its record: a record without its shard is never seen."""
     items = opened.read(shard.split, shard.start, shard.stop)
-    entry = write_shard(job.target / shard.file, shard.split, opened.image, items)
+    entry = write_shard(
+        job.target / shard.file, shard.split, Columns.of(opened), len(opened.labels), items
+    )
     record = Record(plan_sha256=job.plan_sha256, entry=entry)
     write_atomic(job.record_path(shard), record.model_dump_json().encode())
     return entry

@@ -1,12 +1,12 @@
-"""Shards: Arrow IPC files of images and labels, each written whole or not at all.
+"""Shards: Arrow IPC files of samples and labels, each written whole or not at all.
 
 Any Arrow reader opens one; they are memory-mapped here, after their hash was checked.
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,25 +15,97 @@ from numpy.typing import NDArray
 
 from striate.core.errors import DataError
 from striate.core.files import sha256_of, write_atomic
-from striate.data.corpora.base import ImageColumn, Sample, Skipped
-from striate.data.manifest import MANIFEST_FILE, Manifest, ShardEntry
+from striate.data.corpora.base import Sample, Skipped
+from striate.data.manifest import MANIFEST_FILE, Columns, Manifest, ShardEntry
+from striate.data.shard_file import gather, record_batch
 
 __all__ = ["MANIFEST_FILE", "Manifest", "Shard", "VerifyReport", "open_shard", "verify"]
 
 _REMEDY = "Run `striate data ingest` again: it mends what is damaged and keeps the rest."
 
 
-@dataclass(frozen=True)
 class Shard:
-    """An open shard.
+    """An open shard, mapped into memory: what is not looked at is not read.
 
     Attributes:
-        images: (rows, channels, height, width) uint8, a view of the mapped file.
-        labels: (rows,) int64.
+        rows: samples in it.
+        columns: what each of them has.
+        batch: all of it, as Arrow.
     """
 
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    def __init__(self, batch: pa.RecordBatch, columns: Columns) -> None:
+        self.batch = batch
+        self.columns = columns
+        self.rows = int(batch.num_rows)
+        self._payloads = _bytes_of(batch.column("payload"), self.rows)
+        dense = columns.label.kind == "dense"
+        self._dense = _bytes_of(batch.column("label"), self.rows) if dense else None
+
+    @cached_property
+    def images(self) -> NDArray[np.uint8]:
+        """(rows, channels, height, width) uint8, a view of the file; for raw payloads."""
+        kind = self.columns.payload
+        if not self.rows:
+            return np.zeros((0, *kind.raw_shape), np.uint8)
+        pixels = np.frombuffer(self._payloads.content, np.uint8, self.rows * kind.size_bytes)
+        return pixels.reshape(self.rows, *kind.raw_shape)
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        """(rows,) int64; for labels of one class each."""
+        assert self.columns.label.kind == "class", "asked other labels for one class each"
+        return np.asarray(self.batch.column("label").to_numpy(), np.int64)
+
+    @cached_property
+    def units(self) -> NDArray[np.int64]:
+        """(rows,) int64: units of the order in each row."""
+        if not self.columns.has_units:
+            return np.ones(self.rows, np.int64)
+        return np.asarray(self.batch.column("units").to_numpy(), np.int64)
+
+    def payload(self, row: int) -> memoryview:
+        """A sample's bytes, a view of the file."""
+        return self._payloads.of(row)
+
+    def label(self, row: int) -> int | NDArray[np.int32] | memoryview:
+        """A sample's label: an int, an array of ints, a view of int16, or −1 without labels."""
+        kind = self.columns.label.kind
+        if self._dense is not None:
+            return self._dense.of(row)
+        if kind == "none":
+            return -1
+        value = self.batch.column("label")[row]
+        return int(value.as_py()) if kind == "class" else np.asarray(value.values.to_numpy())
+
+    def key(self, row: int) -> str:
+        """A sample's name in the source."""
+        return str(self.batch.column("key")[row].as_py())
+
+    def fields(self, row: int) -> Mapping[str, object]:
+        """A sample's further columns."""
+        return {name: self.batch.column(name)[row].as_py() for name in self.columns.fields}
+
+
+@dataclass(frozen=True)
+class _Views:
+    """A binary column without a copy: `content`, and where each value starts and ends in it."""
+
+    content: memoryview
+    offsets: NDArray[np.int64]
+
+    def of(self, row: int) -> memoryview:
+        return self.content[int(self.offsets[row]) : int(self.offsets[row + 1])]
+
+
+def _bytes_of(column: pa.Array, rows: int) -> _Views:
+    if not rows:
+        return _Views(memoryview(b""), np.zeros(1, np.int64))
+    buffers = column.buffers()
+    if pa.types.is_fixed_size_binary(column.type):
+        offsets = np.arange(rows + 1, dtype=np.int64) * column.type.byte_width
+    else:
+        offsets = np.frombuffer(buffers[1], np.int64, rows + 1)
+    return _Views(memoryview(buffers[-1]), offsets)
 
 
 @dataclass(frozen=True)
@@ -48,9 +120,16 @@ class VerifyReport:
 
 
 def write_shard(
-    path: Path, split: str, image: ImageColumn, items: Iterable[Sample | Skipped]
+    path: Path, split: str, columns: Columns, classes: int, items: Iterable[Sample | Skipped]
 ) -> ShardEntry:
     """Write the items of one shard.
+
+    Args:
+        path: the file.
+        split: the split that the items belong to.
+        columns: what each sample has.
+        classes: number of classes or states.
+        items: the samples, and those left out.
 
     Returns:
         The shard's entry in the manifest.
@@ -58,24 +137,22 @@ def write_shard(
     Raises:
         PlatformError: the disk is full; no file of that name appears.
     """
-    images, labels, rows = bytearray(), [], []
-    skipped: Counter[str] = Counter()
-    for item in items:
-        if isinstance(item, Skipped):
-            skipped[item.reason] += 1
-            continue
-        images += item.image
-        labels.append(item.label)
-        rows.append(item.item)
-    content = _arrow_file(image, images, labels, rows)
+    found = gather(columns, classes, items)
+    batch = record_batch(columns, found)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    content = bytes(sink.getvalue())
     write_atomic(path, content)
     return ShardEntry(
         file=path.name,
         split=split,
-        rows=len(rows),
+        rows=found.rows,
+        units=sum(found.columns["units"]) if columns.has_units else None,
         bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
-        skipped=dict(sorted(skipped.items())),
+        skipped=dict(sorted(found.counts.items())),
+        skipped_keys={name: tuple(keys) for name, keys in sorted(found.skipped.items())},
     )
 
 
@@ -85,7 +162,7 @@ def is_whole(target: Path, entry: ShardEntry) -> bool:
     return path.is_file() and path.stat().st_size == entry.bytes and sha256_of(path) == entry.sha256
 
 
-def open_shard(target: Path, entry: ShardEntry, image: ImageColumn) -> Shard:
+def open_shard(target: Path, entry: ShardEntry, columns: Columns) -> Shard:
     """Check a shard's hash and map it into memory.
 
     Raises:
@@ -97,15 +174,10 @@ def open_shard(target: Path, entry: ShardEntry, image: ImageColumn) -> Shard:
     if not is_whole(target, entry):
         raise DataError(f"The shard {path} is damaged: its hash differs.", _REMEDY)
     with pa.memory_map(str(path)) as file:
-        table = pa.ipc.open_file(file).read_all()
-    if table.num_rows != entry.rows:
-        raise DataError(f"The shard {path} has {table.num_rows} rows, not {entry.rows}.", _REMEDY)
-    if entry.rows == 0:
-        return Shard(np.zeros((0, *image.shape), np.uint8), np.zeros(0, np.int64))
-    column = table.column("image").chunk(0)
-    pixels = np.frombuffer(column.buffers()[1], np.uint8, entry.rows * image.size_bytes)
-    labels = table.column("label").to_numpy().astype(np.int64)
-    return Shard(pixels.reshape(entry.rows, *image.shape), labels)
+        batch = pa.ipc.open_file(file).get_batch(0)
+    if batch.num_rows != entry.rows:
+        raise DataError(f"The shard {path} has {batch.num_rows} rows, not {entry.rows}.", _REMEDY)
+    return Shard(batch, columns)
 
 
 def verify(target: Path | str) -> VerifyReport:
@@ -122,7 +194,7 @@ def verify(target: Path | str) -> VerifyReport:
         try:
             _check_labels(
                 folder / entry.file,
-                open_shard(folder, entry, manifest.columns.image),
+                open_shard(folder, entry, manifest.columns),
                 len(manifest.labels),
             )
         except DataError as error:
@@ -140,22 +212,7 @@ def verify(target: Path | str) -> VerifyReport:
 
 
 def _check_labels(path: Path, shard: Shard, classes: int) -> None:
+    if shard.columns.label.kind != "class":
+        return
     if len(shard.labels) and not 0 <= shard.labels.min() <= shard.labels.max() < classes:
         raise DataError(f"The shard {path} has labels outside 0 to {classes - 1}.", _REMEDY)
-
-
-def _arrow_file(image: ImageColumn, images: bytearray, labels: list[int], rows: list[int]) -> bytes:
-    """One record batch as an Arrow IPC file; the same bytes for the same samples."""
-    kind = pa.binary(image.size_bytes)
-    metadata = {"image": image.model_dump_json()}
-    pixels = pa.Array.from_buffers(kind, len(rows), [None, pa.py_buffer(bytes(images))])
-    batch = pa.record_batch(
-        [pixels, pa.array(labels, pa.int32()), pa.array(rows, pa.int64())],
-        schema=pa.schema(
-            [("image", kind), ("label", pa.int32()), ("item", pa.int64())], metadata=metadata
-        ),
-    )
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    return bytes(sink.getvalue())

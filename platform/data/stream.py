@@ -89,7 +89,7 @@ class Stream:
         _check(batch_size, rank, world, cursor, augment)
         self.reader = SplitReader(target, split)
         self.manifest = self.reader.manifest
-        check_stored(preprocessing, self.manifest.columns.image.shape)
+        check_stored(preprocessing, self.manifest.columns.payload.raw_shape)
         self.order = Order(self.reader.shard_rows, seed, window)
         self.batch_size = batch_size
         self.rank, self.world = rank, world
@@ -183,7 +183,7 @@ def evaluation_batches(
     """
     _check(batch_size, rank, world, 0, None)
     reader = SplitReader(target, split)
-    check_stored(preprocessing, reader.manifest.columns.image.shape)
+    check_stored(preprocessing, reader.manifest.columns.payload.raw_shape)
     for start in range(0, reader.rows, batch_size):
         stop = min(start + batch_size, reader.rows)
         rows = np.arange(start + rank, stop, world, dtype=np.int64)

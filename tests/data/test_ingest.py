@@ -13,7 +13,14 @@ import pytest
 
 from striate.core.errors import DataError, PlatformError, UnknownName, UsageError
 from striate.data.corpora import CORPORA
-from striate.data.corpora.base import Corpus, ImageColumn, Sample, Skipped
+from striate.data.corpora.base import (
+    Corpus,
+    FieldKind,
+    LabelColumn,
+    PayloadColumn,
+    Sample,
+    Skipped,
+)
 from striate.data.ingest import ingest
 from striate.data.manifest import Manifest
 from striate.data.shards import verify
@@ -171,7 +178,10 @@ class _Flawed:
     """Ten 2×2 images of which three cannot be used."""
 
     labels = ("dark", "light")
-    image = ImageColumn(shape=(1, 2, 2))
+    payload = PayloadColumn.raw(1, 2, 2)
+    label = LabelColumn()
+    fields: dict[str, FieldKind] = {}  # noqa: RUF012
+    assets: dict[str, str] = {}  # noqa: RUF012
     source_sha256 = "0" * 64
     item_bytes = {"train": np.full(10, 4, np.int64)}  # noqa: RUF012
 

@@ -11,6 +11,7 @@ from striate.core.errors import DataError
 from striate.data.corpora import CORPORA
 from striate.data.corpora.digits import held_out_mask
 from striate.data.corpora.mnist import IdxSplit, open_mnist, write_mnist
+from striate.data.storage import Source
 
 pytestmark = pytest.mark.unit
 
@@ -46,18 +47,18 @@ def test_gzipped_files_read_the_same(source: Path, tmp_path: Path) -> None:
     zipped.mkdir()
     for path in source.iterdir():
         (zipped / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
-    plain, packed = open_mnist(source), open_mnist(zipped)
+    plain, packed = open_mnist(Source.of(source)), open_mnist(Source.of(zipped))
     assert list(plain.read("train", 2, 5)) == list(packed.read("train", 2, 5))
     assert plain.source_sha256 == packed.source_sha256
 
 
 def test_another_pixel_is_another_source(source: Path) -> None:
-    before = open_mnist(source).source_sha256
+    before = open_mnist(Source.of(source)).source_sha256
     path = source / "t10k-images-idx3-ubyte"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    assert open_mnist(source).source_sha256 != before
+    assert open_mnist(Source.of(source)).source_sha256 != before
 
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
@@ -80,18 +81,18 @@ def test_damage_is_named(source: Path, name: str, content: object, says: str) ->
     assert callable(content)
     (source / name).write_bytes(content((source / name).read_bytes()))
     with pytest.raises(DataError, match=says) as caught:
-        open_mnist(source)
+        open_mnist(Source.of(source))
     assert name in caught.value.message
 
 
 def test_a_missing_file_is_named(source: Path) -> None:
     (source / LABELS).unlink()
     with pytest.raises(DataError, match=f"no file {LABELS}"):
-        open_mnist(source)
+        open_mnist(Source.of(source))
 
 
 def test_the_digits_are_all_there_and_a_fifth_is_held_out(digits_source: Path) -> None:
-    digits = CORPORA["digits"].open(digits_source)
+    digits = CORPORA["digits"].open(Source.of(digits_source))
     assert {name: len(sizes) for name, sizes in digits.item_bytes.items()} == {
         "train": 1437,
         "test": 360,
@@ -109,9 +110,9 @@ def test_the_held_out_digits_are_always_the_same() -> None:
 
 
 def test_a_digit_is_white_ink_centred_on_black(digits_source: Path) -> None:
-    images = open_mnist(digits_source)
+    images = open_mnist(Source.of(digits_source))
     stack = np.stack(
-        [np.frombuffer(s.image, np.uint8).reshape(28, 28) for s in images.read("train", 0, 200)]  # type: ignore[union-attr]
+        [np.frombuffer(s.payload, np.uint8).reshape(28, 28) for s in images.read("train", 0, 200)]  # type: ignore[union-attr]
     )
     assert stack[:, :4].max() == stack[:, -4:].max() == stack[:, :, :4].max() == 0
     assert stack.max() == 255

@@ -13,6 +13,7 @@ from striate.data.corpora.mnist import open_mnist
 from striate.data.manifest import Manifest
 from striate.data.reader import SplitReader
 from striate.data.shards import verify
+from striate.data.storage import Source
 from striate.data.stream import Stream, evaluation_batches
 
 pytestmark = pytest.mark.unit
@@ -36,11 +37,11 @@ def flip(path: Path, at: float) -> None:
 def test_any_arrow_reader_opens_a_shard(shards: Path, digits_source: Path) -> None:
     with pa.ipc.open_file(shards / "test-00000.arrow") as file:
         table = file.read_all()
-    assert table.schema.names == ["image", "label", "item"]
-    samples = list(open_mnist(digits_source).read("test", 0, table.num_rows))
+    assert table.schema.names == ["payload", "label", "key", "item"]
+    samples = list(open_mnist(Source.of(digits_source)).read("test", 0, table.num_rows))
     rows = table.to_pylist()
-    assert [(row["item"], row["image"], row["label"]) for row in rows] == [
-        (sample.item, sample.image, sample.label)  # type: ignore[union-attr]
+    assert [(row["item"], row["payload"], row["label"]) for row in rows] == [
+        (sample.item, sample.payload, sample.label)  # type: ignore[union-attr]
         for sample in samples
     ]
 
@@ -49,9 +50,9 @@ def test_the_manifest_says_what_is_there(shards: Path) -> None:
     manifest = Manifest.load(shards)
     assert manifest.splits == {"train": 1437, "test": 360}
     assert manifest.labels == tuple("0123456789")
-    assert manifest.columns.image.shape == (1, 28, 28)
+    assert manifest.columns.payload.shape == (1, 28, 28)
     assert sum(shard.rows for shard in manifest.split_shards("train")) == manifest.rows("train")
-    assert json.loads((shards / "manifest.json").read_text())["schema"]["label"] == "int32"
+    assert json.loads((shards / "manifest.json").read_text())["schema"]["label"]["kind"] == "class"
     assert Manifest.load(shards / "manifest.json").sha256 == manifest.sha256
     with pytest.raises(UnknownName, match="test, train"):
         manifest.rows("validation")

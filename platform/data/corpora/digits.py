@@ -18,15 +18,17 @@ HELD_OUT_EVERY = 5
 _FULL_INK = 16.0
 
 
-def write_digits(target: Path) -> None:
+def write_digits(target: Path, size: int = 0) -> None:
     """Write the digits to the folder `target` as MNIST's four IDX files.
 
     As MNIST's, each digit is white ink on black, 20×20 centred in 28×28. Every fifth digit of
-    each class, 360 in all, is the test set, always the same ones.
+    each class, 360 in all, is the test set, always the same ones. There are no more and no fewer:
+    `size` is not looked at.
 
     Raises:
         PlatformError: the disk is full.
     """
+    del size
     from sklearn.datasets import load_digits
 
     data = load_digits()

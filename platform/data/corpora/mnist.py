@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 
 from striate.core.errors import DataError
 from striate.core.files import atomic_folder
-from striate.data.corpora.base import ImageColumn, OpenCorpus, Sample, Skipped
+from striate.data.corpora.base import (
+    FieldKind,
+    LabelColumn,
+    OpenCorpus,
+    PayloadColumn,
+    Sample,
+    Skipped,
+)
+from striate.data.storage import Source
 
 IMAGES_MAGIC = 0x803
 LABELS_MAGIC = 0x801
@@ -43,13 +51,16 @@ class IdxCorpus:
         self.splits = splits
         self.source_sha256 = source_sha256
         height, width = splits["train"].images.shape[1:]
-        self.image = ImageColumn(shape=(1, height, width))
+        self.payload = PayloadColumn.raw(1, height, width)
+        self.label = LabelColumn()
         self.labels = tuple(str(digit) for digit in range(CLASSES))
+        self.fields: dict[str, FieldKind] = {}
+        self.assets: dict[str, str] = {}
 
     @property
     def item_bytes(self) -> dict[str, NDArray[np.int64]]:
         """Split → bytes of each image: all alike."""
-        size = np.int64(self.image.size_bytes)
+        size = np.int64(self.payload.size_bytes)
         return {
             name: np.full(len(split.labels), size, np.int64) for name, split in self.splits.items()
         }
@@ -61,7 +72,7 @@ class IdxCorpus:
             yield Sample(item, chosen.images[item].tobytes(), int(chosen.labels[item]))
 
 
-def open_mnist(source: Path) -> OpenCorpus:
+def open_mnist(source: Source) -> OpenCorpus:
     """Read a folder of MNIST's four IDX files.
 
     Raises:
@@ -92,47 +103,54 @@ def write_mnist(target: Path, splits: Mapping[str, IdxSplit]) -> None:
 
 
 def read_idx(path: Path, magic: int) -> Bytes:
+    """`decode_idx` of a local file."""
+    return decode_idx(path.read_bytes(), magic, str(path))
+
+
+def decode_idx(content: bytes, magic: int, name: str) -> Bytes:
     """The array of one IDX file of unsigned bytes.
 
     Args:
-        path: the file, plain or gzipped whatever its name says.
+        content: of the file, plain or gzipped whatever its name says.
         magic: the kind expected, `IMAGES_MAGIC` or `LABELS_MAGIC`; its low byte is the number
             of dimensions.
+        name: of the file, for messages.
 
     Raises:
         DataError: another magic number, or fewer or more bytes than the header announces.
     """
-    content = _content(path)
+    content = _unpacked(content, name)
     dimensions = magic & 0xFF
     header_bytes = 4 + 4 * dimensions
     if len(content) < header_bytes:
-        raise DataError(f"{path} is truncated: it ends inside its header.", _REMEDY)
+        raise DataError(f"{name} is truncated: it ends inside its header.", _REMEDY)
     found, *shape = struct.unpack(f">{1 + dimensions}I", content[:header_bytes])
     if found != magic:
-        raise DataError(f"{path} has the magic number {found:#x} instead of {magic:#x}.", _REMEDY)
+        raise DataError(f"{name} has the magic number {found:#x} instead of {magic:#x}.", _REMEDY)
     expected, held = int(np.prod(shape, dtype=object)), len(content) - header_bytes
     if held != expected:
         what = "is truncated" if held < expected else "is too long"
         raise DataError(
-            f"{path} {what}: its header announces {expected} bytes and {held} follow.", _REMEDY
+            f"{name} {what}: its header announces {expected} bytes and {held} follow.", _REMEDY
         )
     return np.frombuffer(content, np.uint8, offset=header_bytes).reshape(shape)
 
 
-def _read_split(source: Path, stem: str, digest: "hashlib._Hash") -> IdxSplit:
-    images_path = _find(source, f"{stem}-images", "idx3-ubyte")
-    labels_path = _find(source, f"{stem}-labels", "idx1-ubyte")
-    images, labels = read_idx(images_path, IMAGES_MAGIC), read_idx(labels_path, LABELS_MAGIC)
+def _read_split(source: Source, stem: str, digest: "hashlib._Hash") -> IdxSplit:
+    images_file = _find(source, f"{stem}-images", "idx3-ubyte")
+    labels_file = _find(source, f"{stem}-labels", "idx1-ubyte")
+    images = decode_idx(source.read(images_file), IMAGES_MAGIC, source.named(images_file))
+    labels = decode_idx(source.read(labels_file), LABELS_MAGIC, source.named(labels_file))
     if len(images) != len(labels):
         raise DataError(
-            f"{images_path} holds {len(images)} images and {labels_path.name}"
+            f"{source.named(images_file)} holds {len(images)} images and {labels_file}"
             f" {len(labels)} labels.",
             "Fetch both files again.",
         )
     wrong = np.flatnonzero(labels >= CLASSES)
     if len(wrong):
         raise DataError(
-            f"{labels_path} has the label {labels[wrong[0]]} at row {wrong[0]};"
+            f"{source.named(labels_file)} has the label {labels[wrong[0]]} at row {wrong[0]};"
             f" labels go from 0 to {CLASSES - 1}.",
             _REMEDY,
         )
@@ -142,21 +160,20 @@ def _read_split(source: Path, stem: str, digest: "hashlib._Hash") -> IdxSplit:
     return IdxSplit(images, labels)
 
 
-def _find(source: Path, stem: str, kind: str) -> Path:
+def _find(source: Source, stem: str, kind: str) -> str:
     for name in (f"{stem}-{kind}", f"{stem}-{kind}.gz", f"{stem}.{kind}", f"{stem}.{kind}.gz"):
-        if (source / name).is_file():
-            return source / name
+        if source.exists(name):
+            return name
     raise DataError(
         f"{source} has no file {stem}-{kind}, plain or as .gz.",
         "Name the folder that holds MNIST's four IDX files.",
     )
 
 
-def _content(path: Path) -> bytes:
-    raw = path.read_bytes()
+def _unpacked(raw: bytes, name: str) -> bytes:
     if not raw.startswith(_GZIP_MAGIC):
         return raw
     try:
         return gzip.decompress(raw)
     except (EOFError, OSError, zlib.error) as error:
-        raise DataError(f"{path} is truncated or damaged: {error}.", _REMEDY) from None
+        raise DataError(f"{name} is truncated or damaged: {error}.", _REMEDY) from None

@@ -1,0 +1,172 @@
+"""Places to read from and write to: a local folder, or any URI of ``pyarrow.fs``.
+
+``s3://``, ``gs://`` and ``hdfs://`` work alike. A bucket's endpoint, region and keys stand in the
+URI's query (``?endpoint_override=…&region=…&scheme=http&access_key=…&secret_key=…``), or in the
+usual AWS variables, which Arrow reads for itself.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Self, cast
+from urllib.parse import parse_qsl, urlsplit
+
+from pyarrow import fs
+
+from striate.core.errors import DataError, PlatformError, UsageError
+from striate.core.files import said_when_full
+
+SCHEMES = ("file", "s3", "gs", "gcs", "hdfs", "viewfs")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a listing: `path` relative to the source, ``/`` between its parts."""
+
+    path: str
+    is_dir: bool
+    size: int
+
+
+class Source:
+    """A folder or bucket prefix to read from; made by `Source.of`.
+
+    Paths given to its methods are relative to it, with ``/`` between their parts.
+
+    Attributes:
+        uri: what it was made from; may hold keys, so it is for workers and never for people.
+        name: the same without keys and query, for messages.
+        local: the folder, or None for a remote place.
+    """
+
+    def __init__(self, uri: str, name: str, system: fs.FileSystem, root: str) -> None:
+        self.uri = uri
+        self.name = name
+        self.local = Path(root) if isinstance(system, fs.LocalFileSystem) else None
+        self._system = system
+        self._root = root.rstrip("/") or "/"
+
+    @classmethod
+    def of(cls, place: "str | Path | Source") -> Self:
+        """The place that a path or a URI names.
+
+        Raises:
+            UsageError: no such kind of place, or a URI that cannot be read.
+            PlatformError: the place does not answer.
+        """
+        if isinstance(place, Source):
+            return cls(place.uri, place.name, place._system, place._root)
+        scheme, separator, _ = str(place).partition("://")
+        if not separator:
+            path = str(Path(place).expanduser().absolute())
+            return cls(path, path, fs.LocalFileSystem(), path)
+        if scheme not in SCHEMES:
+            known = ", ".join(f"{known}://" for known in SCHEMES)
+            raise UsageError(
+                f"There is no storage of the kind {scheme}://.",
+                f"Give a folder, or one of {known}.",
+            )
+        system, root = _connect(str(place))
+        name = root if scheme == "file" else f"{scheme}://{root}"
+        return cls(str(place), name, system, root)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def named(self, relative: str = "") -> str:
+        """A path in it, for messages."""
+        return f"{self.name.rstrip('/')}/{relative}" if relative else self.name
+
+    def open(self, relative: str) -> BinaryIO:
+        """A file, open for reading at any place in it.
+
+        Raises:
+            DataError: there is no such file.
+            PlatformError: the place does not answer or refuses.
+        """
+        if self.local is not None:
+            with said(self.named(relative)):
+                return (self.local / relative).open("rb")
+        with said(self.named(relative)):
+            return cast(BinaryIO, self._system.open_input_file(self._path(relative)))
+
+    def read(self, relative: str) -> bytes:
+        """The content of a file.
+
+        Raises:
+            DataError: there is no such file.
+            PlatformError: the place does not answer or refuses.
+        """
+        with said(self.named(relative)), self.open(relative) as file:
+            return file.read()
+
+    def exists(self, relative: str = "") -> bool:
+        """Whether there is a file or folder of that name."""
+        return bool(self._info(relative).type != fs.FileType.NotFound)
+
+    def is_dir(self, relative: str = "") -> bool:
+        """Whether there is a folder, or a prefix of objects, of that name."""
+        return bool(self._info(relative).type == fs.FileType.Directory)
+
+    def size(self, relative: str) -> int:
+        """Bytes of a file.
+
+        Raises:
+            DataError: there is no such file.
+        """
+        info = self._info(relative)
+        if info.type != fs.FileType.File:
+            raise DataError(f"There is no file {self.named(relative)}.")
+        return int(info.size)
+
+    def list(self, relative: str = "", recursive: bool = False) -> list[Entry]:
+        """What a folder holds, sorted by path.
+
+        Raises:
+            DataError: there is no such folder.
+            PlatformError: the place does not answer or refuses.
+        """
+        selector = fs.FileSelector(self._path(relative), recursive=recursive)
+        with said(self.named(relative), "folder"):
+            found = self._system.get_file_info(selector)
+        skip = len(self._root.rstrip("/")) + 1
+        entries = (
+            Entry(info.path[skip:], info.type == fs.FileType.Directory, int(info.size or 0))
+            for info in found
+        )
+        return sorted(entries, key=lambda entry: entry.path)
+
+    def _info(self, relative: str) -> fs.FileInfo:
+        with said(self.named(relative)):
+            return self._system.get_file_info(self._path(relative))
+
+    def _path(self, relative: str) -> str:
+        return f"{self._root.rstrip('/')}/{relative}" if relative else self._root
+
+
+@contextmanager
+def said(name: str, kind: str = "file") -> Iterator[None]:
+    """Turn what a storage says into one sentence that names the place."""
+    try:
+        with said_when_full(Path(name)):
+            yield
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        raise DataError(f"There is no {kind} {name}.") from None
+    except PermissionError as error:
+        raise PlatformError(f"{name} may not be read or written.", "Check its rights.") from error
+
+
+def _connect(uri: str) -> tuple[fs.FileSystem, str]:
+    parts = urlsplit(uri)
+    options = dict(parse_qsl(parts.query))
+    if parts.scheme == "s3" and options.keys() & {"access_key", "secret_key", "session_token"}:
+        return fs.S3FileSystem(**options), f"{parts.netloc}{parts.path}"
+    try:
+        return cast("tuple[fs.FileSystem, str]", fs.FileSystem.from_uri(uri))
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"The address {uri.partition('?')[0]} cannot be read: {error}.") from None
+    except OSError as error:
+        raise PlatformError(
+            f"{uri.partition('?')[0]} does not answer: {error}.", "Check the address."
+        ) from error

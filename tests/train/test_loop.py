@@ -20,6 +20,8 @@ from striate.train.loop import train
 from striate.train.place import Place
 from striate.train.recipes import RECIPES
 from striate.train.spool import SpoolReader, history
+from striate.train.state import TrainState
+from striate.train.tasks.classification import Classification
 
 pytestmark = pytest.mark.unit
 
@@ -194,3 +196,27 @@ def test_a_worker_says_which_process_it_is(make_run: MakeRun) -> None:
     run = make_run("lenet1-anna-digits", *SHORT)
     records.Recorder(run, Place())
     assert json.loads((run.workers / "rank-0.json").read_text())["rank"] == 0
+
+
+def test_uneven_shares_average_to_the_mean_gradient(make_run: MakeRun) -> None:
+    """DDP averages what the workers' steps ask for: 22, 22 and 21 of 65 samples."""
+    overrides = ("optimizer.name=sgd", "optimizer.momentum=0", "optimizer.weight_decay=0")
+    run = make_run("lenet1-anna-digits", "batch_size=65", *overrides)
+    task = Classification(run.recipe.task, len(run.labels))
+
+    def moved(place: Place) -> torch.Tensor:
+        state = TrainState.fresh(run.recipe, place)
+        before = torch.cat([p.detach().flatten().clone() for p in state.model.parameters()])
+        with loop.open_stream(run, place, 0) as batches:
+            loop.train_step(state.model, state.optimizer, task, next(batches), run.recipe, place)
+        return torch.cat([p.detach().flatten() for p in state.model.parameters()]) - before
+
+    shares = torch.stack([moved(Place(rank, 3)) for rank in range(3)])
+    state = TrainState.fresh(run.recipe, Place())
+    with loop.open_stream(run, Place(), 0) as batches:
+        batch = next(batches)
+    torch.nn.functional.cross_entropy(state.model(batch.images), batch.labels).backward()
+    gradient = torch.cat([p.grad.flatten() for p in state.model.parameters() if p.grad is not None])
+    asked = -run.recipe.optimizer.lr * gradient
+    assert torch.allclose(shares.mean(0), asked, rtol=1e-3, atol=1e-7)
+    assert torch.allclose(moved(Place()), asked, rtol=1e-3, atol=1e-7)

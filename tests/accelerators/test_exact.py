@@ -43,12 +43,16 @@ def random_case(draw: random.Random) -> Case:
     weight = integers(spec.weight, shape, generator)
     bound = max(spec.state.high, -spec.state.low) * int(weight.abs().flatten(1).sum(1).max())
     edge = min(bound, 2 ** (spec.accumulator_bits - 1)) + 2
-    thresholds = torch.randint(-edge, edge, (outputs, draw.randint(1, 15)), generator=generator)
+    states = integers(spec.state, (draw.randint(1, 2), inputs, rows, columns), generator)
+    stride = draw.randint(1, 3)
+    anywhere = torch.randint(-edge, edge, (outputs, draw.randint(1, 8)), generator=generator)
+    sums = torch.nn.functional.conv2d(states.long(), weight.long(), None, stride, groups=groups)
+    near = sums[0].flatten(1)[:, :6] + draw.randint(0, 1)  # a sum that is off by one shows
+    thresholds = torch.cat([anywhere, near], 1)
     layer = IntegerLayer(
         "random", weight, thresholds.sort(1).values, 1.0, 0.0,
-        stride=draw.randint(1, 3), groups=groups,
+        stride=stride, groups=groups,
     )  # fmt: skip
-    states = integers(spec.state, (draw.randint(1, 2), inputs, rows, columns), generator)
     return Case(layer, spec, states)
 
 

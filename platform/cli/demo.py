@@ -13,8 +13,6 @@ from striate.core.settings import Settings
 CHIP = "anna-talk"
 _SECTIONS = {
     "accuracy": "held-out accuracy of LeNet-5",
-    "run_url": "tracked run",
-    "model_uri": "registered model",
     "requests": "gRPC requests",
     "served_accuracy": "accuracy of the answers",
     "p50_ms": "latency p50, ms",
@@ -80,7 +78,7 @@ def demo(keep: bool, as_json: bool) -> None:
                 local.down(home)
     _show({**summary, "seconds": steps.seconds}, as_json)
     if keep and not as_json:
-        _show_addresses(settings)
+        _show_addresses(settings, summary["run_url"])
 
 
 def _show(summary: dict[str, object], as_json: bool) -> None:
@@ -93,14 +91,17 @@ def _show(summary: dict[str, object], as_json: bool) -> None:
     seconds = summary["seconds"]
     assert isinstance(seconds, dict)
     print_table("Where the time went", ["step", "seconds"], list(seconds.items()))
+    console.print(f"registered as  {summary['model_uri']}")
+    console.print(f"tracked run    {summary['run_id']}")
 
 
-def _show_addresses(settings: Settings) -> None:
+def _show_addresses(settings: Settings, run_url: object) -> None:
     console.print("\nThe platform stays up. Open or call:")
+    console.print(f"  {'the run':<14} {run_url}", soft_wrap=True)
     for what, address in (
         ("MLflow", settings.tracking_uri),
         ("Ray dashboard", settings.ray_dashboard),
         ("gRPC", settings.grpc_address),
     ):
-        console.print(f"  {what:<14} {address}")
+        console.print(f"  {what:<14} {address}", soft_wrap=True)
     note("Take it down with: striate down")

@@ -31,6 +31,8 @@ def walk(settings: Settings, chip: str, steps: _Steps) -> dict[str, Any]:
     Returns:
         What was measured, by name.
     """
+    import ray
+
     from striate.data.ingest import ingest
     from striate.serve.deploy import deploy
     from striate.train.job import run
@@ -50,6 +52,7 @@ def walk(settings: Settings, chip: str, steps: _Steps) -> dict[str, Any]:
         small = run(resolve(CHIP_RECIPE, ["scaling.workers=0"]), settings)
     with steps.step("chip", f"LeNet-1 is compiled for {chip} and reads the same digits there"):
         on_chip = run_on_chip(settings, small.bundle_path, chip, shards)
+    ray.shutdown()  # before the cluster goes down, so that Ray has nothing to complain of
     return {
         "accuracy": trained.metrics["top1"],
         "run_id": trained.run_id,

@@ -106,7 +106,9 @@ def held_out_photos(source: Path) -> tuple[list[bytes], list[int]]:
     return photos, read_idx(source / "t10k-labels-idx1-ubyte", LABELS_MAGIC).tolist()
 
 
-def run_on_chip(settings: Settings, bundle: Path, chip: str, shards: Path) -> dict[str, float]:
+def run_on_chip(
+    settings: Settings, bundle: Path, chip: str, shards: Path
+) -> dict[str, float | None]:
     """Compile a bundle and run the held-out digits, as a Ray task on the chip's own node."""
     import ray
 
@@ -115,11 +117,11 @@ def run_on_chip(settings: Settings, bundle: Path, chip: str, shards: Path) -> di
 
     cluster.connect(settings)
     task = ray.remote(_compile_and_run).options(**pool_options(f"chip:{chip}"))
-    measured: dict[str, float] = ray.get(task.remote(str(bundle), chip, str(shards)))
+    measured: dict[str, float | None] = ray.get(task.remote(str(bundle), chip, str(shards)))
     return measured
 
 
-def _compile_and_run(bundle: str, chip: str, shards: str) -> dict[str, float]:
+def _compile_and_run(bundle: str, chip: str, shards: str) -> dict[str, float | None]:
     from striate.accelerators.toolchain import compile_bundle, evaluate
     from striate.core.bundle import Bundle
 

@@ -17,8 +17,9 @@ from striate.train.spool import SpoolReader, history
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+Points = list[tuple[int, float]]
 TRAIN_COLOUR, TEST_COLOUR = "#7f9fbf", "#c4452d"
-_MOST_FILTERS, _MOST_TIMES = 32, 6
+_MOST_FILTERS, _MOST_TIMES, _MOST_CLASSES_IN_FIGURES = 32, 6, 30
 
 
 def draw_all(run: Assignment) -> list[Path]:
@@ -46,37 +47,8 @@ def learning_curves(run: Assignment) -> Figure | None:
         return None
     figure = Figure(figsize=(10, 4), layout="constrained")
     losses, errors = figure.subplots(1, 2)
-    steps, values = (np.array(column) for column in zip(*series[LOSS], strict=True))
-    epochs = steps * run.recipe.batch_size / run.train_rows
-    losses.plot(epochs, values, color=TRAIN_COLOUR, alpha=0.35, linewidth=0.8)
-    width = max(1, round(run.train_rows / run.recipe.batch_size))
-    if len(values) >= 2 * width:
-        smooth = np.convolve(values, np.ones(width) / width, mode="valid")
-        losses.plot(epochs[width - 1 :], smooth, color="#2d5f8f", label="train, mean of an epoch")
-    _test_curve(losses, run, series.get("test/loss", []), "held out")
-    losses.set(xlabel="epoch", ylabel="loss", title="Loss")
-    if values.min() > 0:
-        losses.set_yscale("log")
-        held_out = [value for _, value in series.get("test/loss", []) if value > 0]
-        low = np.percentile(values, 2)  # a few lucky batches would squeeze the rest
-        losses.set_ylim(bottom=0.8 * min([low, *held_out]))
-        losses.yaxis.set_major_formatter("{x:g}")
-        losses.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
-    losses.legend(frameon=False)
-    points = [(step, 100 * (1 - value)) for step, value in series.get("test/top1", [])]
-    _test_curve(errors, run, points, "held out")
-    errors.set(xlabel="epoch", ylabel="top-1 error, %", title="Held-out top-1 error")
-    errors.set_ylim(bottom=0)
-    errors.set_xlim(left=0)
-    if points:
-        errors.annotate(
-            f"{points[-1][1]:.2f} %",
-            (points[-1][0] * run.recipe.batch_size / run.train_rows, points[-1][1]),
-            textcoords="offset points",
-            xytext=(-4, 8),
-            ha="right",
-            color=TEST_COLOUR,
-        )
+    _draw_losses(losses, run, series[LOSS], series.get("test/loss", []))
+    _draw_errors(errors, run, series.get("test/top1", []))
     for axes in (losses, errors):
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
@@ -84,10 +56,43 @@ def learning_curves(run: Assignment) -> Figure | None:
     return figure
 
 
-def _test_curve(axes: "Axes", run: Assignment, points: list[tuple[int, float]], name: str) -> None:
+def _draw_losses(axes: "Axes", run: Assignment, train: Points, held_out: Points) -> None:
+    steps, values = (np.array(column) for column in zip(*train, strict=True))
+    epochs = steps * run.recipe.batch_size / run.train_rows
+    axes.plot(epochs, values, color=TRAIN_COLOUR, alpha=0.35, linewidth=0.8)
+    width = max(1, round(run.train_rows / run.recipe.batch_size))
+    if len(values) >= 2 * width:
+        smooth = np.convolve(values, np.ones(width) / width, mode="valid")
+        axes.plot(epochs[width - 1 :], smooth, color="#2d5f8f", label="train, mean of an epoch")
+    _draw_held_out(axes, run, held_out)
+    axes.set(xlabel="epoch", ylabel="loss", title="Loss")
+    if values.min() > 0:
+        axes.set_yscale("log")
+        low = np.percentile(values, 2)  # a few lucky batches would squeeze the rest
+        axes.set_ylim(bottom=0.8 * min([low, *(value for _, value in held_out if value > 0)]))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+    axes.legend(frameon=False)
+
+
+def _draw_errors(axes: "Axes", run: Assignment, top1: Points) -> None:
+    points = [(step, 100 * (1 - value)) for step, value in top1]
+    _draw_held_out(axes, run, points)
+    axes.set(xlabel="epoch", ylabel="top-1 error, %", title="Held-out top-1 error")
+    axes.set_ylim(bottom=0)
+    axes.set_xlim(left=0)
+    if points:
+        step, error = points[-1]
+        end = (step * run.recipe.batch_size / run.train_rows, error)
+        near = {"xytext": (-4, 8), "textcoords": "offset points", "ha": "right"}
+        axes.annotate(f"{error:.2f} %", end, color=TEST_COLOUR, **near)
+
+
+def _draw_held_out(axes: "Axes", run: Assignment, points: Points) -> None:
     if points:
         epochs = [step * run.recipe.batch_size / run.train_rows for step, _ in points]
-        axes.plot(epochs, [v for _, v in points], "o-", color=TEST_COLOUR, markersize=4, label=name)
+        values, style = [value for _, value in points], {"markersize": 4, "label": "held out"}
+        axes.plot(epochs, values, "o-", color=TEST_COLOUR, **style)
 
 
 def confusion_matrix(run: Assignment) -> Figure | None:
@@ -102,29 +107,30 @@ def confusion_matrix(run: Assignment) -> Figure | None:
     errors = counts * (1 - np.eye(size))
     shades = LinearSegmentedColormap.from_list("errors", ["#ffffff", TEST_COLOUR])
     axes.imshow(errors, cmap=shades, vmin=0, vmax=max(3, errors.max()))
-    right = np.ma.masked_equal(np.eye(size), 0)
-    axes.imshow(right, cmap=ListedColormap(["#e8eef4"]))
-    if size <= 30:
-        for (row, column), count in np.ndenumerate(counts):
-            if count:
-                colour, weight = ("#5f7386", "normal") if row == column else ("black", "bold")
-                axes.text(
-                    column, row, str(count), ha="center", va="center", color=colour, weight=weight
-                )
-        axes.set_xticks(range(size), run.labels, rotation=90 if size > 12 else 0)
-        axes.set_yticks(range(size), run.labels)
-        axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
-        axes.set_yticks(np.arange(size + 1) - 0.5, minor=True)
-        axes.grid(which="minor", color="#e6e6e6", linewidth=0.8)
+    axes.imshow(np.ma.masked_equal(np.eye(size), 0), cmap=ListedColormap(["#e8eef4"]))
+    if size <= _MOST_CLASSES_IN_FIGURES:
+        _write_counts(axes, counts, run.labels)
     axes.tick_params(which="both", length=0)
     wrong, images = int(errors.sum()), int(counts.sum())
     axes.set(xlabel="most likely class", ylabel="true class")
-    axes.set_title(
-        f"{run.recipe.name}: {wrong} of {images} held-out images wrong,"
-        f" top-1 {outcome.metrics['top1']:.4f}",
-        fontsize=10,
-    )
+    title = f"{run.recipe.name}: {wrong} of {images} held-out images wrong"
+    axes.set_title(f"{title}, top-1 {outcome.metrics['top1']:.4f}", fontsize=10)
     return figure
+
+
+def _write_counts(axes: "Axes", counts: np.ndarray, labels: tuple[str, ...]) -> None:
+    """Figures in the cells that hold any, class names and a grid."""
+    size = len(counts)
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            colour, weight = ("#5f7386", "normal") if row == column else ("black", "bold")
+            middle = {"ha": "center", "va": "center", "weight": weight}
+            axes.text(column, row, str(count), color=colour, **middle)
+    axes.set_xticks(range(size), labels, rotation=90 if size > 12 else 0)
+    axes.set_yticks(range(size), labels)
+    axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(size + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="#e6e6e6", linewidth=0.8)
 
 
 def first_layer_filters(run: Assignment) -> Figure | None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -52,7 +53,8 @@ def on_ray(assignment: Assignment, settings: Settings) -> None:
             ),
         )
         try:
-            trainer.fit()
+            with own_cluster_only():
+                trainer.fit()
         except ray.train.TrainingFailedError as error:
             raise _reason(assignment, error) from error
     if assignment.failure.is_file():
@@ -107,6 +109,31 @@ def _check_room(assignment: Assignment) -> None:
                 f" {held.get(kind, 0):g}.",
                 "Lower --workers or scaling.cpus_per_worker, or add nodes.",
             )
+
+
+@contextmanager
+def own_cluster_only() -> Iterator[None]:
+    """Let Ray Train ask the connected cluster after its controller, and no other one.
+
+    Without an address in its environment, the PlacementGroupCleaner of Ray 2.60 asks whatever Ray
+    it finds on the machine. Where several run, it may find another's, take the controller for
+    dead, and end the workers. Ray passes on only the variables that it lists.
+    """
+    import ray
+    from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
+
+    name = "RAY_ADDRESS"
+    before = os.environ.get(name)
+    ENV_VARS_TO_PROPAGATE.add(name)
+    os.environ[name] = ray.get_runtime_context().gcs_address
+    try:
+        yield
+    finally:
+        ENV_VARS_TO_PROPAGATE.discard(name)
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 @contextmanager

@@ -7,9 +7,7 @@ label ``chip=NAME``. Such a node starts with::
 """
 
 import re
-import socket
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -47,48 +45,6 @@ class Pool(BaseModel):
 def chip_resource(chip: str) -> str:
     """Ray's resource for a chip: ``anna-talk`` is ``chip_anna_talk``."""
     return CHIP_PREFIX + re.sub(r"[^0-9A-Za-z]", "_", chip)
-
-
-@contextmanager
-def connected(address: str | None) -> Iterator[None]:
-    """Connect this process to the cluster at `address` for the block.
-
-    Raises:
-        PlatformError: no address is known, or nothing answers there.
-    """
-    import ray
-
-    if address is None:
-        raise PlatformError("No cluster is known.", "Run `striate up`, or set RAY_ADDRESS.")
-    refuse_silent(address)
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, RuntimeError, ValueError):
-        raise PlatformError(
-            f"The cluster at {address} does not take this process.", "See `striate doctor`."
-        ) from None
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def refuse_silent(address: str) -> None:
-    """Fail at once where nothing listens; Ray itself would wait for long.
-
-    Raises:
-        PlatformError: nothing answers at `address`.
-    """
-    host, _, port = address.rpartition(":")
-    if not port.isdigit() or "/" in host:  # "auto", or a Ray client's address
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
-    except OSError:
-        raise PlatformError(
-            f"The cluster at {address} does not answer.",
-            "Run `striate up`, or check RAY_ADDRESS.",
-        ) from None
 
 
 def read_pools() -> list[Pool]:

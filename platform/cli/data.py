@@ -1,6 +1,5 @@
 """`striate data`: corpora to shards, what is there, and whether it is whole."""
 
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,8 @@ from striate.cli.output import (
     print_table,
     progress_console,
 )
-from striate.core.errors import DataError, PlatformError
+from striate.core.cluster import connected
+from striate.core.errors import DataError
 from striate.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -180,30 +180,10 @@ def _ray(address: str | None, workers: int | None) -> Iterator[None]:
     if address is None and workers is None:
         yield
         return
-    import ray
-
-    where: dict[str, Any] = {"address": address or "local"}
-    if address is None:
-        where |= {"num_cpus": workers, "include_dashboard": False}
-    try:
-        _refuse_silent(address)
-        ray.init(**where, log_to_driver=False, logging_level="ERROR")
-    except (OSError, RuntimeError, ValueError) as error:
-        raise PlatformError(
-            f"The Ray cluster at {where['address']} does not answer.",
-            "See `striate status`, or unset RAY_ADDRESS to ingest in this process.",
-        ) from error
-    try:
+    options = {"num_cpus": workers, "include_dashboard": False} if address is None else {}
+    remedy = "See `striate status`, or unset RAY_ADDRESS to ingest in this process."
+    with connected(address or "local", remedy, **options):
         yield
-    finally:
-        ray.shutdown()
-
-
-def _refuse_silent(address: str | None) -> None:
-    """Ray waits long for a cluster that is gone; a connection tells at once."""
-    host, _, port = (address or "").rpartition(":")
-    if port.isdigit() and "/" not in host:  # not "auto", nor a Ray client's address
-        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
 
 
 @contextmanager

@@ -4,10 +4,10 @@ Serve runs without proxies: every replica serves gRPC itself, and the edge stand
 """
 
 import logging
-import socket
 import time
 from typing import TYPE_CHECKING
 
+from striate.core.cluster import connect as connect_to_cluster
 from striate.core.errors import PlatformError
 from striate.core.settings import Settings
 
@@ -26,40 +26,9 @@ def connect(settings: Settings) -> None:
     """
     from ray import serve
 
-    _connect(settings)
+    connect_to_cluster(settings.ray_address)
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     serve.start(proxy_location="Disabled")
-
-
-def _connect(settings: Settings) -> None:
-    import ray
-
-    if ray.is_initialized():
-        return
-    if settings.ray_address is None:
-        raise PlatformError("No cluster is known.", "Run `striate up` or set RAY_ADDRESS.")
-    _refuse_silent(settings.ray_address)
-    try:
-        ray.init(settings.ray_address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError) as error:
-        raise PlatformError(
-            f"The cluster at {settings.ray_address} does not take this process: {error}.",
-            "See `striate doctor`.",
-        ) from None
-
-
-def _refuse_silent(address: str) -> None:
-    """Ray waits long for a cluster that is gone; a connection tells at once."""
-    host, _, port = address.rpartition(":")
-    if not port.isdigit() or "/" in host:  # "auto", or a Ray client's address
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
-    except OSError:
-        raise PlatformError(
-            f"The cluster at {address} does not answer.",
-            "Run `striate up` or see `striate doctor`.",
-        ) from None
 
 
 def statuses() -> dict[str, tuple[str, str]]:

@@ -1,7 +1,6 @@
 """Starting the loop: in this process, or on Ray Train workers that are restarted when they die."""
 
 import json
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +9,15 @@ from typing import Any
 import torch
 
 from striate.core import errors
+from striate.core.cluster import connected
 from striate.core.errors import PlatformError, StriateError, TrainingFailed
 from striate.core.files import write_atomic
 from striate.core.settings import Settings
 from striate.train.assignment import Assignment
 from striate.train.loop import train
 from striate.train.place import Place
+
+_REMEDY = "Run `striate up`, or train here with --workers 0."
 
 
 def here(assignment: Assignment, settings: Settings) -> None:
@@ -31,7 +33,7 @@ def on_ray(assignment: Assignment, settings: Settings) -> None:
         PlatformError: there is no cluster, or it cannot hold the workers.
         TrainingFailed: workers died more often than the recipe allows.
     """
-    with _cluster(settings):
+    with connected(settings.ray_address, _REMEDY):
         import ray.train
         from ray.train.torch import TorchConfig, TorchTrainer
 
@@ -134,28 +136,3 @@ def own_cluster_only() -> Iterator[None]:
             del os.environ[name]
         else:
             os.environ[name] = before
-
-
-@contextmanager
-def _cluster(settings: Settings) -> Iterator[None]:
-    """The cluster that this process is connected to, or a connection for the block."""
-    import ray
-
-    if ray.is_initialized():
-        yield
-        return
-    if settings.ray_address is None:
-        raise PlatformError(
-            "No Ray cluster is known.", "Run `striate up`, or train here with --workers 0."
-        )
-    try:
-        ray.init(address=settings.ray_address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise PlatformError(
-            f"The Ray cluster at {settings.ray_address} does not answer.",
-            "Run `striate up`, or train here with --workers 0.",
-        ) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()

@@ -1,0 +1,66 @@
+"""Connecting this process to a Ray cluster: at once, or with one sentence on why not."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from striate.core.errors import PlatformError
+
+_REMEDY = "Run `striate up`, or check RAY_ADDRESS."
+
+
+def connect(address: str | None, remedy: str = _REMEDY, **options: Any) -> None:
+    """Connect this process to a cluster, unless it is connected to one already.
+
+    Args:
+        address: `host:port` of the control service, ``auto``, ``local`` for a private cluster of
+            this process, or None when none is known.
+        remedy: what the user can do when there is no connection.
+        options: further arguments of `ray.init`.
+
+    Raises:
+        PlatformError: no address is known, nothing answers there, or the cluster refuses.
+    """
+    import ray
+
+    if ray.is_initialized():
+        return
+    if address is None:
+        raise PlatformError("No Ray cluster is known.", remedy)
+    _refuse_silent(address, remedy)
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR", **options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise PlatformError(
+            f"The Ray cluster at {address} does not take this process.", remedy
+        ) from error
+
+
+@contextmanager
+def connected(address: str | None, remedy: str = _REMEDY, **options: Any) -> Iterator[None]:
+    """A connection for the block; one that was there before stays.
+
+    Raises:
+        PlatformError: as `connect`.
+    """
+    import ray
+
+    before = ray.is_initialized()
+    connect(address, remedy, **options)
+    try:
+        yield
+    finally:
+        if not before:
+            ray.shutdown()
+
+
+def _refuse_silent(address: str, remedy: str) -> None:
+    """Ray waits long for a cluster that is gone; a connection tells at once."""
+    host, _, port = address.rpartition(":")
+    if not port.isdigit() or "/" in host:  # "auto", "local", or a Ray client's address
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except OSError:
+        raise PlatformError(f"The Ray cluster at {address} does not answer.", remedy) from None

@@ -8,11 +8,14 @@ from typing import Any
 
 from striate.core.errors import UnknownName
 from striate.data.pipeline import Pipeline
+from striate.data.transforms.clips import clips_test, clips_train
 from striate.data.transforms.raw import raw_images
 
 PipelineFactory = Callable[[Mapping[str, Any], bool], Pipeline]
 
 PIPELINES: dict[str, PipelineFactory] = {
+    "clips-test": clips_test,
+    "clips-train": clips_train,
     "digits": raw_images,
 }
 

@@ -51,10 +51,11 @@ def ingest(
     \b
     Example: striate data ingest digits corpora/digits shards/digits
     """
-    from striate.data.ingest import check_request
+    from striate.data.ingest import Request
     from striate.data.ingest import ingest as run_ingest
+    from striate.data.storage import Source, Target
 
-    check_request(corpus, source, shard_mb, workers)  # before a cluster is asked for anything
+    Request(corpus, Source.of(source), Target.of(target), shard_mb, workers).check()
     with _ray(Settings.load().ray_address, workers), _progress_bar() as progress:
         report = run_ingest(
             corpus, source, target, shard_mb=shard_mb, workers=workers, progress=progress

@@ -7,10 +7,12 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import TypeVar
 
 from striate.core.errors import PlatformError
 
+_Path = TypeVar("_Path", bound=PurePath)
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -51,14 +53,14 @@ def said_when_full(path: Path) -> Iterator[None]:
         ) from error
 
 
-def write_atomic(path: Path, content: bytes) -> None:
+def write_atomic(path: Path, content: bytes | memoryview) -> None:
     """Write a file so that a reader, or a crash, sees the old content or the new, never a part.
 
     Raises:
         PlatformError: the disk is full; the old content stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary_beside(path)
+    temporary = temporary_beside(path)
     try:
         with said_when_full(path):
             with temporary.open("wb") as file:
@@ -81,7 +83,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         PlatformError: the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary_beside(path)
+    temporary = temporary_beside(path)
     temporary.mkdir()
     try:
         with said_when_full(path):
@@ -92,12 +94,13 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def is_temporary(path: Path) -> bool:
+def is_temporary(path: PurePath) -> bool:
     """Whether a name is one that an interrupted write left behind."""
     return path.name.startswith(".tmp-")
 
 
-def _temporary_beside(path: Path) -> Path:
+def temporary_beside(path: _Path) -> _Path:
+    """A name beside `path` that `is_temporary` knows, for what becomes `path` when it is whole."""
     return path.with_name(f".tmp-{uuid.uuid4().hex[:12]}-{path.name}")
 
 
@@ -109,7 +112,7 @@ def _sync_tree(folder: Path) -> None:
 
 def _take_place(temporary: Path, path: Path) -> None:
     if path.exists():
-        retired = _temporary_beside(path)
+        retired = temporary_beside(path)
         path.rename(retired)  # a folder cannot be renamed over a filled one
         temporary.rename(path)
         shutil.rmtree(retired, ignore_errors=True)

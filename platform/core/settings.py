@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from striate.core.errors import SettingsError, nearest
 
@@ -22,6 +22,7 @@ ENVIRONMENT = {
     "ray_dashboard": "STRIATE_RAY_DASHBOARD",
     "tracking_uri": "MLFLOW_TRACKING_URI",
     "grpc_address": "STRIATE_GRPC_ADDRESS",
+    "cache_gb": "STRIATE_CACHE_GB",
 }
 SETTINGS_FILE = "settings.toml"
 PLATFORM_FILE = "platform.json"
@@ -36,6 +37,7 @@ class Settings(BaseModel):
         ray_dashboard: `http://host:port` of Ray's dashboard and job server, or None.
         tracking_uri: MLflow tracking URI, or None.
         grpc_address: `host:port` that `striate query` calls, or None.
+        cache_gb: gigabytes that remote shards may take in the local cache.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +47,7 @@ class Settings(BaseModel):
     ray_dashboard: str | None = None
     tracking_uri: str | None = None
     grpc_address: str | None = None
+    cache_gb: float = Field(default=50.0, ge=0)
 
     @field_validator("home")
     @classmethod

@@ -1,216 +1,183 @@
-"""From a corpus on disk to verified shards: restartable, idempotent, on Ray when there is one.
+"""From a corpus to verified shards: restartable, idempotent, on Ray when there is one.
 
 The shards are planned from the source alone, so every run, whatever interrupted the one before
 and however many workers it has, writes the same bytes. A finished shard leaves a small record
 beside it; the manifest, written last, makes the folder usable and the records needless.
 """
 
-import shutil
+import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from striate.core.errors import DataError
+from striate.data.corpora.base import OpenCorpus
+from striate.data.ingest_progress import finished, sweep
+from striate.data.ingest_request import DEFAULT_SHARD_MB, IngestReport, Request
+from striate.data.manifest import KEYS_KEPT, MANIFEST_FILE, Columns, Manifest, ShardEntry
+from striate.data.plan import plan_sha256, plan_shards
+from striate.data.shard_tasks import Job, write_shards
+from striate.data.storage import Source, Target
 
-from striate.core.errors import DataError, UnknownName, UsageError
-from striate.core.files import is_temporary
-from striate.data.corpora import CORPORA
-from striate.data.corpora.base import Corpus, OpenCorpus
-from striate.data.manifest import MANIFEST_FILE, Columns, Manifest, ShardEntry
-from striate.data.plan import ShardPlan, plan_sha256, plan_shards
-from striate.data.shard_tasks import RECORDS_FOLDER, Job, Record, write_shards
-from striate.data.shards import is_whole
-from striate.data.storage import Source
+__all__ = ["DEFAULT_SHARD_MB", "IngestReport", "Request", "ingest"]
 
-DEFAULT_SHARD_MB = 128.0
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class IngestReport(_Frozen):
-    """What an ingest did.
-
-    Attributes:
-        corpus: its name.
-        target: the folder of shards.
-        splits: split → rows.
-        shards: shards in the folder.
-        written: shards written by this run.
-        kept: shards that an earlier run had finished.
-        bytes: size of all shards.
-        skipped: reason → items left out.
-        seconds: time taken.
-        sha256: hash of the manifest.
-    """
-
-    corpus: str
-    target: Path
-    splits: dict[str, int]
-    shards: int
-    written: int
-    kept: int
-    bytes: int
-    skipped: dict[str, int]
-    seconds: float
-    sha256: str
+_EXAMPLES = 3
 
 
 def ingest(
     corpus: str,
-    source: Path | str,
-    target: Path | str,
+    source: Path | str | Source,
+    target: Path | str | Target,
     *,
     shard_mb: float = DEFAULT_SHARD_MB,
     workers: int | None = None,
+    size: int | None = None,
+    max_skipped: float = 1.0,
+    recheck: bool | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> IngestReport:
-    """Turn a corpus into a folder of shards and a manifest.
+    """Turn a corpus into a folder or bucket of shards and a manifest.
 
     Runs as Ray tasks where Ray is initialised, else in this process. Run again after an
     interruption it keeps finished shards, and after damage it mends what is damaged.
 
     Args:
         corpus: name in `striate.data.corpora.CORPORA`.
-        source: folder in the corpus's published layout; for a bundled corpus, one that is
-            missing is written first.
-        target: folder for the shards.
-        shard_mb: megabytes of images in a shard.
+        source: path or URI of the corpus in its published layout; for a bundled or generated
+            corpus, a local folder that is missing is written first.
+        target: path or URI for the shards.
+        shard_mb: megabytes of samples in a shard.
         workers: Ray tasks at a time; as many as the cluster runs when None.
+        size: size of a generated corpus that is written first.
+        max_skipped: share of the samples that may be left out.
+        recheck: whether finished shards are hashed again; see `Request`.
         progress: called with (finished shards, all shards).
 
     Raises:
         UnknownName: no corpus of that name.
-        UsageError: a wrong shard size or number of workers.
-        DataError: the source is missing or damaged, or the target holds other shards.
-        PlatformError: the disk is full; what was finished stays finished.
+        UsageError: a number or an address that cannot be meant.
+        DataError: the source is missing or damaged, the target holds other shards, or more than
+            `max_skipped` of the samples cannot be used.
+        PlatformError: the disk is full, or a place is lost or refuses; what was finished stays
+            finished.
     """
     began = time.perf_counter()
-    source, target = Path(source).absolute(), Path(target).absolute()
-    opened = _open(check_request(corpus, source, shard_mb, workers), source)
+    request = Request(
+        corpus=corpus,
+        source=Source.of(source),
+        target=Target.of(target),
+        shard_mb=shard_mb,
+        workers=workers,
+        size=size,
+        max_skipped=max_skipped,
+        recheck=recheck,
+    )
+    opened = request.open()
     plan = plan_shards(opened, shard_mb)
     same = plan_sha256(corpus, opened.source_sha256, Columns.of(opened), opened.labels, shard_mb)
-    job = Job(corpus, source, target, opened.source_sha256, same)
-    done = _finished(job, plan)
+    job = Job(corpus, request.source, request.target, opened.source_sha256, same)
+    done = finished(job, plan, recheck)
     kept = len(done)
     report = progress or _quiet
     report(kept, len(plan))
+    items = sum(len(sizes) for sizes in opened.item_bytes.values())
     todo = [shard for shard in plan if shard.file not in done]
+    _hold_limit(done.values(), items, max_skipped)
     for entry in write_shards(job, opened, todo, workers):
         done[entry.file] = entry
+        _hold_limit(done.values(), items, max_skipped)
         report(len(done), len(plan))
-    manifest = _manifest(corpus, opened, shard_mb, [done[shard.file] for shard in plan])
-    manifest.write(target)
-    _sweep(target, plan)
+    manifest = _manifest(request, opened, [done[shard.file] for shard in plan])
+    _write_assets(request.target, opened)
+    request.target.write(MANIFEST_FILE, manifest.to_json().encode())
+    sweep(job, plan)
     return IngestReport(
         corpus=corpus,
-        target=target,
+        target=request.target.name,
         splits=manifest.splits,
         shards=len(plan),
         written=len(todo),
         kept=kept,
         bytes=manifest.bytes,
+        written_bytes=sum(done[shard.file].bytes for shard in todo),
         skipped=manifest.skipped,
+        skipped_keys=manifest.skipped_keys,
         seconds=time.perf_counter() - began,
         sha256=manifest.sha256,
     )
 
 
-def check_request(corpus: str, source: Path, shard_mb: float, workers: int | None = None) -> Corpus:
-    """What can be told wrong about an ingest before anything starts.
-
-    Raises:
-        UnknownName: no corpus of that name.
-        UsageError: a wrong shard size or number of workers.
-        DataError: there is no source.
-    """
-    if corpus not in CORPORA:
-        raise UnknownName.of("corpus", corpus, CORPORA)
-    if not shard_mb > 0:
-        raise UsageError(f"A shard of {shard_mb} MB cannot be written.", "Give more than 0.")
-    if workers is not None and workers < 1:
-        raise UsageError(f"{workers} workers cannot ingest.", "Give at least 1.")
-    chosen = CORPORA[corpus]
-    if not source.is_dir() and (chosen.write is None or source.exists()):
-        raise DataError(f"There is no folder {source} to read the corpus {corpus} from.")
-    return chosen
-
-
-def _open(corpus: Corpus, source: Path) -> OpenCorpus:
-    if corpus.write is not None and not source.exists():
-        corpus.write(source, corpus.size or 0)
-    return corpus.open(Source.of(source))
-
-
-def _finished(job: Job, plan: list[ShardPlan]) -> dict[str, ShardEntry]:
-    """The shards of this very plan that an earlier run left, whole."""
-    known = _from_manifest(job) | _from_records(job, plan)
-    return {
-        shard.file: known[shard.file]
-        for shard in plan
-        if shard.file in known and is_whole(job.target, known[shard.file])
-    }
-
-
-def _from_manifest(job: Job) -> dict[str, ShardEntry]:
-    if not (job.target / MANIFEST_FILE).exists():
-        return {}
-    try:
-        there = Manifest.load(job.target)
-    except DataError:
-        return {}  # a damaged manifest is written anew
-    held = plan_sha256(
-        there.corpus, there.source_sha256, there.columns, there.labels, there.shard_mb
-    )
-    if held != job.plan_sha256:
-        raise DataError(
-            f"{job.target} holds other shards: {there.corpus} in shards of {there.shard_mb:g} MB,"
-            f" from a source with the hash {there.source_sha256[:12]}.",
-            "Name another target, or remove that folder first.",
-        )
-    return {entry.file: entry for entry in there.shards}
-
-
-def _from_records(job: Job, plan: list[ShardPlan]) -> dict[str, ShardEntry]:
-    found = {}
-    for shard in plan:
-        try:
-            record = Record.model_validate_json(job.record_path(shard).read_bytes())
-        except (FileNotFoundError, ValidationError):
-            continue
-        if record.plan_sha256 == job.plan_sha256:
-            found[shard.file] = record.entry
-    return found
-
-
-def _manifest(
-    corpus: str, opened: OpenCorpus, shard_mb: float, entries: list[ShardEntry]
-) -> Manifest:
+def _manifest(request: Request, opened: OpenCorpus, entries: list[ShardEntry]) -> Manifest:
     splits = dict.fromkeys(opened.item_bytes, 0)
     for entry in entries:
         splits[entry.split] += entry.rows
+    if not sum(splits.values()):
+        raise DataError(
+            f"Not one sample of {request.source} can be used{_examples(entries)}.",
+            f"See which layout the corpus {request.corpus} has in the documentation.",
+        )
     return Manifest(
-        corpus=corpus,
+        corpus=request.corpus,
         columns=Columns.of(opened),
         splits=splits,
         labels=opened.labels,
-        shards=tuple(entries),
+        shards=_lean(entries),
         source_sha256=opened.source_sha256,
-        shard_mb=shard_mb,
+        shard_mb=request.shard_mb,
+        assets={
+            name: hashlib.sha256(text.encode()).hexdigest()
+            for name, text in sorted(opened.assets.items())
+        },
     )
 
 
-def _sweep(target: Path, plan: list[ShardPlan]) -> None:
-    """Remove what interrupted runs left: records, shards of another plan, half-written files."""
-    planned = {shard.file for shard in plan}
-    for record in (target / RECORDS_FOLDER).glob("*.json"):
-        if record.stem not in planned:
-            (target / record.stem).unlink(missing_ok=True)
-    shutil.rmtree(target / RECORDS_FOLDER, ignore_errors=True)
-    for path in target.iterdir():
-        if is_temporary(path):
-            path.unlink(missing_ok=True)
+def _lean(entries: Iterable[ShardEntry]) -> tuple[ShardEntry, ...]:
+    """The entries with the first names of each reason only: few, however many shards there are."""
+    left: dict[str, int] = {}
+    lean = []
+    for entry in entries:
+        kept = {}
+        for reason, keys in entry.skipped_keys.items():
+            room = left.setdefault(reason, KEYS_KEPT)
+            if room and keys:
+                kept[reason] = keys[:room]
+                left[reason] = room - len(kept[reason])
+        lean.append(entry.model_copy(update={"skipped_keys": kept}))
+    return tuple(lean)
+
+
+def _write_assets(target: Target, opened: OpenCorpus) -> None:
+    for name, text in opened.assets.items():
+        target.write(name, text.encode())
+
+
+def _hold_limit(entries: Iterable[ShardEntry], items: int, max_skipped: float) -> None:
+    """Stop as soon as more is skipped than was allowed of the whole corpus."""
+    if max_skipped >= 1:
+        return
+    entries = list(entries)
+    skipped = sum(sum(entry.skipped.values()) for entry in entries)
+    if skipped > max_skipped * items:
+        raise DataError(
+            f"More than the allowed {max_skipped:.2%} of {items:,} samples cannot be used:"
+            f" {skipped:,} up to here{_examples(entries)}.",
+            "Mend the source, or allow more with --max-skipped; finished shards are kept.",
+        )
+
+
+def _examples(entries: Iterable[ShardEntry]) -> str:
+    """`: 3 truncated image (a.jpg, b.jpg, …)` for each reason."""
+    counts: dict[str, int] = {}
+    names: dict[str, tuple[str, ...]] = {}
+    for entry in entries:
+        for reason, count in entry.skipped.items():
+            counts[reason] = counts.get(reason, 0) + count
+            names[reason] = names.get(reason, ()) + entry.skipped_keys.get(reason, ())
+    told = []
+    for reason, count in sorted(counts.items()):
+        more = ", …" if count > _EXAMPLES else ""
+        told.append(f"{count:,} × {reason} ({', '.join(names[reason][:_EXAMPLES])}{more})")
+    return f": {'; '.join(told)}" if told else ""
 
 
 def _quiet(done: int, total: int) -> None:

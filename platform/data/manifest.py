@@ -2,17 +2,20 @@
 
 import hashlib
 from collections import Counter
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from striate.core.errors import DataError, UnknownName
-from striate.core.files import write_atomic
 from striate.data.corpora.base import FieldKind, LabelColumn, OpenCorpus, PayloadColumn
+from striate.data.storage import Source
 
 FORMAT_VERSION: Literal[1] = 1
 MANIFEST_FILE = "manifest.json"
+KEYS_KEPT = 20
+"""Names of skipped items that are kept for each reason."""
 _REMEDY = "Run `striate data ingest` again."
 
 
@@ -81,6 +84,7 @@ class Manifest(_Document):
         labels: class names, indexed by the column `label`.
         shards: every shard, in the order that global row ids follow within each split.
         source_sha256: hash of the corpus that was read.
+        assets: name → hash of the small files that go along with the shards.
         shard_mb: size that shards were cut to.
     """
 
@@ -92,6 +96,7 @@ class Manifest(_Document):
     shards: tuple[ShardEntry, ...]
     source_sha256: str
     shard_mb: float
+    assets: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _rows_add_up(self) -> Self:
@@ -102,33 +107,27 @@ class Manifest(_Document):
         return self
 
     @classmethod
-    def load(cls, path: Path | str) -> Self:
-        """Read and check the manifest of a folder of shards, or the file itself.
+    def load(cls, path: Path | str | Source) -> Self:
+        """Read and check the manifest of a folder or bucket of shards, or the file itself.
 
         Raises:
             DataError: no manifest, or one that cannot be used.
         """
-        file = Path(path) / MANIFEST_FILE if Path(path).is_dir() else Path(path)
-        if not file.is_file():
-            raise DataError(
-                f"{path} holds no finished shards: there is no {MANIFEST_FILE}.", _REMEDY
-            )
+        place, file = _manifest_file(Source.of(path))
         try:
-            return cls.model_validate_json(file.read_bytes())
+            return cls.model_validate_json(place.read(file))
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "content"
-            raise DataError(f"{file} is damaged: {place}: {first['msg']}.", _REMEDY) from None
+            where = ".".join(str(part) for part in first["loc"]) or "content"
+            raise DataError(
+                f"{place.named(file)} is damaged: {where}: {first['msg']}.", _REMEDY
+            ) from None
 
     def to_json(self) -> str:
         """The file's text: the same for the same content."""
         return self.model_dump_json(indent=2, by_alias=True) + "\n"
 
-    def write(self, target: Path) -> None:
-        """Write ``manifest.json`` into the folder `target`, whole or not at all."""
-        write_atomic(target / MANIFEST_FILE, self.to_json().encode())
-
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Hash of the manifest, and through it of every shard: what a run records."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
@@ -140,6 +139,15 @@ class Manifest(_Document):
         for shard in self.shards:
             total.update(shard.skipped)
         return dict(sorted(total.items()))
+
+    @property
+    def skipped_keys(self) -> dict[str, tuple[str, ...]]:
+        """Reason → names of the first items that are in no shard."""
+        found: dict[str, tuple[str, ...]] = {}
+        for shard in self.shards:
+            for reason, keys in shard.skipped_keys.items():
+                found[reason] = (found.get(reason, ()) + keys)[:KEYS_KEPT]
+        return dict(sorted(found.items()))
 
     @property
     def bytes(self) -> int:
@@ -164,3 +172,14 @@ class Manifest(_Document):
         """
         self.rows(split)
         return tuple(shard for shard in self.shards if shard.split == split)
+
+
+def _manifest_file(place: Source) -> tuple[Source, str]:
+    """Where the manifest of a folder of shards is: the folder itself may be named, or the file."""
+    if place.local is not None and place.local.is_file():
+        return Source.of(place.local.parent), place.local.name
+    if not place.exists(MANIFEST_FILE):
+        raise DataError(
+            f"{place.name} holds no finished shards: there is no {MANIFEST_FILE}.", _REMEDY
+        )
+    return place, MANIFEST_FILE

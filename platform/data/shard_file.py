@@ -9,10 +9,7 @@ import pyarrow as pa
 
 from striate.core.errors import DataError
 from striate.data.corpora.base import FieldKind, Sample, Skipped
-from striate.data.manifest import Columns
-
-KEYS_KEPT = 20
-"""Names of skipped samples that are kept for each reason."""
+from striate.data.manifest import KEYS_KEPT, Columns
 
 FIELD_TYPES: dict[FieldKind, pa.DataType] = {
     "int32": pa.int32(),

@@ -1,21 +1,20 @@
 """The shards of an ingest being written: one after the other here, or as Ray tasks."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from striate.core.errors import DataError, StriateError
-from striate.core.files import write_atomic
 from striate.data.corpora import CORPORA
 from striate.data.corpora.base import OpenCorpus
 from striate.data.manifest import Columns, ShardEntry
 from striate.data.plan import ShardPlan
 from striate.data.shards import write_shard
-from striate.data.storage import Source
+from striate.data.storage import Source, Target, said
 
 if TYPE_CHECKING:
     import ray
@@ -37,14 +36,19 @@ class Job:
     """What a worker must know to write any shard of an ingest."""
 
     corpus: str
-    source: Path
-    target: Path
+    source: Source
+    target: Target
     source_sha256: str
     plan_sha256: str
 
-    def record_path(self, shard: ShardPlan) -> Path:
-        """Where the finished shard's record goes."""
-        return self.target / RECORDS_FOLDER / f"{shard.file}.json"
+    def record_file(self, shard: ShardPlan) -> str:
+        """Where in the target the finished shard's record goes."""
+        return f"{RECORDS_FOLDER}/{shard.file}.json"
+
+    def __reduce__(self) -> "tuple[Callable[..., Job], tuple[str, ...]]":
+        """Places go to workers as their URIs."""
+        places = (self.source.uri, self.target.uri)
+        return _job, (self.corpus, *places, self.source_sha256, self.plan_sha256)
 
 
 def write_shards(
@@ -107,8 +111,9 @@ def _cause(error: BaseException) -> BaseException:
 
 def _open_and_write(job: Job, shard: ShardPlan) -> ShardEntry:
     """What a Ray task does: read its part of the source for itself."""
-    opened = CORPORA[job.corpus].open(Source.of(job.source))
+    opened = _opened(job.corpus, job.source.uri, job.source_sha256)
     if opened.source_sha256 != job.source_sha256:
+        _opened.cache_clear()
         raise DataError(
             f"The source {job.source} is not the same on every node, or changes while it is read.",
             "Name a folder that all nodes share, and leave it alone.",
@@ -116,12 +121,23 @@ def _open_and_write(job: Job, shard: ShardPlan) -> ShardEntry:
     return _write_one(job, opened, shard)
 
 
+@lru_cache(maxsize=1)
+def _opened(corpus: str, uri: str, source_sha256: str) -> OpenCorpus:
+    """The source, opened once by each worker process: a big one takes a while to list."""
+    del source_sha256  # it makes another state of the same source another entry
+    return CORPORA[corpus].open(Source.of(uri))
+
+
+def _job(corpus: str, source: str, target: str, source_sha256: str, plan_sha256: str) -> Job:
+    return Job(corpus, Source.of(source), Target.of(target), source_sha256, plan_sha256)
+
+
 def _write_one(job: Job, opened: OpenCorpus, shard: ShardPlan) -> ShardEntry:
     """Write one shard, then its record: a record without its shard is never seen."""
     items = opened.read(shard.split, shard.start, shard.stop)
-    entry = write_shard(
-        job.target / shard.file, shard.split, Columns.of(opened), len(opened.labels), items
-    )
+    columns, classes = Columns.of(opened), len(opened.labels)
+    with said(job.source.name, "corpus"):
+        entry = write_shard(job.target, shard.file, shard.split, columns, classes, items)
     record = Record(plan_sha256=job.plan_sha256, entry=entry)
-    write_atomic(job.record_path(shard), record.model_dump_json().encode())
+    job.target.write(job.record_file(shard), record.model_dump_json().encode())
     return entry

@@ -14,13 +14,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from striate.core.errors import DataError
-from striate.core.files import sha256_of, write_atomic
+from striate.core.files import sha256_of
 from striate.data.corpora.base import Sample, Skipped
 from striate.data.manifest import MANIFEST_FILE, Columns, Manifest, ShardEntry
 from striate.data.shard_file import gather, record_batch
+from striate.data.storage import Source, Target
 
 __all__ = ["MANIFEST_FILE", "Manifest", "Shard", "VerifyReport", "open_shard", "verify"]
 
+_CHUNK = 4 << 20
 _REMEDY = "Run `striate data ingest` again: it mends what is damaged and keeps the rest."
 
 
@@ -31,10 +33,14 @@ class Shard:
         rows: samples in it.
         columns: what each of them has.
         batch: all of it, as Arrow.
+        lease: what keeps the file from being evicted, where it comes from the cache.
     """
 
-    def __init__(self, batch: pa.RecordBatch, columns: Columns) -> None:
+    def __init__(
+        self, batch: pa.RecordBatch, columns: Columns, lease: object | None = None
+    ) -> None:
         self.batch = batch
+        self.lease = lease
         self.columns = columns
         self.rows = int(batch.num_rows)
         self._payloads = _bytes_of(batch.column("payload"), self.rows)
@@ -120,12 +126,18 @@ class VerifyReport:
 
 
 def write_shard(
-    path: Path, split: str, columns: Columns, classes: int, items: Iterable[Sample | Skipped]
+    target: Target,
+    file: str,
+    split: str,
+    columns: Columns,
+    classes: int,
+    items: Iterable[Sample | Skipped],
 ) -> ShardEntry:
     """Write the items of one shard.
 
     Args:
-        path: the file.
+        target: where it goes.
+        file: its name there.
         split: the split that the items belong to.
         columns: what each sample has.
         classes: number of classes or states.
@@ -135,17 +147,18 @@ def write_shard(
         The shard's entry in the manifest.
 
     Raises:
-        PlatformError: the disk is full; no file of that name appears.
+        PlatformError: the disk is full, or the target is lost or refuses; no file of that name
+            appears.
     """
     found = gather(columns, classes, items)
     batch = record_batch(columns, found)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, batch.schema) as writer:
         writer.write_batch(batch)
-    content = bytes(sink.getvalue())
-    write_atomic(path, content)
+    content = memoryview(sink.getvalue())
+    target.write(file, content)
     return ShardEntry(
-        file=path.name,
+        file=file,
         split=split,
         rows=found.rows,
         units=sum(found.columns["units"]) if columns.has_units else None,
@@ -156,10 +169,17 @@ def write_shard(
     )
 
 
-def is_whole(target: Path, entry: ShardEntry) -> bool:
-    """Whether a shard is there with the size and hash that its entry says."""
-    path = target / entry.file
-    return path.is_file() and path.stat().st_size == entry.bytes and sha256_of(path) == entry.sha256
+def is_whole(target: Source, entry: ShardEntry, hashed: bool = True) -> bool:
+    """Whether a shard is there with the size, and when `hashed` the hash, that its entry says."""
+    if not target.exists(entry.file) or target.size(entry.file) != entry.bytes:
+        return False
+    if not hashed:
+        return True
+    with target.open(entry.file) as file:
+        digest = hashlib.sha256()
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest() == entry.sha256
 
 
 def open_shard(target: Path, entry: ShardEntry, columns: Columns) -> Shard:
@@ -171,13 +191,24 @@ def open_shard(target: Path, entry: ShardEntry, columns: Columns) -> Shard:
     path = target / entry.file
     if not path.is_file():
         raise DataError(f"The shard {path} is missing.", _REMEDY)
-    if not is_whole(target, entry):
+    if path.stat().st_size != entry.bytes or sha256_of(path) != entry.sha256:
         raise DataError(f"The shard {path} is damaged: its hash differs.", _REMEDY)
+    return read_shard(path, entry, columns)
+
+
+def read_shard(
+    path: Path, entry: ShardEntry, columns: Columns, lease: object | None = None
+) -> Shard:
+    """Map a shard into memory whose hash has been checked.
+
+    Raises:
+        DataError: it has another number of rows.
+    """
     with pa.memory_map(str(path)) as file:
         batch = pa.ipc.open_file(file).get_batch(0)
     if batch.num_rows != entry.rows:
         raise DataError(f"The shard {path} has {batch.num_rows} rows, not {entry.rows}.", _REMEDY)
-    return Shard(batch, columns)
+    return Shard(batch, columns, lease)
 
 
 def verify(target: Path | str) -> VerifyReport:

@@ -5,18 +5,36 @@ URI's query (``?endpoint_override=…&region=…&scheme=http&access_key=…&secr
 usual AWS variables, which Arrow reads for itself.
 """
 
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Self, cast
 from urllib.parse import parse_qsl, urlsplit
 
 from pyarrow import fs
 
 from striate.core.errors import DataError, PlatformError, UsageError
-from striate.core.files import said_when_full
+from striate.core.files import is_temporary, said_when_full, temporary_beside, write_atomic
 
+OBJECT_STORES = ("s3", "gcs")
+_REFUSALS = {
+    "NO_SUCH_BUCKET|NoSuchBucket|bucket does not exist": (
+        "lies in a bucket that does not exist",
+        "Create the bucket, or name another; what was finished is kept.",
+    ),
+    "ACCESS_DENIED|INVALID_ACCESS_KEY|INVALID_CLIENT|SIGNATURE|TOKEN|EXPIRED|PERMISSION_DENIED"
+    "|UNAUTHENTICATED|Permission denied": (
+        "refuses the credentials",
+        "Check its rights, and the keys in the address or in AWS_ACCESS_KEY_ID and"
+        " AWS_SECRET_ACCESS_KEY.",
+    ),
+    "NETWORK_CONNECTION|TIMEOUT|timed out|UNAVAILABLE|SLOW_DOWN|Connection refused": (
+        "does not answer",
+        "Check the address and its endpoint, then run the command again.",
+    ),
+}
 SCHEMES = ("file", "s3", "gs", "gcs", "hdfs", "viewfs")
 
 
@@ -145,6 +163,70 @@ class Source:
         return f"{self._root.rstrip('/')}/{relative}" if relative else self._root
 
 
+class Target(Source):
+    """A folder or bucket prefix to write to as well.
+
+    A file appears whole or not at all: by renaming on a file system, and on an object store
+    because an object is not seen before its upload is completed.
+    """
+
+    def write(self, relative: str, content: bytes | memoryview) -> None:
+        """Write a file, in place of any of that name.
+
+        Raises:
+            PlatformError: the disk is full, or the place is lost or refuses; the old content stays.
+        """
+        name = self.named(relative)
+        if self.local is not None:
+            with said(name):
+                return write_atomic(self.local / relative, content)
+        with said(name):
+            self._write_remote(self._path(relative), content)
+            written = self._system.get_file_info(self._path(relative)).size
+        if written != len(content):
+            raise PlatformError(f"{name} was not stored whole.", "Run the command again.")
+        return None
+
+    def check(self) -> None:
+        """Ask whether the place answers and, where it is a bucket, exists.
+
+        Raises:
+            PlatformError: the place is lost, does not answer, or refuses.
+        """
+        if self.local is None:
+            with suppress(DataError):  # an empty prefix is none
+                self.list()
+
+    def remove(self, relative: str) -> None:
+        """Remove a file, if there is one."""
+        with said(self.named(relative)):
+            if self.exists(relative):
+                self._system.delete_file(self._path(relative))
+
+    def remove_folder(self, relative: str) -> None:
+        """Remove a folder and what it holds, if there is one."""
+        with said(self.named(relative), "folder"):
+            if self.exists(relative):
+                self._system.delete_dir(self._path(relative))
+
+    def remove_temporaries(self) -> None:
+        """Remove what interrupted writes left in the folder itself."""
+        for entry in self.list():
+            if is_temporary(PurePosixPath(entry.path)):
+                self.remove(entry.path)
+
+    def _write_remote(self, path: str, content: bytes | memoryview) -> None:
+        if self._system.type_name in OBJECT_STORES:
+            with self._system.open_output_stream(path) as file:
+                file.write(content)
+            return
+        temporary = str(temporary_beside(PurePosixPath(path)))
+        self._system.create_dir(str(PurePosixPath(path).parent), recursive=True)
+        with self._system.open_output_stream(temporary) as file:
+            file.write(content)
+        self._system.move(temporary, path)
+
+
 @contextmanager
 def said(name: str, kind: str = "file") -> Iterator[None]:
     """Turn what a storage says into one sentence that names the place."""
@@ -153,8 +235,16 @@ def said(name: str, kind: str = "file") -> Iterator[None]:
             yield
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise DataError(f"There is no {kind} {name}.") from None
-    except PermissionError as error:
-        raise PlatformError(f"{name} may not be read or written.", "Check its rights.") from error
+    except OSError as error:
+        raise _refusal(name, error) from error
+
+
+def _refusal(name: str, error: OSError) -> PlatformError:
+    text = str(error)
+    for pattern, (what, remedy) in _REFUSALS.items():
+        if re.search(pattern, text):
+            return PlatformError(f"{name} {what}.", remedy)
+    return PlatformError(f"{name} cannot be read or written: {error.strerror or text}.")
 
 
 def _connect(uri: str) -> tuple[fs.FileSystem, str]:

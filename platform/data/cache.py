@@ -1,0 +1,159 @@
+"""The local cache of remote shards: bounded, shared by processes, checked on arrival.
+
+A shard is kept under its hash, so folders that share shards share them here too. A reader holds a
+shared lock on the file that it has open, and eviction takes only files that nobody holds, the
+least recently opened first. Several processes that want the same shard wait for one download.
+"""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from striate.core.errors import DataError
+from striate.core.files import is_temporary, said_when_full, temporary_beside
+from striate.data.manifest import ShardEntry
+from striate.data.storage import Source, said
+
+_CHUNK = 4 << 20
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A cached shard that is not evicted while this object lives.
+
+    Attributes:
+        path: the file.
+        held: the open file that carries the lock.
+    """
+
+    path: Path
+    held: BinaryIO
+
+    def close(self) -> None:
+        """Give the shard back."""
+        self.held.close()
+
+
+class ShardCache:
+    """A folder of shards fetched from remote places.
+
+    Shards that are in use are never evicted, so the cache exceeds its limit where those alone do.
+
+    Args:
+        folder: where the shards are kept; made when missing.
+        limit_bytes: size that the cache is kept under.
+    """
+
+    def __init__(self, folder: Path, limit_bytes: int) -> None:
+        self.folder = folder
+        self.limit_bytes = limit_bytes
+
+    def fetch(self, place: Source, entry: ShardEntry) -> Lease:
+        """The shard, from the cache, or from its place and then into the cache.
+
+        Raises:
+            DataError: the shard is missing, or its hash differs.
+            PlatformError: the place does not answer or refuses, or the disk is full.
+        """
+        path = self.folder / f"{entry.sha256}.arrow"
+        while True:
+            lease = _lease(path, entry.bytes)
+            if lease is not None:
+                return lease
+            with self._alone(entry.sha256):
+                if not path.exists() or path.stat().st_size != entry.bytes:
+                    self.evict(entry.bytes)
+                    self._download(place, entry, path)
+
+    def evict(self, room_bytes: int = 0) -> None:
+        """Remove shards, the least recently opened first, until `room_bytes` more fit in.
+
+        What interrupted downloads left is removed too.
+        """
+        shards = []
+        for path in self.folder.glob("*.arrow") if self.folder.is_dir() else ():
+            if is_temporary(path):
+                _remove_unheld(path)
+                continue
+            with suppress(FileNotFoundError):  # another process evicts too
+                status = path.stat()
+                shards.append((status.st_mtime_ns, status.st_size, path))
+        size = sum(size for _, size, _ in shards) + room_bytes
+        for _, freed, path in sorted(shards):
+            if size <= self.limit_bytes:
+                return
+            if _remove_unheld(path):
+                size -= freed
+
+    @property
+    def bytes(self) -> int:
+        """Size of the shards in the cache."""
+        return sum(path.stat().st_size for path in self.folder.glob("*.arrow"))
+
+    @contextmanager
+    def _alone(self, sha256: str) -> Iterator[None]:
+        """Only one process at a time downloads a shard.
+
+        The lock's file is left: removing it would let two processes hold two files of one name.
+        """
+        locks = self.folder / "locks"
+        with said_when_full(locks):
+            locks.mkdir(parents=True, exist_ok=True)
+            lock = (locks / sha256[:2]).open("wb")  # 256 of them, however many shards there are
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _download(self, place: Source, entry: ShardEntry, path: Path) -> None:
+        temporary = temporary_beside(path)
+        digest, copied = hashlib.sha256(), 0
+        name = place.named(entry.file)
+        try:
+            with said(name, "shard"), place.open(entry.file) as remote, temporary.open("wb") as out:
+                fcntl.flock(out, fcntl.LOCK_SH)
+                while chunk := remote.read(_CHUNK):
+                    digest.update(chunk)
+                    copied += out.write(chunk)
+                out.flush()
+                if copied != entry.bytes or digest.hexdigest() != entry.sha256:
+                    raise DataError(
+                        f"The shard {name} is damaged: its hash differs.",
+                        "Run `striate data ingest` again with --recheck: it mends what is damaged.",
+                    )
+                temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _lease(path: Path, size: int) -> Lease | None:
+    """Hold a cached shard, or None when it is not there whole."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return None
+    fcntl.flock(file, fcntl.LOCK_SH)
+    status = os.fstat(file.fileno())
+    if status.st_nlink == 0 or status.st_size != size:  # evicted meanwhile, or not whole
+        file.close()
+        return None
+    with suppress(OSError):
+        os.utime(path)  # what "recently" is measured by
+    return Lease(path, file)
+
+
+def _remove_unheld(path: Path) -> bool:
+    """Remove a file unless somebody holds it; whether it is gone."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink(missing_ok=True)
+    except FileNotFoundError:
+        return True
+    except BlockingIOError:
+        return False
+    return True

@@ -1,12 +1,15 @@
 """The order of samples: a pure function of (seed, epoch, position) and the shards' sizes.
 
-Nothing here knows of workers, nodes, threads or restarts. An epoch shuffles the shards, then the
-blocks within each shard; the sequence that results is cut into windows, and the rows of each
-window are shuffled. So a reader goes through the shards mostly in sequence, and reaching any
-cursor costs one window, however long the epoch is.
+What is ordered are units: rows, or the parts that a row is divided into (the clips of a video, the
+frames of an utterance); the order knows only how many each shard has. Nothing here knows of
+workers, nodes, threads or restarts. An epoch shuffles the shards, then the blocks within each
+shard; the sequence that results is cut into windows, and the rows of each window are shuffled. So
+a reader goes through the shards mostly in sequence, and reaching any cursor costs one window,
+however long the epoch is. How good the shuffle is, `striate.data.shuffle` measures.
 """
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -15,6 +18,7 @@ from numpy.typing import NDArray
 from striate.core.errors import UsageError
 
 DEFAULT_WINDOW = 65_536
+WINDOW_BYTES = 4 * 2**30
 BLOCKS_PER_WINDOW = 16
 _SHARDS, _BLOCKS, _ROWS = range(3)  # what a stream of random numbers is for
 
@@ -71,6 +75,32 @@ class Order:
         cursors = np.arange(cursor, cursor + count, dtype=np.int64)
         return cursors // self.rows_per_epoch, cursors % self.rows_per_epoch
 
+    def successors(self, cursor: int) -> Iterator[int]:
+        """The ids after the one at `cursor`: who stands in for a damaged sample, in this order.
+
+        They depend on the order alone, so every worker and every restart chooses the same one.
+        """
+        return (int(self.rows(later, 1)[0]) for later in itertools.count(cursor + 1))
+
+    def shards(self, cursor: int, ahead: int = 0) -> tuple[int, ...]:
+        """The shards that a reader needs at `cursor`, and the next ones, in the order of need.
+
+        Args:
+            cursor: samples seen.
+            ahead: how many shards beyond the window that holds the cursor.
+        """
+        epoch, position = divmod(cursor, self.rows_per_epoch)
+        start = position // self.window * self.window
+        last = min(start + self.window, self.rows_per_epoch) - 1
+        blocks, ends = self._epoch(epoch)
+        begin, end = np.searchsorted(ends, (start, last), side="right")
+        needed = dict.fromkeys(self._block_shards[blocks[begin : end + 1]].tolist())
+        later = dict.fromkeys(self._block_shards[blocks[end + 1 :]].tolist())
+        if ahead > len(later):  # the next epoch begins with its own
+            following, _ = self._epoch(epoch + 1)
+            later |= dict.fromkeys(self._block_shards[following].tolist())
+        return (*needed, *[shard for shard in later if shard not in needed][:ahead])
+
     def _window(self, epoch: int, index: int) -> Integers:
         """The shuffled row ids of one window."""
         return _remembered(
@@ -78,13 +108,16 @@ class Order:
         )
 
     def _shuffled_window(self, epoch: int, index: int) -> Integers:
-        blocks, ends = _remembered(self._sequences, epoch, lambda: self._sequence(epoch))
+        blocks, ends = self._epoch(epoch)
         start = index * self.window
         positions = np.arange(start, min(start + self.window, self.rows_per_epoch))
         at = np.searchsorted(ends, positions, side="right")
         chosen = blocks[at]
         rows = self._block_starts[chosen] + positions - (ends[at] - self._block_sizes[chosen])
         return rows[self._shuffle(_ROWS, epoch, index, len(rows))]
+
+    def _epoch(self, epoch: int) -> tuple[Integers, Integers]:
+        return _remembered(self._sequences, epoch, lambda: self._sequence(epoch))
 
     def _sequence(self, epoch: int) -> tuple[Integers, Integers]:
         """The blocks in this epoch's order, and the position after the end of each."""
@@ -102,6 +135,18 @@ class Order:
             key=self.seed, counter=[0, index, epoch, purpose]
         ).random_raw(count)
         return words
+
+
+def default_window(rows: int, stored_bytes: int) -> int:
+    """A window of `DEFAULT_WINDOW` rows, or of `WINDOW_BYTES` where rows are large.
+
+    A reader wants the window's shards at hand, so their bytes matter as well as their number.
+
+    Args:
+        rows: rows (or units) of the split.
+        stored_bytes: bytes of its shards.
+    """
+    return max(1, min(DEFAULT_WINDOW, WINDOW_BYTES * rows // max(1, stored_bytes)))
 
 
 def _blocks(shard_rows: Sequence[int], size: int) -> tuple[Integers, Integers, Integers]:

@@ -9,13 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from striate.data.transforms.augment import Places
 
 __all__ = ["DamagedSample", "Label", "Pipeline", "Places", "Preparing", "Stored"]
 
-Label = int | Sequence[int] | bytes
+Label = int | Sequence[int] | NDArray[np.int32] | bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,8 @@ class Stored:
         unit: which unit of the row is meant: a clip of a video, a frame of an utterance; 0 where
             rows are not divided.
         payload: its bytes: an encoded image, video or sound, or raw pixels.
-        label: a class; several; a state for each frame; or (dense) little-endian int16 labels.
+        label: a class; (n,) int32 classes, or a state for each frame; or (dense) a view of
+            little-endian int16; −1 without labels.
         key: its name in the source, which reports use.
         fields: the row's further columns.
         prepared: what the pipeline's `Preparing.prepare` made of the row, where it has one.
@@ -40,6 +43,10 @@ class Stored:
     key: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
     prepared: Any = None
+
+    def with_unit(self, unit: int) -> "Stored":
+        """Another unit of the same row."""
+        return self if unit == self.unit else replace(self, unit=unit)
 
     def with_prepared(self, prepared: Any) -> "Stored":
         """The same sample with the row's prepared form, its payload no longer needed."""

@@ -1,64 +1,164 @@
-"""Rows of a split by global id, from shards that are checked and mapped on first use."""
+"""Samples of a split by their id in the order, from shards that are checked and mapped on use."""
 
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from striate.core.errors import DataError
 from striate.data.manifest import Manifest
+from striate.data.order import Integers
+from striate.data.pipeline import Stored
 from striate.data.shards import Shard, open_shard
+
+KEEP_OPEN = 64
 
 
 class SplitReader:
-    """The rows of one split of a folder of shards.
+    """The samples of one split of a folder of shards.
 
-    A shard's hash is checked once, when its first row is asked for. Two threads that ask for the
-    same shard at the same time both open it, which does no harm.
+    A shard is opened, which checks its hash, when its first sample is asked for, and closed when
+    more than `keep` others were used since. Safe to use from several threads.
 
     Args:
         target: folder of shards.
         split: name of the split.
+        units_per_row: units that each row is to the order; None: what the column `units` says.
+        keep: shards that stay open.
 
     Raises:
-        DataError: no manifest, or a damaged one.
+        DataError: no manifest, a damaged one, or no column `units` where it is needed.
         UnknownName: there is no such split.
     """
 
-    def __init__(self, target: Path | str, split: str) -> None:
-        self.folder = Path(target)
+    def __init__(
+        self,
+        target: Path | str,
+        split: str,
+        units_per_row: int | None = 1,
+        keep: int = KEEP_OPEN,
+    ) -> None:
+        self.folder, self.target, self.split = Path(target), str(target), split
         self.manifest = Manifest.load(self.folder)
         self.entries = self.manifest.split_shards(split)
+        self.units_per_row = units_per_row
+        self.keep = keep
+        if units_per_row is None and not self.manifest.columns.has_units:
+            raise DataError(f"The shards in {target} do not say how many units a row has.")
         self.shard_rows = tuple(entry.rows for entry in self.entries)
-        self._ends = np.cumsum(self.shard_rows, dtype=np.int64)
-        self._shards: dict[int, Shard] = {}
+        self.shard_units = tuple(
+            entry.rows * units_per_row if units_per_row is not None else entry.units or 0
+            for entry in self.entries
+        )
+        self._row_starts = _starts(self.shard_rows)
+        self._unit_ends = np.cumsum(self.shard_units, dtype=np.int64)
+        self._unit_starts = _starts(self.shard_units)
+        self._shards: OrderedDict[int, Shard] = OrderedDict()
+        self._opening = [threading.Lock() for _ in self.entries]
+        self._lock = threading.Lock()
+        self.opened = 0
 
     @property
     def rows(self) -> int:
-        """Samples in the split."""
+        """Rows of the split."""
         return sum(self.shard_rows)
 
-    def take(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Images (n, channels, height, width) and labels (n,) of global row ids.
+    @property
+    def units(self) -> int:
+        """Samples of the order in an epoch."""
+        return sum(self.shard_units)
+
+    def take(self, rows: Integers) -> tuple[NDArray[np.uint8], Integers]:
+        """Raw images (n, channels, height, width) and labels (n,) of global row ids.
 
         Raises:
             DataError: a shard is missing or damaged; the message names it.
         """
         if len(self.entries) == 1:
-            shard = self._shard(0)
+            shard = self.shard(0)
             return shard.images[rows], shard.labels[rows]
         images = np.empty((len(rows), *self.manifest.columns.payload.raw_shape), np.uint8)
         labels = np.empty(len(rows), np.int64)
-        holders = np.searchsorted(self._ends, rows, side="right")
-        for index in np.unique(holders).tolist():
-            here = holders == index
-            local = rows[here] - (self._ends[index] - self.shard_rows[index])
-            shard = self._shard(index)
+        for shard, start, here in self._by_shard(rows):
+            local = rows[here] - start
             images[here], labels[here] = shard.images[local], shard.labels[local]
         return images, labels
 
-    def _shard(self, index: int) -> Shard:
+    def stored(self, ids: Integers) -> list[Stored]:
+        """The samples of (n,) ids of the order, as their shards hold them.
+
+        Payloads are views of the mapped shards: nothing is read until they are looked at.
+
+        Raises:
+            DataError: a shard is missing or damaged; the message names it.
+        """
+        found: dict[int, Stored] = {}
+        for index, here in self._holders(ids):
+            shard = self.shard(index)
+            rows, units = self._rows_in(shard, ids[here] - self._unit_starts[index])
+            first, whole = int(self._row_starts[index]), {}
+            for at, row, unit in zip(here.tolist(), rows.tolist(), units.tolist(), strict=True):
+                if row not in whole:
+                    whole[row] = _stored(shard, row, first)
+                found[at] = whole[row].with_unit(unit)
+        return [found[at] for at in range(len(ids))]
+
+    def shard(self, index: int) -> Shard:
+        """The open shard of that number in the split.
+
+        Raises:
+            DataError: it is missing or damaged; the message names it.
+        """
         shard = self._shards.get(index)
         if shard is None:
-            shard = open_shard(self.folder, self.entries[index], self.manifest.columns)
-            self._shards[index] = shard
+            with self._opening[index]:
+                shard = self._shards.get(index) or self._open(index)
+        with self._lock:
+            if index in self._shards:
+                self._shards.move_to_end(index)
         return shard
+
+    def _open(self, index: int) -> Shard:
+        shard = open_shard(self.folder, self.entries[index], self.manifest.columns)
+        with self._lock:
+            self._shards[index] = shard
+            self.opened += 1
+            while len(self._shards) > self.keep:
+                self._shards.popitem(last=False)
+        return shard
+
+    def _holders(self, ids: Integers) -> Iterator[tuple[int, Integers]]:
+        """Each shard that holds some of the ids, and which of them: indices into `ids`."""
+        holders = np.searchsorted(self._unit_ends, ids, side="right")
+        for index in np.unique(holders).tolist():
+            yield index, np.flatnonzero(holders == index)
+
+    def _by_shard(self, ids: Integers) -> Iterator[tuple[Shard, int, Integers]]:
+        for index, here in self._holders(ids):
+            yield self.shard(index), int(self._unit_starts[index]), here
+
+    def _rows_in(self, shard: Shard, units: Integers) -> tuple[Integers, Integers]:
+        """Unit numbers within a shard to (row in the shard, unit in the row)."""
+        if self.units_per_row is not None:
+            return units // self.units_per_row, units % self.units_per_row
+        ends = np.cumsum(shard.units)
+        rows = np.searchsorted(ends, units, side="right")
+        return rows, units - (ends[rows] - shard.units[rows])
+
+
+def _stored(shard: Shard, row: int, first: int) -> Stored:
+    return Stored(
+        row=first + row,
+        unit=0,
+        payload=shard.payload(row),
+        label=shard.label(row),
+        key=shard.key(row),
+        fields=shard.fields(row),
+    )
+
+
+def _starts(sizes: tuple[int, ...]) -> Integers:
+    return np.cumsum(sizes, dtype=np.int64) - np.asarray(sizes, np.int64)

@@ -1,45 +1,34 @@
-"""Batches for training and evaluation: the seeded order made into tensors, ahead of their use."""
+"""Batches for training: the seeded order made into tensors, ahead of their use."""
 
-import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from striate.core.errors import UnknownName, UsageError
-from striate.data.order import DEFAULT_WINDOW, Integers, Order
+from striate.core.errors import UsageError
+from striate.data.batch import Batch
+from striate.data.decoding import (
+    Damage,
+    Decoded,
+    Decoder,
+    LocalDecoder,
+    check_damage,
+    decode_whole,
+    places_at,
+)
+from striate.data.evaluation import check_batches, evaluation_batches, pipeline_for
+from striate.data.order import Integers, Order, default_window
+from striate.data.pipeline import Pipeline, Places, Preparing
 from striate.data.reader import SplitReader
-from striate.data.transforms.augment import AUGMENTATIONS, Places
-from striate.data.transforms.preprocess import apply, check_stored
+from striate.data.shards_ahead import ShardsAhead
+from striate.data.transforms.raw import RawImages
+from striate.data.workers import PART, Pending, Workers, parts_of
 
-
-@dataclass(frozen=True)
-class Batch:
-    """One rank's part of a global batch.
-
-    Attributes:
-        images: (n, channels, height, width) float32, preprocessed.
-        labels: (n,) int64.
-        rows: (n,) int64, global row ids in the split.
-        cursor: the cursor after the whole global batch.
-        epoch: epoch of the global batch's first sample.
-        global_size: samples in the global batch, over all ranks.
-    """
-
-    images: Tensor
-    labels: Tensor
-    rows: Tensor
-    cursor: int
-    epoch: int
-    global_size: int
+__all__ = ["Batch", "Stream", "evaluation_batches"]
 
 
 class Stream:
@@ -47,7 +36,15 @@ class Stream:
 
     The global batches depend on the seed and the manifest alone; rank r of w takes the positions
     r, r + w, … of each, so sizes may differ by one between ranks. Batches are made ahead, in
-    order, by worker threads that end with `close`; an error in one is raised by the iterator.
+    order, by threads that share the work on each and end with `close`; an error in one is raised
+    by the iterator.
+
+    A damaged sample is named in `damaged`, and the next good one of the order stands in for it:
+    the same one for every world and every restart.
+
+    Memory: `prefetch` + 1 batches (raw images: `threads` × `prefetch` + 1) of tensors, one window
+    of row ids, 256 MB of prepared rows for pipelines that prepare them, and mapped pages of the
+    shards of two windows of the order, which the kernel takes back when it needs them.
 
     Args:
         target: folder of shards.
@@ -57,17 +54,23 @@ class Stream:
         rank: this worker's number, from 0.
         world: number of workers.
         cursor: samples seen since the start of training, to go on from.
-        augment: name in `AUGMENTATIONS`, or None.
-        preprocessing: the model's steps; see `striate.data.transforms.preprocess`.
+        augment: name in `AUGMENTATIONS`, or None; for raw images without a `pipeline`.
+        preprocessing: the model's steps; see `striate.data.transforms.preprocess`; likewise.
+        pipeline: what makes tensors of samples; see `striate.data.pipelines`.
         threads: worker threads; with 0 batches are made when they are asked for.
-        prefetch: batches that each thread is ahead by.
-        window: rows shuffled among each other; see `Order`.
+        prefetch: batches made ahead; of raw images, by each thread.
+        window: units shuffled among each other; see `Order`. None: `default_window`.
+        max_damaged: damaged rows that this worker gets over.
+        decode: ``local``, or ``remote``: on other nodes of the cluster, see
+            `striate.data.remote`; threads then only wait.
+        decoders: processes that decode remotely for this worker.
 
     Raises:
-        DataError: no usable manifest; on iteration, a damaged shard.
+        DataError: no usable manifest; on iteration, a damaged shard, or too many damaged samples.
         UnknownName: no such split or augmentation.
         RecipeError: wrong preprocessing, or shards that do not fit it.
         UsageError: a size, rank or cursor that cannot be meant.
+        PlacementError: nowhere to decode remotely.
     """
 
     def __init__(
@@ -82,46 +85,67 @@ class Stream:
         cursor: int = 0,
         augment: str | None = None,
         preprocessing: Sequence[Mapping[str, Any]] = (),
+        pipeline: Pipeline | None = None,
         threads: int = 1,
         prefetch: int = 2,
-        window: int = DEFAULT_WINDOW,
+        window: int | None = None,
+        max_damaged: int = 0,
+        decode: Literal["local", "remote"] = "local",
+        decoders: int = 2,
     ) -> None:
-        _check(batch_size, rank, world, cursor, augment)
-        self.reader = SplitReader(target, split)
+        check_batches(batch_size, rank, world)
+        if cursor < 0:
+            raise UsageError(f"The cursor {cursor} is below 0.", "Start from 0.")
+        self.reader, pipeline = pipeline_for(target, split, pipeline, augment, preprocessing)
         self.manifest = self.reader.manifest
-        check_stored(preprocessing, self.manifest.columns.payload.raw_shape)
-        self.order = Order(self.reader.shard_rows, seed, window)
-        self.batch_size = batch_size
-        self.rank, self.world = rank, world
-        self.cursor = cursor
+        self.order = Order(self.reader.shard_units, seed, window or _window(self.reader))
+        self.batch_size, self.rank, self.world = batch_size, rank, world
+        self.cursor = self._begun = cursor
         self.wait_s = 0.0
-        self._augment = AUGMENTATIONS[augment] if augment is not None else None
-        self._preprocessing = tuple(preprocessing)
-        self._made = cursor
-        self._ahead: deque[Future[Batch]] = deque()
-        self._depth = threads * prefetch
-        self._pool = _pool(threads) if self._depth else None
+        self.max_damaged = max_damaged
+        self._met: dict[int, Damage] = {}
+        self._decoder, threads = _decoder(self.reader, pipeline, threads, decode, decoders)
+        size = len(range(rank, batch_size, world))
+        self._size, self._parts = size, parts_of(size, *_cut(pipeline, threads))
+        self._depth = prefetch if len(self._parts) > 1 else threads * prefetch
+        self._pending: deque[tuple[int, Pending]] = deque()
+        self._workers = Workers(threads if self._depth else 0)
+        self._shards = ShardsAhead(self.reader, self.order, 1) if self._workers.threads else None
 
     @property
     def rows_per_epoch(self) -> int:
-        """Samples in the split."""
-        return self.reader.rows
+        """Samples of an epoch."""
+        return self.order.rows_per_epoch
+
+    @property
+    def damaged(self) -> dict[str, str]:
+        """Name → reason of the damaged samples met so far, in batches that were taken."""
+        return {met.key or f"row {met.row}": met.reason for met in self._met.values()}
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Batch:
         began = time.perf_counter()
-        batch = self._make(self.cursor) if self._pool is None else self._next_ahead(self._pool)
+        while len(self._pending) < max(1, self._depth):
+            self._pending.append((self._begun, self._begin(self._begun)))
+            self._begun += self.batch_size
+        cursor, pending = self._pending.popleft()
+        tensors, damaged = pending.result()
         self.wait_s += time.perf_counter() - began
-        self.cursor = batch.cursor
-        return batch
+        self._met.update((damage.row, damage) for damage in damaged)
+        check_damage(self._met, self.max_damaged)
+        self.cursor = cursor + self.batch_size
+        epoch = cursor // self.rows_per_epoch
+        return Batch(tensors, self.cursor, epoch, self.batch_size, damaged)
 
     def close(self) -> None:
         """End the worker threads; batches made ahead are dropped."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-        self._ahead.clear()
+        self._workers.close()
+        self._pending.clear()
+        self._decoder.close()
+        if self._shards is not None:
+            self._shards.close()
 
     def __enter__(self) -> Self:
         return self
@@ -134,90 +158,51 @@ class Stream:
     ) -> None:
         self.close()
 
-    def _next_ahead(self, pool: ThreadPoolExecutor) -> Batch:
-        while len(self._ahead) < self._depth:
-            self._ahead.append(pool.submit(self._make, self._made))
-            self._made += self.batch_size
-        return self._ahead.popleft().result()
+    def _begin(self, cursor: int) -> Pending:
+        if self._shards is not None:
+            self._shards.advance(cursor)
+        return self._workers.begin(self._size, self._parts, lambda part: self._make(cursor, part))
 
-    def _make(self, cursor: int) -> Batch:
-        rows, epochs, positions = self._share(cursor)
-        pixels, labels = self.reader.take(rows)
-        images = torch.from_numpy(pixels)
-        if self._augment is not None:
-            images = self._augment(images, Places(self.order.seed, epochs, positions))
-        return Batch(
-            images=apply(self._preprocessing, images),
-            labels=torch.from_numpy(labels),
-            rows=torch.from_numpy(rows),
-            cursor=cursor + self.batch_size,
-            epoch=cursor // self.reader.rows,
-            global_size=self.batch_size,
+    def _make(self, cursor: int, part: slice) -> Decoded:
+        cursors, ids, places = self._share(cursor)
+        return decode_whole(
+            self._decoder,
+            self.order,
+            cursors[part],
+            ids[part],
+            places_at(places, part),
+            self.max_damaged,
         )
 
-    def _share(self, cursor: int) -> tuple[Integers, Integers, Integers]:
-        """Row ids, epochs and positions of this rank's samples of a global batch."""
+    def _share(self, cursor: int) -> tuple[Integers, Integers, Places]:
+        """Cursors, ids and places of this rank's samples of a global batch."""
+        cursors = np.arange(cursor, cursor + self.batch_size, dtype=np.int64)
         mine = slice(self.rank, None, self.world)
         epochs, positions = self.order.positions(cursor, self.batch_size)
-        rows = np.ascontiguousarray(self.order.rows(cursor, self.batch_size)[mine])
-        return rows, epochs[mine], positions[mine]
+        ids = np.ascontiguousarray(self.order.rows(cursor, self.batch_size)[mine])
+        return cursors[mine], ids, Places(self.order.seed, epochs[mine], positions[mine])
 
 
-def evaluation_batches(
-    target: Path | str,
-    split: str,
-    batch_size: int,
-    rank: int = 0,
-    world: int = 1,
-    preprocessing: Sequence[Mapping[str, Any]] = (),
-) -> Iterator[Batch]:
-    """Every row of a split exactly once over all ranks, in order, without augmentation.
+def _window(reader: SplitReader) -> int:
+    return default_window(reader.units, sum(entry.bytes for entry in reader.entries))
 
-    A rank that has no row of the last global batch does not get that batch.
 
-    Raises:
-        DataError: no usable manifest, or a damaged shard.
-        UnknownName: no such split.
-        RecipeError: wrong preprocessing, or shards that do not fit it.
-        UsageError: a size or rank that cannot be meant.
+def _cut(pipeline: Pipeline, threads: int) -> tuple[int, int | None]:
+    """How many threads share a batch, and the samples of a part.
+
+    Raw images are made as whole batches: they cost less than handing them out would.
     """
-    _check(batch_size, rank, world, 0, None)
-    reader = SplitReader(target, split)
-    check_stored(preprocessing, reader.manifest.columns.payload.raw_shape)
-    for start in range(0, reader.rows, batch_size):
-        stop = min(start + batch_size, reader.rows)
-        rows = np.arange(start + rank, stop, world, dtype=np.int64)
-        if not len(rows):
-            continue
-        pixels, labels = reader.take(rows)
-        yield Batch(
-            images=apply(preprocessing, torch.from_numpy(pixels)),
-            labels=torch.from_numpy(labels),
-            rows=torch.from_numpy(rows),
-            cursor=stop,
-            epoch=0,
-            global_size=stop - start,
-        )
+    if isinstance(pipeline, RawImages):
+        return 1, None
+    return threads, None if isinstance(pipeline, Preparing) else PART
 
 
-def _check(batch_size: int, rank: int, world: int, cursor: int, augment: str | None) -> None:
-    if batch_size < 1:
-        raise UsageError(f"A batch of {batch_size} samples cannot be made.", "Give at least 1.")
-    if not 0 <= rank < world:
-        raise UsageError(f"There is no rank {rank} in a world of {world}.", "Ranks count from 0.")
-    if cursor < 0:
-        raise UsageError(f"The cursor {cursor} is below 0.", "Start from 0.")
-    if augment is not None and augment not in AUGMENTATIONS:
-        raise UnknownName.of("augmentation", augment, AUGMENTATIONS)
+def _decoder(
+    reader: SplitReader, pipeline: Pipeline, threads: int, decode: str, decoders: int
+) -> tuple[Decoder, int]:
+    """What decodes, and the threads to call it from."""
+    if decode == "local":
+        return LocalDecoder(reader, pipeline), threads
+    from striate.data.remote import IN_FLIGHT, RemoteDecoders
 
-
-def _pool(threads: int) -> ThreadPoolExecutor:
-    """Worker threads on one core each: torch's own threads would fight with the training's."""
-    consumer_threads = torch.get_num_threads()
-    started = threading.Barrier(threads + 1)
-    pool = ThreadPoolExecutor(threads, "striate-stream", torch.set_num_threads, (1,))
-    for _ in range(threads):
-        pool.submit(started.wait)
-    started.wait()  # every worker has set its own number of threads …
-    torch.set_num_threads(consumer_threads)  # … which new threads would inherit from then on
-    return pool
+    return RemoteDecoders(reader, pipeline, decoders), decoders * IN_FLIGHT

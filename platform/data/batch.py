@@ -1,0 +1,47 @@
+"""A batch, as a training loop takes it."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from striate.data.decoding import Damage
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One rank's part of a global batch.
+
+    Attributes:
+        tensors: name → tensor with one entry a sample, as the pipeline gives them.
+        cursor: the cursor after the whole global batch.
+        epoch: epoch of the global batch's first sample.
+        global_size: samples in the global batch, over all ranks.
+        damaged: samples met in making it that could not be used.
+    """
+
+    tensors: dict[str, Tensor]
+    cursor: int
+    epoch: int
+    global_size: int
+    damaged: tuple[Damage, ...] = ()
+
+    @property
+    def images(self) -> Tensor:
+        """(n, channels, height, width) float32, preprocessed; of pipelines of images."""
+        return self.tensors["images"]
+
+    @property
+    def labels(self) -> Tensor:
+        """(n, …), int64 where a sample has one class."""
+        return self.tensors["labels"]
+
+    @property
+    def rows(self) -> Tensor:
+        """(n,) int64, global row ids in the split."""
+        return self.tensors["rows"]
+
+    @property
+    def units(self) -> Tensor:
+        """(n,) int64, which unit of its row each sample is."""
+        return self.tensors.get("units", torch.zeros_like(self.rows))

@@ -1,0 +1,70 @@
+"""The next shards of the order, fetched, checked and mapped before they are needed."""
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+from striate.core.errors import StriateError
+from striate.data.order import Order
+from striate.data.reader import SplitReader
+
+EXTRA = 2
+"""Shards beyond what the windows ask for, so that a slow one is no stall."""
+
+
+class ShardsAhead:
+    """Opens shards in the background, in the order of need.
+
+    While a window of the order is read, the shards of the next one are opened at the pace of the
+    reading; so at most two windows' shards and `EXTRA` more are at hand. A shard that fails is
+    left alone here: whoever needs it is told.
+
+    Args:
+        reader: opens them; its `keep` is set to what is needed.
+        order: what comes next.
+        threads: shards that are fetched at the same time.
+    """
+
+    def __init__(self, reader: SplitReader, order: Order, threads: int) -> None:
+        self._reader = reader
+        self._order = order
+        self.per_window = shards_per_window(order)
+        reader.keep = 2 * self.per_window + 2 * EXTRA
+        self._pool = ThreadPoolExecutor(threads, "striate-shards")
+        self._at = (-1, -1)
+        self._asked: set[int] = set()
+
+    def advance(self, cursor: int) -> None:
+        """Say how far batches have been begun; does not wait."""
+        window, ahead = self._place(cursor)
+        if (window, ahead) == self._at:
+            return
+        self._at = window, ahead
+        wanted = self._order.shards(cursor, ahead)
+        for shard in wanted:
+            if shard not in self._asked:
+                self._pool.submit(self._open, shard)
+        self._asked = set(wanted)
+
+    def close(self) -> None:
+        """End the threads; shards that are being fetched are still finished."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _place(self, cursor: int) -> tuple[int, int]:
+        """The window that the cursor is in, and how many shards after it are due by now."""
+        epoch, position = divmod(cursor, self._order.rows_per_epoch)
+        index, within = divmod(position, self._order.window)
+        windows = -(-self._order.rows_per_epoch // self._order.window)
+        due = math.ceil(self.per_window * within / self._order.window)
+        return epoch * windows + index, due + EXTRA
+
+    def _open(self, shard: int) -> None:
+        try:
+            self._reader.shard(shard)
+        except StriateError:
+            return
+
+
+def shards_per_window(order: Order) -> int:
+    """Shards that a window touches, at about their mean size."""
+    held = [rows for rows in order.shard_rows if rows]
+    return min(len(held), math.ceil(order.window * len(held) / order.rows_per_epoch) + 1)

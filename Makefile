@@ -49,7 +49,9 @@ protos: $(DEV)  ## regenerate the gRPC code from the .proto files
 	$(BIN)/python -m striate.serve.protos.generate
 
 bench: $(DEV)  ## run every benchmark; QUICK=1 for the short form
-	for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file $(if $(QUICK),--quick) || exit 1; done
+	@missed=""; for file in $$(grep -l __main__ benchmarks/*.py); do \
+	  $(BIN)/python $$file $(if $(QUICK),--quick) || missed="$$missed $$file"; \
+	done; test -z "$$missed" || { echo "targets missed in:$$missed"; exit 1; }
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -146,14 +146,18 @@ def start_ours(plan: Plan) -> threading.Thread:
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    from striate.train.workers import own_cluster_only
+    from striate.train.workers import KEEP_MEMORY, own_cluster_only
 
     trainer = TorchTrainer(
         in_ray_train,
         train_loop_config={"plan": asdict(plan), "assignment": _assignment(plan)},
         torch_config=TorchConfig(backend="gloo"),
         scaling_config=ScalingConfig(num_workers=plan.world, resources_per_worker={"CPU": 1}),
-        run_config=RunConfig(name="bench", storage_path=str(plan.place / "ray")),
+        run_config=RunConfig(
+            name="bench",
+            storage_path=str(plan.place / "ray"),
+            worker_runtime_env={"env_vars": KEEP_MEMORY},
+        ),
     )
 
     def fit() -> None:

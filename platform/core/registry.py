@@ -76,7 +76,7 @@ def register(
                 _METRICS_TAG: json.dumps(bundle.spec.provenance.metrics),
                 _DIGEST_TAG: bundle.digest,
             }
-            source, model_id = _log_model(bundle, run_id, tracking_uri)
+            source, model_id = _log_model(client, bundle, run_id, tracking_uri)
             version = client.create_model_version(
                 name, source=source, run_id=run_id, tags=tags, model_id=model_id
             ).version
@@ -171,15 +171,20 @@ def _version_of(client: "MlflowClient", name: str, run_id: str, digest: str) -> 
     return None
 
 
-def _log_model(bundle: Bundle, run_id: str, tracking_uri: str) -> tuple[str, str]:
+def _log_model(
+    client: "MlflowClient", bundle: Bundle, run_id: str, tracking_uri: str
+) -> tuple[str, str]:
+    """Log a bundle to its run as a model of the run's own experiment."""
     import mlflow
     from mlflow.models import Model
 
     mlflow.set_tracking_uri(tracking_uri)  # Model.log reads the process's own
     mlflow.set_registry_uri(tracking_uri)
+    experiment_id = client.get_run(run_id).info.experiment_id
+    model = client.create_logged_model(experiment_id, name=ARTIFACT, source_run_id=run_id)
     logged = Model.log(
         artifact_path=None,
-        name=ARTIFACT,
+        model_id=model.model_id,
         flavor=mlflow.pyfunc,
         run_id=run_id,
         loader_module=LOADER_MODULE,

@@ -70,6 +70,17 @@ def value_of(bundle: Bundle) -> float:
     return float(bundle.state()["w"][0])
 
 
+def test_a_bundle_is_a_model_of_its_own_run_and_experiment(
+    registered: tuple[str, str], store: str
+) -> None:
+    name, run_id = registered
+    client = connect(store)
+    run = client.get_run(run_id)
+    (output,) = run.outputs.model_outputs
+    assert client.get_logged_model(output.model_id).experiment_id == run.info.experiment_id
+    assert client.get_model_version(name, "2").run_id == run_id
+
+
 def test_versions_carry_their_alias_run_and_figures(
     store: str, registered: tuple[str, str]
 ) -> None:

@@ -102,7 +102,7 @@ def verify(target: Path, as_json: bool) -> None:
     \b
     Example: striate data verify shards/digits
     """
-    from striate.data.shards import verify as run_verify
+    from striate.data.verify import verify as run_verify
 
     report = run_verify(target)
     if as_json:

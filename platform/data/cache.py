@@ -17,6 +17,7 @@ from typing import BinaryIO
 from striate.core.errors import DataError
 from striate.core.files import is_temporary, said_when_full, temporary_beside
 from striate.data.manifest import ShardEntry
+from striate.data.shards import DAMAGED_REMEDY
 from striate.data.storage import Source, said
 
 _CHUNK = 4 << 20
@@ -123,7 +124,7 @@ class ShardCache:
                 if copied != entry.bytes or digest.hexdigest() != entry.sha256:
                     raise DataError(
                         f"The shard {name} is damaged: its hash differs.",
-                        "Run `striate data ingest` again with --recheck: it mends what is damaged.",
+                        DAMAGED_REMEDY,
                     )
                 temporary.replace(path)
         finally:

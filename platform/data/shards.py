@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 from striate.core.errors import DataError
 from striate.core.files import sha256_of
 from striate.data.corpora.base import Sample, Skipped
-from striate.data.manifest import MANIFEST_FILE, Columns, Manifest, ShardEntry
+from striate.data.manifest import Columns, ShardEntry
 from striate.data.shard_file import gather, record_batch
 from striate.data.storage import Source, Target
 
-__all__ = ["MANIFEST_FILE", "Manifest", "Shard", "VerifyReport", "open_shard", "verify"]
-
 _CHUNK = 4 << 20
-_REMEDY = "Run `striate data ingest` again: it mends what is damaged and keeps the rest."
+DAMAGED_REMEDY = (
+    "Run `striate data ingest` again (with --recheck for a bucket): it mends what is damaged and"
+    " keeps the rest."
+)
 
 
 class Shard:
@@ -114,17 +115,6 @@ def _bytes_of(column: pa.Array, rows: int) -> _Views:
     return _Views(memoryview(buffers[-1]), offsets)
 
 
-@dataclass(frozen=True)
-class VerifyReport:
-    """What `verify` found in a folder of shards that is whole."""
-
-    corpus: str
-    shards: int
-    bytes: int
-    splits: dict[str, int]
-    sha256: str
-
-
 def write_shard(
     target: Target,
     file: str,
@@ -190,9 +180,9 @@ def open_shard(target: Path, entry: ShardEntry, columns: Columns) -> Shard:
     """
     path = target / entry.file
     if not path.is_file():
-        raise DataError(f"The shard {path} is missing.", _REMEDY)
+        raise DataError(f"The shard {path} is missing.", DAMAGED_REMEDY)
     if path.stat().st_size != entry.bytes or sha256_of(path) != entry.sha256:
-        raise DataError(f"The shard {path} is damaged: its hash differs.", _REMEDY)
+        raise DataError(f"The shard {path} is damaged: its hash differs.", DAMAGED_REMEDY)
     return read_shard(path, entry, columns)
 
 
@@ -205,45 +195,20 @@ def read_shard(
         DataError: it has another number of rows.
     """
     with pa.memory_map(str(path)) as file:
-        batch = pa.ipc.open_file(file).get_batch(0)
-    if batch.num_rows != entry.rows:
-        raise DataError(f"The shard {path} has {batch.num_rows} rows, not {entry.rows}.", _REMEDY)
-    return Shard(batch, columns, lease)
+        return shard_of(file, str(path), entry, columns, lease)
 
 
-def verify(target: Path | str) -> VerifyReport:
-    """Recheck the hash and row count of every shard in a folder.
+def shard_of(
+    file: pa.NativeFile, name: str, entry: ShardEntry, columns: Columns, lease: object | None = None
+) -> Shard:
+    """A shard from an open file of it.
 
     Raises:
-        DataError: the manifest or a shard is missing or damaged, or a label is out of range; the
-            message names the first such file and how many there are.
+        DataError: it has another number of rows.
     """
-    folder = Path(target)
-    manifest = Manifest.load(folder)
-    wrong = []
-    for entry in manifest.shards:
-        try:
-            _check_labels(
-                folder / entry.file,
-                open_shard(folder, entry, manifest.columns),
-                len(manifest.labels),
-            )
-        except DataError as error:
-            wrong.append(error)
-    if wrong:
-        more = f" {len(wrong) - 1} more are damaged too." if len(wrong) > 1 else ""
-        raise DataError(wrong[0].message + more, wrong[0].remedy)
-    return VerifyReport(
-        corpus=manifest.corpus,
-        shards=len(manifest.shards),
-        bytes=manifest.bytes,
-        splits=dict(manifest.splits),
-        sha256=manifest.sha256,
-    )
-
-
-def _check_labels(path: Path, shard: Shard, classes: int) -> None:
-    if shard.columns.label.kind != "class":
-        return
-    if len(shard.labels) and not 0 <= shard.labels.min() <= shard.labels.max() < classes:
-        raise DataError(f"The shard {path} has labels outside 0 to {classes - 1}.", _REMEDY)
+    batch = pa.ipc.open_file(file).get_batch(0)
+    if batch.num_rows != entry.rows:
+        raise DataError(
+            f"The shard {name} has {batch.num_rows} rows, not {entry.rows}.", DAMAGED_REMEDY
+        )
+    return Shard(batch, columns, lease)

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Self, cast
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from pyarrow import fs
 
@@ -19,6 +19,8 @@ from striate.core.errors import DataError, PlatformError, UsageError
 from striate.core.files import is_temporary, said_when_full, temporary_beside, write_atomic
 
 OBJECT_STORES = ("s3", "gcs")
+_S3_KEYS = {"access_key", "secret_key", "session_token"}  # Arrow's own URIs do not take them
+_SWITCHES = {"true": True, "false": False}
 _REFUSALS = {
     "NO_SUCH_BUCKET|NoSuchBucket|bucket does not exist": (
         "lies in a bucket that does not exist",
@@ -248,15 +250,14 @@ def _refusal(name: str, error: OSError) -> PlatformError:
 
 
 def _connect(uri: str) -> tuple[fs.FileSystem, str]:
-    parts = urlsplit(uri)
-    options = dict(parse_qsl(parts.query))
-    if parts.scheme == "s3" and options.keys() & {"access_key", "secret_key", "session_token"}:
-        return fs.S3FileSystem(**options), f"{parts.netloc}{parts.path}"
+    """The file system and the path in it that a URI names."""
+    shown, _, query = uri.partition("?")
+    options = {name: _SWITCHES.get(value, value) for name, value in parse_qsl(query)}
     try:
+        if shown.startswith("s3://") and options.keys() & _S3_KEYS:
+            return fs.S3FileSystem(**options), shown.removeprefix("s3://")
         return cast("tuple[fs.FileSystem, str]", fs.FileSystem.from_uri(uri))
     except (ValueError, TypeError) as error:
-        raise UsageError(f"The address {uri.partition('?')[0]} cannot be read: {error}.") from None
+        raise UsageError(f"The address {shown} cannot be used: {error}.") from None
     except OSError as error:
-        raise PlatformError(
-            f"{uri.partition('?')[0]} does not answer: {error}.", "Check the address."
-        ) from error
+        raise _refusal(shown, error) from error

@@ -23,7 +23,7 @@ from striate.data.corpora.base import (
 )
 from striate.data.ingest import ingest
 from striate.data.manifest import Manifest
-from striate.data.shards import verify
+from striate.data.verify import verify
 
 pytestmark = pytest.mark.unit
 

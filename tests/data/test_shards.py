@@ -12,9 +12,9 @@ from striate.core.errors import DataError, UnknownName
 from striate.data.corpora.mnist import open_mnist
 from striate.data.manifest import Manifest
 from striate.data.reader import SplitReader
-from striate.data.shards import verify
 from striate.data.storage import Source
 from striate.data.stream import Stream, evaluation_batches
+from striate.data.verify import verify
 
 pytestmark = pytest.mark.unit
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap
@@ -84,14 +84,15 @@ def _draw_errors(axes: "Axes", run: Assignment, top1: Points) -> None:
     if points:
         step, error = points[-1]
         end = (step * run.recipe.batch_size / run.train_rows, error)
-        near = {"xytext": (-4, 8), "textcoords": "offset points", "ha": "right"}
+        near: dict[str, Any] = {"xytext": (-4, 8), "textcoords": "offset points", "ha": "right"}
         axes.annotate(f"{error:.2f} %", end, color=TEST_COLOUR, **near)
 
 
 def _draw_held_out(axes: "Axes", run: Assignment, points: Points) -> None:
     if points:
         epochs = [step * run.recipe.batch_size / run.train_rows for step, _ in points]
-        values, style = [value for _, value in points], {"markersize": 4, "label": "held out"}
+        values = [value for _, value in points]
+        style: dict[str, Any] = {"markersize": 4, "label": "held out"}
         axes.plot(epochs, values, "o-", color=TEST_COLOUR, **style)
 
 
@@ -124,7 +125,7 @@ def _write_counts(axes: "Axes", counts: np.ndarray, labels: tuple[str, ...]) -> 
     for (row, column), count in np.ndenumerate(counts):
         if count:
             colour, weight = ("#5f7386", "normal") if row == column else ("black", "bold")
-            middle = {"ha": "center", "va": "center", "weight": weight}
+            middle: dict[str, Any] = {"ha": "center", "va": "center", "weight": weight}
             axes.text(column, row, str(count), color=colour, **middle)
     axes.set_xticks(range(size), labels, rotation=90 if size > 12 else 0)
     axes.set_yticks(range(size), labels)

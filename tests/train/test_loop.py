@@ -215,7 +215,8 @@ def test_uneven_shares_average_to_the_mean_gradient(make_run: MakeRun) -> None:
     state = TrainState.fresh(run.recipe, Place())
     with loop.open_stream(run, Place(), 0) as batches:
         batch = next(batches)
-    torch.nn.functional.cross_entropy(state.model(batch.images), batch.labels).backward()
+    loss = torch.nn.functional.cross_entropy(state.model(batch.images), batch.labels)
+    loss.backward()  # type: ignore[no-untyped-call]
     gradient = torch.cat([p.grad.flatten() for p in state.model.parameters() if p.grad is not None])
     asked = -run.recipe.optimizer.lr * gradient
     assert torch.allclose(shares.mean(0), asked, rtol=1e-3, atol=1e-7)

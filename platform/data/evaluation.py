@@ -10,6 +10,7 @@ import numpy as np
 from striate.core.errors import UsageError
 from striate.data.batch import Batch
 from striate.data.decoding import Damage, Decoded, LocalDecoder, check_damage, places_at
+from striate.data.folder import ShardFolder
 from striate.data.order import Integers
 from striate.data.pipeline import Pipeline, Places
 from striate.data.reader import SplitReader
@@ -17,9 +18,12 @@ from striate.data.transforms.preprocess import check_stored
 from striate.data.transforms.raw import RawImages
 from striate.data.workers import Pending, Workers, parts_of
 
+SHARDS_OPEN = 4
+"""Rows come in order, so a shard that is passed is not needed again."""
+
 
 def evaluation_batches(
-    target: Path | str,
+    target: Path | str | ShardFolder,
     split: str,
     batch_size: int,
     rank: int = 0,
@@ -37,7 +41,7 @@ def evaluation_batches(
     `Batch.damaged`.
 
     Args:
-        target: folder of shards.
+        target: path or URI of shards, or an open folder of them.
         split: name of the split.
         batch_size: samples in a global batch.
         rank: this worker's number, from 0.
@@ -55,6 +59,7 @@ def evaluation_batches(
     """
     check_batches(batch_size, rank, world)
     reader, pipeline = pipeline_for(target, split, pipeline, None, preprocessing)
+    reader.keep = SHARDS_OPEN
     decoder = LocalDecoder(reader, pipeline)
     workers = Workers(threads)
     pending: deque[tuple[int, int, Pending]] = deque()
@@ -92,7 +97,7 @@ def evaluation_batches(
 
 
 def pipeline_for(
-    target: Path | str,
+    target: Path | str | ShardFolder,
     split: str,
     pipeline: Pipeline | None,
     augment: str | None,
@@ -105,12 +110,13 @@ def pipeline_for(
         UnknownName: no such split or augmentation.
         RecipeError: wrong preprocessing, or shards that do not fit it.
     """
-    reader = SplitReader(target, split, 1 if pipeline is None else pipeline.units_per_row)
+    units = 1 if pipeline is None else pipeline.units_per_row
+    reader = SplitReader(target, split, units)
     stored = reader.manifest.columns.payload
     if pipeline is None:
         if stored.kind != "raw":
             raise UsageError(
-                f"The shards in {target} hold encoded payloads ({stored.kind}).",
+                f"The shards in {reader.folder.place} hold encoded payloads ({stored.kind}).",
                 "Name a pipeline that decodes them.",
             )
         pipeline = RawImages(stored.raw_shape, augment, tuple(preprocessing))

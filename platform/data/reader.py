@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.core.errors import DataError
-from striate.data.manifest import Manifest
+from striate.data.folder import ShardFolder
 from striate.data.order import Integers
 from striate.data.pipeline import Stored
-from striate.data.shards import Shard, open_shard
+from striate.data.shards import Shard, read_shard
 
 KEEP_OPEN = 64
 
@@ -20,34 +20,42 @@ KEEP_OPEN = 64
 class SplitReader:
     """The samples of one split of a folder of shards.
 
-    A shard is opened, which checks its hash, when its first sample is asked for, and closed when
-    more than `keep` others were used since. Safe to use from several threads.
+    A shard is opened, which fetches it if it is remote and checks its hash, when its first sample
+    is asked for, and closed when more than `keep` others were used since. Safe to use from several
+    threads.
 
     Args:
-        target: folder of shards.
+        target: path or URI of shards, or an open folder of them.
         split: name of the split.
         units_per_row: units that each row is to the order; None: what the column `units` says.
+
+    Attributes:
         keep: shards that stay open.
+        opened: shards opened so far.
 
     Raises:
         DataError: no manifest, a damaged one, or no column `units` where it is needed.
         UnknownName: there is no such split.
+        PlatformError: the place does not answer or refuses.
     """
 
     def __init__(
         self,
-        target: Path | str,
+        target: Path | str | ShardFolder,
         split: str,
         units_per_row: int | None = 1,
-        keep: int = KEEP_OPEN,
     ) -> None:
-        self.folder, self.target, self.split = Path(target), str(target), split
-        self.manifest = Manifest.load(self.folder)
+        self.folder = target if isinstance(target, ShardFolder) else ShardFolder.of(target)
+        self.split = split
+        self.manifest = self.folder.manifest
         self.entries = self.manifest.split_shards(split)
         self.units_per_row = units_per_row
-        self.keep = keep
+        self.keep = KEEP_OPEN
+        self.opened = 0
         if units_per_row is None and not self.manifest.columns.has_units:
-            raise DataError(f"The shards in {target} do not say how many units a row has.")
+            raise DataError(
+                f"The shards in {self.folder.place} do not say how many units a row has."
+            )
         self.shard_rows = tuple(entry.rows for entry in self.entries)
         self.shard_units = tuple(
             entry.rows * units_per_row if units_per_row is not None else entry.units or 0
@@ -59,7 +67,12 @@ class SplitReader:
         self._shards: OrderedDict[int, Shard] = OrderedDict()
         self._opening = [threading.Lock() for _ in self.entries]
         self._lock = threading.Lock()
-        self.opened = 0
+        self._checked: set[int] = set()
+
+    @property
+    def target(self) -> str:
+        """Where the shards are, for another process; may hold keys of a bucket."""
+        return self.folder.place.uri
 
     @property
     def rows(self) -> int:
@@ -122,8 +135,13 @@ class SplitReader:
         return shard
 
     def _open(self, index: int) -> Shard:
-        shard = open_shard(self.folder, self.entries[index], self.manifest.columns)
+        entry, local = self.entries[index], self.folder.place.local
+        if local is not None and index in self._checked:  # its hash was right in this process
+            shard = read_shard(local / entry.file, entry, self.manifest.columns)
+        else:
+            shard = self.folder.open(entry)
         with self._lock:
+            self._checked.add(index)
             self._shards[index] = shard
             self.opened += 1
             while len(self._shards) > self.keep:

@@ -3,7 +3,7 @@
 import math
 from concurrent.futures import ThreadPoolExecutor
 
-from striate.core.errors import StriateError
+from striate.core.errors import StriateError, UsageError
 from striate.data.order import Order
 from striate.data.reader import SplitReader
 
@@ -15,20 +15,24 @@ class ShardsAhead:
     """Opens shards in the background, in the order of need.
 
     While a window of the order is read, the shards of the next one are opened at the pace of the
-    reading; so at most two windows' shards and `EXTRA` more are at hand. A shard that fails is
-    left alone here: whoever needs it is told.
+    reading; so at most two windows' shards and a few more are at hand, and no more than the cache
+    holds. A shard that fails is left alone here: whoever needs it is told.
 
     Args:
         reader: opens them; its `keep` is set to what is needed.
         order: what comes next.
         threads: shards that are fetched at the same time.
+
+    Raises:
+        UsageError: the cache cannot hold the shards of one window.
     """
 
     def __init__(self, reader: SplitReader, order: Order, threads: int) -> None:
         self._reader = reader
         self._order = order
         self.per_window = shards_per_window(order)
-        reader.keep = 2 * self.per_window + 2 * EXTRA
+        self.most = shards_at_hand(reader, order)
+        reader.keep = self.most
         self._pool = ThreadPoolExecutor(threads, "striate-shards")
         self._at = (-1, -1)
         self._asked: set[int] = set()
@@ -55,7 +59,7 @@ class ShardsAhead:
         index, within = divmod(position, self._order.window)
         windows = -(-self._order.rows_per_epoch // self._order.window)
         due = math.ceil(self.per_window * within / self._order.window)
-        return epoch * windows + index, due + EXTRA
+        return epoch * windows + index, min(due + EXTRA, self.most - self.per_window)
 
     def _open(self, shard: int) -> None:
         try:
@@ -68,3 +72,24 @@ def shards_per_window(order: Order) -> int:
     """Shards that a window touches, at about their mean size."""
     held = [rows for rows in order.shard_rows if rows]
     return min(len(held), math.ceil(order.window * len(held) / order.rows_per_epoch) + 1)
+
+
+def shards_at_hand(reader: SplitReader, order: Order) -> int:
+    """How many shards may be open: two windows' and a few more, or what the cache holds.
+
+    Raises:
+        UsageError: the cache cannot hold the shards of one window.
+    """
+    window, cache = shards_per_window(order), reader.folder.cache
+    wanted = 2 * window + 2 * EXTRA
+    if cache is None:
+        return wanted
+    largest = max(entry.bytes for entry in reader.entries)
+    fits = cache.limit_bytes // max(1, largest)
+    if fits < window + 1:
+        raise UsageError(
+            f"The order mixes {window} shards of {largest / 1e6:,.0f} MB at a time, and the cache"
+            f" holds {cache.limit_bytes / 1e6:,.0f} MB.",
+            "Raise the setting cache_gb, or lower data.window.",
+        )
+    return min(wanted, fits)

@@ -21,6 +21,7 @@ from striate.data.decoding import (
     places_at,
 )
 from striate.data.evaluation import check_batches, evaluation_batches, pipeline_for
+from striate.data.folder import ShardFolder
 from striate.data.order import Integers, Order, default_window
 from striate.data.pipeline import Pipeline, Places, Preparing
 from striate.data.reader import SplitReader
@@ -29,6 +30,9 @@ from striate.data.transforms.raw import RawImages
 from striate.data.workers import PART, Pending, Workers, parts_of
 
 __all__ = ["Batch", "Stream", "evaluation_batches"]
+
+FETCHES = 4
+"""Remote shards that are fetched at the same time."""
 
 
 class Stream:
@@ -44,10 +48,11 @@ class Stream:
 
     Memory: `prefetch` + 1 batches (raw images: `threads` × `prefetch` + 1) of tensors, one window
     of row ids, 256 MB of prepared rows for pipelines that prepare them, and mapped pages of the
-    shards of two windows of the order, which the kernel takes back when it needs them.
+    shards of two windows of the order (remote: no more than the cache holds), which the kernel
+    takes back when it needs them.
 
     Args:
-        target: folder of shards.
+        target: path or URI of shards, or an open folder of them.
         split: name of the split.
         batch_size: samples in a global batch.
         seed: seed of the order and of the augmentation.
@@ -75,7 +80,7 @@ class Stream:
 
     def __init__(
         self,
-        target: Path | str,
+        target: Path | str | ShardFolder,
         split: str,
         *,
         batch_size: int,
@@ -110,7 +115,7 @@ class Stream:
         self._depth = prefetch if len(self._parts) > 1 else threads * prefetch
         self._pending: deque[tuple[int, Pending]] = deque()
         self._workers = Workers(threads if self._depth else 0)
-        self._shards = ShardsAhead(self.reader, self.order, 1) if self._workers.threads else None
+        self._shards = _shards_ahead(self.reader, self.order, self._workers.threads)
 
     @property
     def rows_per_epoch(self) -> int:
@@ -181,6 +186,12 @@ class Stream:
         epochs, positions = self.order.positions(cursor, self.batch_size)
         ids = np.ascontiguousarray(self.order.rows(cursor, self.batch_size)[mine])
         return cursors[mine], ids, Places(self.order.seed, epochs[mine], positions[mine])
+
+
+def _shards_ahead(reader: SplitReader, order: Order, threads: int) -> ShardsAhead | None:
+    """Remote shards are always fetched ahead, local ones where threads were asked for."""
+    remote = reader.folder.cache is not None
+    return ShardsAhead(reader, order, FETCHES if remote else 1) if remote or threads else None
 
 
 def _window(reader: SplitReader) -> int:

@@ -10,6 +10,7 @@ from striate.core.errors import UnknownName
 from striate.data.pipeline import Pipeline
 from striate.data.transforms.clips import clips_test, clips_train
 from striate.data.transforms.raw import raw_images
+from striate.data.transforms.speech_frames import speech_frames
 
 PipelineFactory = Callable[[Mapping[str, Any], bool], Pipeline]
 
@@ -17,6 +18,7 @@ PIPELINES: dict[str, PipelineFactory] = {
     "clips-test": clips_test,
     "clips-train": clips_train,
     "digits": raw_images,
+    "speech-frames": speech_frames,
 }
 
 

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from striate.core.errors import DataError
-from striate.core.files import is_temporary, said_when_full, temporary_beside
+from striate.core.files import said_when_full
 from striate.data.manifest import ShardEntry
 from striate.data.shards import DAMAGED_REMEDY
 from striate.data.storage import Source, said
 
+_ARRIVING = ".arriving-"
 _CHUNK = 4 << 20
 
 
@@ -78,8 +79,8 @@ class ShardCache:
         """
         shards = []
         for path in self.folder.glob("*.arrow") if self.folder.is_dir() else ():
-            if is_temporary(path):
-                _remove_unheld(path)
+            if path.name.startswith(_ARRIVING):
+                self._remove_abandoned(path)
                 continue
             with suppress(FileNotFoundError):  # another process evicts too
                 status = path.stat()
@@ -102,21 +103,35 @@ class ShardCache:
 
         The lock's file is left: removing it would let two processes hold two files of one name.
         """
-        locks = self.folder / "locks"
-        with said_when_full(locks):
-            locks.mkdir(parents=True, exist_ok=True)
-            lock = (locks / sha256[:2]).open("wb")  # 256 of them, however many shards there are
-        with lock:
+        with self._lock(sha256) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
+    def _lock(self, sha256: str) -> BinaryIO:
+        locks = self.folder / "locks"
+        with said_when_full(locks):
+            locks.mkdir(parents=True, exist_ok=True)
+            return (locks / sha256[:2]).open("wb")  # 256 of them, however many shards there are
+
+    def _remove_abandoned(self, path: Path) -> None:
+        """Remove what a download left that was killed; one that goes on holds its lock."""
+        with self._lock(path.name.removeprefix(_ARRIVING)) as lock, suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink(missing_ok=True)
+
     def _download(self, place: Source, entry: ShardEntry, path: Path) -> None:
-        temporary = temporary_beside(path)
+        temporary = path.with_name(_ARRIVING + path.name)
         digest, copied = hashlib.sha256(), 0
         name = place.named(entry.file)
+        if not place.exists(entry.file):
+            raise DataError(f"The shard {name} is missing.", DAMAGED_REMEDY)
         try:
-            with said(name, "shard"), place.open(entry.file) as remote, temporary.open("wb") as out:
-                fcntl.flock(out, fcntl.LOCK_SH)
+            with (
+                said(name, "shard"),
+                place.open(entry.file) as remote,
+                said_when_full(path),
+                temporary.open("wb") as out,
+            ):
                 while chunk := remote.read(_CHUNK):
                     digest.update(chunk)
                     copied += out.write(chunk)

@@ -1,0 +1,191 @@
+"""Stanford Background: 715 outdoor scenes, a class for each pixel (SYSTEMS section 3).
+
+``iccv09Data/images/<id>.jpg`` and ``iccv09Data/labels/<id>.regions.txt``, a line of whole numbers
+for each row of pixels, 0 to 7, and −1 where nobody knows. −1 stays −1: cast to uint8, as public
+loaders do, it would become the class 255.
+"""
+
+import hashlib
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from striate.core.errors import DataError
+from striate.data.corpora.base import (
+    FieldKind,
+    LabelColumn,
+    OpenCorpus,
+    PayloadColumn,
+    Sample,
+    Skipped,
+)
+from striate.data.storage import Source
+
+CLASSES = (
+    "sky",
+    "tree",
+    "road",
+    "grass",
+    "water",
+    "building",
+    "mountain",
+    "foreground object",
+)
+UNKNOWN = -1
+FOLDS = 5
+SEED = 0
+FOLDERS = ("iccv09Data/", "")
+HORIZONS = "horizons.txt"
+_REMEDY = "Name the folder that holds iccv09Data."
+
+
+class Scene(NamedTuple):
+    """One picture, or what is wrong with one."""
+
+    id: str
+    image: str
+    size: int
+    fold: int
+    reason: str = ""
+
+
+class Stanford:
+    """The scenes of both splits; `fold` lets other splits be made of them."""
+
+    def __init__(
+        self, source: Source, root: str, scenes: Sequence[Scene], sha256: str, horizons: str | None
+    ) -> None:
+        self.labels = CLASSES
+        self.source_sha256 = sha256
+        self.payload = PayloadColumn(kind="image")
+        self.label = LabelColumn(kind="dense")
+        self.fields: dict[str, FieldKind] = {"height": "int32", "width": "int32", "fold": "int32"}
+        self.assets = {} if horizons is None else {HORIZONS: horizons}
+        self._source, self._root = source, root
+        self._splits = {
+            "train": [scene for scene in scenes if scene.fold != 0],
+            "test": [scene for scene in scenes if scene.fold == 0],
+        }
+
+    @property
+    def item_bytes(self) -> dict[str, NDArray[np.int64]]:
+        """Split → size of each image."""
+        return {
+            split: np.array([scene.size for scene in scenes], np.int64)
+            for split, scenes in self._splits.items()
+        }
+
+    def read(self, split: str, start: int, stop: int) -> Iterator[Sample | Skipped]:
+        """The scenes ``start`` to ``stop`` of a split; labels are int16, row by row."""
+        for number, scene in enumerate(self._splits[split][start:stop], start):
+            yield self._scene(number, scene)
+
+    def _scene(self, number: int, scene: Scene) -> Sample | Skipped:
+        key = scene.image.rpartition("/")[2]
+        if scene.reason:
+            return Skipped(number, scene.reason, key)
+        try:
+            content = self._source.read(scene.image)
+            text = self._source.read(_regions(self._root, scene.id))
+        except DataError:
+            return Skipped(number, "unreadable file", key)
+        if not content:
+            return Skipped(number, "empty file", key)
+        regions = decode_regions(text)
+        if isinstance(regions, str):
+            return Skipped(number, regions, key)
+        size = _size_of(content)
+        if size is None:
+            return Skipped(number, "unreadable image", key)
+        if size != regions.shape:
+            return Skipped(number, "labels and image differ in size", key)
+        height, width = regions.shape
+        fields = {"height": height, "width": width, "fold": scene.fold}
+        return Sample(number, content, regions.tobytes(), key, fields)
+
+
+def open_stanford(source: Source) -> OpenCorpus:
+    """Find the images and their labels, and draw five folds.
+
+    The folds, of 143 scenes each, are drawn by a fixed seed; fold 0 is the split ``test``. An
+    image without labels, or labels without an image, is counted.
+
+    Raises:
+        DataError: there are no images.
+    """
+    root = next((root for root in FOLDERS if source.is_dir(f"{root}images")), None)
+    if root is None or not source.is_dir(f"{root}labels"):
+        raise DataError(f"{source.name} has no folders images and labels.", _REMEDY)
+    entries = [entry for entry in source.list(f"{root}images") if not entry.is_dir]
+    labels = [entry for entry in source.list(f"{root}labels") if not entry.is_dir]
+    digest = hashlib.sha256()
+    for entry in (*entries, *labels):
+        digest.update(f"{entry.path}\0{entry.size}\n".encode())
+    named = {PurePosixPath(e.path).name.partition(".")[0] for e in labels if _is_regions(e.path)}
+    images = [e for e in entries if e.path.lower().endswith((".jpg", ".jpeg", ".png"))]
+    if not images:
+        raise DataError(f"{source.named(f'{root}images')} holds no images.", _REMEDY)
+    ids = [PurePosixPath(entry.path).stem for entry in images]
+    fold_of = folds(sorted(set(ids) & named))
+    scenes = []
+    seen: set[str] = set()
+    for name, entry in zip(ids, images, strict=True):
+        reason = "duplicated key" if name in seen else "" if name in named else "no labels"
+        seen.add(name)
+        scenes.append(Scene(name, entry.path, entry.size, fold_of.get(name, 1), reason))
+    scenes += [Scene(name, f"{name}.jpg", 0, 1, "missing image") for name in sorted(named - seen)]
+    text = None
+    if source.exists(root + HORIZONS):
+        content = source.read(root + HORIZONS)
+        digest.update(content)
+        text = content.decode("utf-8", "replace")
+    return Stanford(source, root, scenes, digest.hexdigest(), text)
+
+
+def folds(ids: Sequence[str]) -> dict[str, int]:
+    """Scene → fold, 0 to 4, all of one size if the number of scenes allows it.
+
+    A function of the ids and a fixed seed alone.
+    """
+    drawn = sorted(ids, key=lambda name: hashlib.sha256(f"{SEED}/{name}".encode()).digest())
+    return {name: place % FOLDS for place, name in enumerate(drawn)}
+
+
+def decode_regions(content: bytes) -> NDArray[np.int16] | str:
+    """The labels of a ``regions.txt``.
+
+    Returns:
+        (height, width) little-endian int16 from −1 to 7, or in words what is wrong with it.
+    """
+    lines = [line.split() for line in content.split(b"\n") if line.strip()]
+    if not lines or len({len(line) for line in lines}) > 1:
+        return "labels are not a rectangle"
+    try:
+        regions = np.array([[int(word) for word in line] for line in lines], np.int64)
+    except (ValueError, OverflowError):
+        return "labels are not whole numbers"
+    if regions.min() < UNKNOWN or regions.max() >= len(CLASSES):
+        return "label out of range"
+    return regions.astype("<i2")
+
+
+def _is_regions(path: str) -> bool:
+    return path.endswith(".regions.txt")
+
+
+def _regions(root: str, name: str) -> str:
+    return f"{root}labels/{name}.regions.txt"
+
+
+def _size_of(content: bytes) -> tuple[int, int] | None:
+    """(height, width) as the image's header says; nothing is decoded."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return image.height, image.width
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
+        return None

@@ -53,9 +53,7 @@ class SplitReader:
         self.keep = KEEP_OPEN
         self.opened = 0
         if units_per_row is None and not self.manifest.columns.has_units:
-            raise DataError(
-                f"The shards in {self.folder.place} do not say how many units a row has."
-            )
+            raise DataError(f"The shards in {self.folder.place} have no column of units.")
         self.shard_rows = tuple(entry.rows for entry in self.entries)
         self.shard_units = tuple(
             entry.rows * units_per_row if units_per_row is not None else entry.units or 0

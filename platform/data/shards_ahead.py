@@ -31,7 +31,7 @@ class ShardsAhead:
         self._reader = reader
         self._order = order
         self.per_window = shards_per_window(order)
-        self.most = shards_at_hand(reader, order)
+        self.most = shards_at_hand(reader, order, threads)
         reader.keep = self.most
         self._pool = ThreadPoolExecutor(threads, "striate-shards")
         self._at = (-1, -1)
@@ -74,8 +74,13 @@ def shards_per_window(order: Order) -> int:
     return min(len(held), math.ceil(order.window * len(held) / order.rows_per_epoch) + 1)
 
 
-def shards_at_hand(reader: SplitReader, order: Order) -> int:
+def shards_at_hand(reader: SplitReader, order: Order, fetches: int) -> int:
     """How many shards may be open: two windows' and a few more, or what the cache holds.
+
+    Args:
+        reader: has the cache.
+        order: has the window.
+        fetches: shards that arrive at the same time, which need room too.
 
     Raises:
         UsageError: the cache cannot hold the shards of one window.
@@ -85,7 +90,7 @@ def shards_at_hand(reader: SplitReader, order: Order) -> int:
     if cache is None:
         return wanted
     largest = max(entry.bytes for entry in reader.entries)
-    fits = cache.limit_bytes // max(1, largest)
+    fits = cache.limit_bytes // max(1, largest) - fetches
     if fits < window + 1:
         raise UsageError(
             f"The order mixes {window} shards of {largest / 1e6:,.0f} MB at a time, and the cache"

@@ -1,19 +1,34 @@
 """Corpora, read in the layouts in which they are published."""
 
 from striate.data.corpora.base import Corpus
+from striate.data.corpora.caltech101 import open_caltech101
 from striate.data.corpora.digits import write_digits
+from striate.data.corpora.faces import PATCHES, open_faces, write_faces
+from striate.data.corpora.imagenet import open_imagenet
+from striate.data.corpora.lfw import open_lfw
 from striate.data.corpora.librispeech import open_librispeech
 from striate.data.corpora.mnist import open_mnist
+from striate.data.corpora.photos import DEFAULT_PATCHES, write_photos
 from striate.data.corpora.speech import SIZE as UTTERANCES
 from striate.data.corpora.speech import write_speech
 from striate.data.corpora.sports import DEFAULT_CLIPS, write_sports
 from striate.data.corpora.sports1m import open_sports1m
+from striate.data.corpora.stanford import open_stanford
 from striate.data.corpora.timit import open_timit
 
 CORPORA: dict[str, Corpus] = {
+    "caltech101": Corpus("Caltech-101 with its background class, 30 to train", open_caltech101),
     "digits": Corpus("1,797 handwritten digits of scikit-learn, as IDX", open_mnist, write_digits),
+    "faces": Corpus(
+        "200 real patches of LFW, half of them faces, as LFW", open_faces, write_faces, PATCHES
+    ),
+    "imagenet": Corpus("ImageNet, ILSVRC2012: the tars or the unpacked folders", open_imagenet),
+    "lfw": Corpus("Labeled Faces in the Wild, with its pairs", open_lfw),
     "librispeech": Corpus("LibriSpeech, with or without frame alignments", open_librispeech),
     "mnist": Corpus("MNIST, or any folder of its four IDX files", open_mnist),
+    "photos": Corpus(
+        "Patches of 18 real photographs, as ImageNet", open_imagenet, write_photos, DEFAULT_PATCHES
+    ),
     "speech": Corpus(
         "Generated speech of 52 voices with exact phone times, as TIMIT",
         open_timit,
@@ -27,5 +42,6 @@ CORPORA: dict[str, Corpus] = {
         DEFAULT_CLIPS,
     ),
     "sports1m": Corpus("Sports-1M: its lists, and the videos that there are", open_sports1m),
+    "stanford": Corpus("Stanford Background, a class for each pixel", open_stanford),
     "timit": Corpus("TIMIT, in SPHERE or RIFF, its phones as frame labels", open_timit),
 }

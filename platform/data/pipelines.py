@@ -9,6 +9,7 @@ from typing import Any
 from striate.core.errors import UnknownName
 from striate.data.pipeline import Pipeline
 from striate.data.transforms.clips import clips_test, clips_train
+from striate.data.transforms.images import imagenet_test, imagenet_train, multi_scale, ten_crop
 from striate.data.transforms.raw import raw_images
 from striate.data.transforms.speech_frames import speech_frames
 
@@ -18,7 +19,11 @@ PIPELINES: dict[str, PipelineFactory] = {
     "clips-test": clips_test,
     "clips-train": clips_train,
     "digits": raw_images,
+    "imagenet-test": imagenet_test,
+    "imagenet-train": imagenet_train,
+    "multi-scale": multi_scale,
     "speech-frames": speech_frames,
+    "ten-crop": ten_crop,
 }
 
 

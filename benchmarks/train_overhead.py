@@ -239,7 +239,7 @@ def measure(quick: bool) -> list[Row]:
     """One row for each number of workers, on a Ray of this process's own."""
     import ray
 
-    steps, segments = (40, 7) if quick else (100, 13)
+    steps, segments = (30, 5) if quick else (100, 13)
     with tempfile.TemporaryDirectory(prefix="st-") as temporary:
         folder = Path(temporary)
         ingest("digits", folder / "idx", folder / "shards", workers=1)

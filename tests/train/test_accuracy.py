@@ -1,0 +1,22 @@
+"""The recipes reach the held-out accuracy that their docstrings promise."""
+
+from collections.abc import Callable
+
+import pytest
+
+from striate.train.assignment import Assignment, Outcome
+from striate.train.loop import train
+from striate.train.place import Place
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_lenet5_reads_99_of_100_held_out_digits(
+    make_run: Callable[..., Assignment], seed: int
+) -> None:
+    run = make_run("lenet5-digits", f"seed={seed}")
+    train(run, Place())
+    outcome = Outcome.model_validate_json(run.outcome.read_bytes())
+    assert sum(map(sum, outcome.confusion)) == 360, "a fixed fifth of the digits, all of it"
+    assert outcome.metrics["top1"] >= 0.99

@@ -1,8 +1,4 @@
-"""Speech to what an acoustic model sees: log-mel or cepstral frames, and windows of them.
-
-A frame is 25 ms long and starts every 10 ms, and only whole frames count (Kaldi's
-``snip-edges=true``), so that n samples at 16 kHz have 1 + ⌊(n − 400) / 160⌋ frames.
-"""
+"""Speech to what an acoustic model sees: log-mel or cepstral frames, and windows of them."""
 
 import math
 from functools import cache
@@ -13,13 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from striate.data.transforms.sound import RATE_HZ, decode_audio, load_mono
+from striate.data.transforms.frames import FRAME_LENGTH, FRAME_STEP
+from striate.data.transforms.sound import RATE_HZ
 
-__all__ = ["decode_audio", "features_of", "load_mono", "log_mel", "mfcc", "windows"]
-
-FRAME_S = 0.010
-FRAME_STEP = 160
-FRAME_LENGTH = 400
 BANDS = 40
 WINDOW = 40
 _FFT = 512
@@ -30,16 +22,6 @@ _SMALLEST_STD = 1e-3
 _DELTA_REACH = 2
 
 Features = Literal["log-mel", "mfcc"]
-
-
-def frames_in(samples: int) -> int:
-    """Whole 25 ms frames, one every 10 ms, in a number of samples at 16 kHz."""
-    return max(0, 1 + (samples - FRAME_LENGTH) // FRAME_STEP)
-
-
-def frame_centres(frames: int) -> NDArray[np.int64]:
-    """(frames,) the sample at 16 kHz that stands in the middle of each frame."""
-    return np.arange(frames, dtype=np.int64) * FRAME_STEP + FRAME_LENGTH // 2
 
 
 def log_mel(samples: Tensor, bands: int = BANDS) -> Tensor:

@@ -6,43 +6,34 @@ leaves out frames before the clip that no other frame refers to, and starts agai
 beginning of the file where a container's index or keyframe flags turn out not to be true.
 """
 
-import io
 import itertools
 import math
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from striate.core.errors import UsageError
 from striate.data.pipeline import DamagedSample
+from striate.data.transforms.video_file import (
+    NO_FRAMES,
+    TRUNCATED,
+    UNREADABLE,
+    moving_pictures,
+    open_container,
+    said,
+)
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame, VideoStream
-    from av.container import InputContainer
 
-__all__ = ["NO_STREAM", "TRUNCATED", "UNREADABLE", "Video", "VideoInfo", "describe", "open_video"]
+__all__ = ["Video", "VideoInfo", "describe", "open_video"]
 
-MAX_PIXELS = 64_000_000
-NO_STREAM = "no video stream"
-UNREADABLE = "truncated or damaged video"
-TRUNCATED = "video that ends before its stated length"
-GIGANTIC = "video with gigantic frames"
-NO_DECODER = "video in an unknown encoding"
-NO_FRAMES = "video without frames"
-
-# Containers of single files; none that names other files or addresses to open, as playlists do.
-_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,mpegvideo,h264,asf,ogg,m4v"
-_BUFFER = 1 << 17
 _STEPS_BACK_S = (0.0, 5.0, 30.0)
 _USUAL_RATE = 25.0
 _SHORT_OF_STATED = 0.95
-
-Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -64,49 +55,27 @@ class VideoInfo:
     even: bool
 
 
-class _Memory(io.RawIOBase):
-    """A file over a payload, without a copy of it: a mapped shard is read only where needed."""
-
-    def __init__(self, payload: bytes | memoryview) -> None:
-        self._view = memoryview(payload).cast("B")
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        end = len(self._view) if size < 0 else self._at + size
-        chunk = bytes(self._view[self._at : end])
-        self._at += len(chunk)
-        return chunk
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._view)}[whence]
-        self._at = max(0, base + offset)
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-
 class Video:
     """An open video; made by `open_video`. One thread at a time may use it.
 
     Attributes:
-        seconds: stated length; 0 where the file states none.
+        seconds: stated length, or what its frames take at the stated rate.
         rate_hz: frames a second on average, as stated.
     """
 
     def __init__(self, payload: bytes | memoryview, key: str) -> None:
         self._payload, self._key = payload, key
+        self._counted_ticks: list[int | None] | None = None
         self._open()
         stream = self._stream
         length = stream.duration * stream.time_base if stream.duration and stream.time_base else 0
-        self.seconds = float(length) or (self._container.duration or 0) / 1e6
         self.rate_hz = float(stream.average_rate or _USUAL_RATE)
+        self.seconds = float(length) or (self._container.duration or 0) / 1e6
+        if not self.seconds or not self._timed:
+            with said(key):
+                frames = len(self._ticks())
+            self.seconds = self.seconds or frames / self.rate_hz
+            self.rate_hz = frames / self.seconds if frames else self.rate_hz
 
     def close(self) -> None:
         """Free the decoder."""
@@ -116,7 +85,8 @@ class Video:
         """`count` consecutive frames, the first that is shown at or after `start_s`.
 
         A clip that would run past the end is moved back to end there. A video of fewer frames
-        is looped: its frames in order, then again from the first.
+        is looped: its frames in order, then again from the first. Clips that are asked for in
+        ascending order share what they decode.
 
         Args:
             start_s: seconds after the first frame.
@@ -125,8 +95,8 @@ class Video:
         Raises:
             DamagedSample: a frame of the clip is damaged or missing, or there are no frames.
         """
-        with _said(self._key):
-            frames = self._from(self._tick(start_s), count)
+        with said(self._key):
+            frames = self._from(self._tick(start_s), count) if self._timed else None
             if frames is None:
                 frames = self._counted(start_s, count)
             if len(frames) < count:
@@ -143,16 +113,15 @@ class Video:
         Raises:
             DamagedSample: there is none, or the file ends before its stated length.
         """
-        with _said(self._key):
+        with said(self._key):
             ticks = self._ticks()
-            self._rewind()
-            first = next(self._decoded(self._container.demux(self._stream)), None)
+            first = next(self._all(), None)
         if first is None or first.is_corrupt:
             raise DamagedSample(self._key, NO_FRAMES if first is None else UNREADABLE)
-        if any(tick is None for tick in ticks):
-            seconds, even = len(ticks) / self.rate_hz, True
+        shown = np.sort(np.array([tick for tick in ticks if tick is not None], np.int64))
+        if len(shown) < len(ticks) or not self._timed:
+            seconds, even = self.seconds, True
         else:
-            shown = np.sort(np.array(ticks, np.int64))
             gaps = np.diff(shown)
             last = float(np.median(gaps)) if len(gaps) else 0.0
             base = float(self._stream.time_base or 0)
@@ -161,11 +130,20 @@ class Video:
         return VideoInfo(seconds, len(ticks), first.height, first.width, even)
 
     def _open(self) -> None:
-        with _said(self._key):
-            self._container = _container(self._payload)
-            self._stream = _stream(self._container, self._key)
+        with said(self._key):
+            self._container = open_container(self._payload)
+            self._stream = moving_pictures(self._container, self._key)
             self._context = self._stream.codec_context
             self._context.thread_count = 1  # the stream has threads of its own
+        # An AVI file tells when to decode a frame, not when to show it.
+        self._timed = not ("avi" in self._container.format.name and self._context.has_b_frames)
+        self._target = 0  # what is being decoded for; frames before it may be left out
+        self._reached: int | None = None  # the frame decoded last, None before the first
+        self._kept: list[VideoFrame] = []  # frames from the target on
+        self._flow: Iterator[VideoFrame] = iter(())
+        self._keyframe: int | None = None  # the one that decoding began at …
+        self._proven = False  # … and whether it came out as it should
+        self._spoiled = False  # whether a damaged frame came after the latest keyframe
 
     def _rewind(self) -> None:
         """To the first packet, whatever the container's index says."""
@@ -179,26 +157,45 @@ class Video:
 
     def _from(self, target: int, count: int) -> "list[VideoFrame] | None":
         """Up to `count` frames from `target` on; None where packets do not say when to show."""
-        packets = self._packets(target)
-        key = next(packets, None)
-        if key is None or key.pts is None:
-            return None
-        frames: list[VideoFrame] = []
-        proven = key.pts >= target
-        for frame in self._decoded(itertools.chain([key], packets), skip_before=target):
+        if not self._goes_on_to(target):
+            self._begin(target)
+        self._target = target
+        self._kept = [frame for frame in self._kept if (frame.pts or 0) >= target]
+        while len(self._kept) < count and (frame := next(self._flow, None)) is not None:
             if frame.pts is None:
                 return None
-            proven = proven or frame.pts == key.pts
+            self._proven = self._proven or frame.pts == self._keyframe
+            self._reached = frame.pts
+            self._spoiled = frame.is_corrupt or (self._spoiled and not frame.key_frame)
             if frame.pts >= target:
-                frames.append(frame)
-            if len(frames) == count:
-                break
-        return frames if proven else self._from_first(target, count)
+                if self._spoiled:  # by itself, or by a frame that it builds on
+                    raise DamagedSample(self._key, UNREADABLE)
+                self._kept.append(frame)
+        if self._keyframe is None:
+            return None
+        return self._kept[:count] if self._proven else self._from_first(target, count)
+
+    def _begin(self, target: int) -> None:
+        """Start to decode from the nearest keyframe before `target`."""
+        packets = self._packets(target)
+        key = next(packets, None)
+        self._keyframe = key.pts if key is not None else None
+        self._proven = self._keyframe is None or self._keyframe >= target
+        self._kept, self._spoiled = [], False
+        chained = packets if key is None else itertools.chain([key], packets)
+        self._flow = self._decoded(chained if self._keyframe is not None else iter(()))
+
+    def _goes_on_to(self, target: int) -> bool:
+        """Whether to go on decoding to reach `target`: no keyframe on the way saves anything."""
+        if self._reached is None or target < self._target:
+            return False
+        index = self._stream.index_entries
+        at = index.search_timestamp(target) if len(index) else -1
+        return at < 0 or index[at].timestamp <= self._reached
 
     def _from_first(self, target: int, count: int) -> "list[VideoFrame]":
         """The same from the first frame on: the keyframe sought could not be decoded alone."""
-        self._rewind()
-        decoded = self._decoded(self._container.demux(self._stream))
+        decoded = self._all()
         wanted = (frame for frame in decoded if frame.pts is not None and frame.pts >= target)
         return list(itertools.islice(wanted, count))
 
@@ -220,36 +217,50 @@ class Video:
 
     def _counted(self, start_s: float, count: int) -> "list[VideoFrame]":
         """The clip by counting frames at the stated rate, for files that give no times."""
-        self._rewind()
-        decoded = self._decoded(self._container.demux(self._stream))
+        decoded = self._all()
         start = math.ceil(start_s * self.rate_hz - 1e-6)
         return list(itertools.islice(decoded, start, start + count))
 
     def _last(self, count: int) -> "list[VideoFrame]":
         """The last `count` frames, or all where there are fewer."""
         ticks = [tick for tick in self._ticks() if tick is not None]
-        if len(ticks) > count:
+        if self._timed and len(ticks) > count:
             frames = self._from(sorted(ticks)[-count], count)
             if frames is not None and len(frames) == count:
                 return frames
-        self._rewind()
-        return list(deque(self._decoded(self._container.demux(self._stream)), maxlen=count))
+        return list(deque(self._all(), maxlen=count))
 
     def _ticks(self) -> list[int | None]:
         """When each frame is shown, in the order of the file."""
+        if self._counted_ticks is None:
+            self._rewind()
+            ticks, reached_s = [], 0.0
+            for packet in self._container.demux():
+                if packet.stream is self._stream and packet.size and not packet.is_discard:
+                    ticks.append(packet.pts)
+                if packet.pts is not None:
+                    reached_s = max(reached_s, float(packet.pts * packet.time_base))
+            if reached_s < self.seconds * _SHORT_OF_STATED - 1 or len(ticks) < self._indexed():
+                raise DamagedSample(self._key, TRUNCATED)
+            self._counted_ticks = ticks
+        return self._counted_ticks
+
+    def _indexed(self) -> float:
+        """Frames that there must be by the file's own index, where such a count can be trusted."""
+        exact = "mp4" in self._container.format.name
+        return self._stream.frames * _SHORT_OF_STATED if exact else 0
+
+    def _all(self) -> "Iterator[VideoFrame]":
+        """Every frame of the file."""
         self._rewind()
-        packets = self._container.demux(self._stream)
-        ticks = [packet.pts for packet in packets if packet.size and not packet.is_discard]
-        if len(ticks) < self._stream.frames * _SHORT_OF_STATED:
-            raise DamagedSample(self._key, TRUNCATED)
-        return ticks
+        return self._decoded(self._container.demux(self._stream), whole=True)
 
     def _decoded(
-        self, packets: "Iterator[Packet[VideoStream]]", skip_before: int | None = None
+        self, packets: "Iterator[Packet[VideoStream]]", *, whole: bool = False
     ) -> "Iterator[VideoFrame]":
-        """Frames in the order shown; before `skip_before` only what others refer to."""
+        """Frames in the order shown; before the target, unless `whole`, only what others need."""
         for packet in packets:
-            early = skip_before is not None and packet.pts is not None and packet.pts < skip_before
+            early = not whole and packet.pts is not None and packet.pts < self._target
             self._context.skip_frame = "NONREF" if early else "DEFAULT"
             yield from self._context.decode(packet)
 
@@ -281,49 +292,3 @@ def describe(payload: bytes | memoryview, key: str = "") -> VideoInfo:
     """
     with open_video(payload, key) as video:
         return video.info()
-
-
-def import_av() -> Any:
-    """PyAV, or one sentence on how to get it."""
-    try:
-        import av
-    except ImportError:
-        raise UsageError("Videos need PyAV.", "Install striate[video].") from None
-    return av
-
-
-@contextmanager
-def _said(key: str) -> Iterator[None]:
-    """Turn what FFmpeg says of a damaged file into a damaged sample."""
-    av = import_av()
-    try:
-        yield
-    except (av.FFmpegError, EOFError):
-        raise DamagedSample(key, UNREADABLE) from None
-
-
-def _container(payload: bytes | memoryview) -> "InputContainer":
-    options = {"format_whitelist": _FORMATS}
-    container: InputContainer = import_av().open(
-        _Memory(payload), container_options=options, buffer_size=_BUFFER
-    )
-    return container
-
-
-def _stream(container: "InputContainer", key: str) -> "VideoStream":
-    """The first stream of moving pictures; a song's cover is none."""
-    from av.stream import Disposition
-
-    streams = [
-        stream
-        for stream in container.streams.video
-        if not stream.disposition & Disposition.attached_pic
-    ]
-    if not streams:
-        raise DamagedSample(key, NO_STREAM)
-    context = streams[0].codec_context
-    if context is None:
-        raise DamagedSample(key, NO_DECODER)
-    if context.width * context.height > MAX_PIXELS:
-        raise DamagedSample(key, GIGANTIC)
-    return streams[0]

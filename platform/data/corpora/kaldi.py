@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from striate.core.errors import DataError
 from striate.data.storage import Source
-from striate.data.transforms.speech import FRAME_STEP, frames_in
+from striate.data.transforms.frames import FRAME_STEP, frames_in
 
 FOLDER = "alignments"
 STATES_FILE = f"{FOLDER}/states.txt"

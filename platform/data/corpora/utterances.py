@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from striate.core.errors import RequestError
 from striate.data.corpora.base import FieldKind, LabelColumn, PayloadColumn, Sample, Skipped
 from striate.data.storage import Source
+from striate.data.transforms.frames import FRAME_S, frames_in
 from striate.data.transforms.sound import load_mono, reason_of
-from striate.data.transforms.speech import FRAME_S, frames_in
 
 Frames = Sequence[int] | NDArray[np.int32] | None
 

@@ -29,7 +29,6 @@ from striate.data.corpora.base import (
 from striate.data.corpora.imagenet_devkit import DEVKIT_TAR, Devkit, read_devkit
 from striate.data.corpora.imagenet_index import (
     DUPLICATED,
-    UNREADABLE,
     Row,
     index_train_tar,
     index_val_tar,
@@ -50,6 +49,7 @@ NO_CLASS = "class not in the devkit"
 MISSING_CLASS = "missing class"
 MISSING_IMAGE = "missing image"
 NO_TRUTH = "no ground truth"
+UNREADABLE_FILE = "unreadable file"
 OUT_OF_RANGE = "label out of range"
 CONTRADICTED = "folder and ground truth differ"
 _NUMBER = re.compile(r"_(\d{8})\.\w+$")
@@ -106,7 +106,7 @@ class ImageNet:
                     continue
                 content = self._content(part.place, tar, row)
                 if content is None or len(content) < row["size"]:
-                    yield Skipped(item, UNREADABLE, key)
+                    yield Skipped(item, UNREADABLE_FILE, key)
                 else:
                     yield Sample(item, content, row["label"], key)
 

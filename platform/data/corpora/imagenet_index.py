@@ -6,6 +6,7 @@ through the whole tar.
 """
 
 import hashlib
+import io
 import tarfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -137,17 +138,18 @@ def _index_class(file: BinaryIO, member: Member) -> pa.Table:
 def _index_cut(file: BinaryIO, outer: TarIndex) -> pa.Table:
     """What is whole in the last tar, whose end is missing."""
     last = outer.members[-1] if outer.members else Member("", 0, 0)
-    header = last.offset + -(-last.size // _BLOCK) * _BLOCK
-    stop = file.seek(0, 2)
-    file.seek(header)
+    found = table_of([])
+    stop = file.seek(0, io.SEEK_END)
+    file.seek(last.offset + -(-last.size // _BLOCK) * _BLOCK)
     with suppress(tarfile.ReadError), tarfile.open(fileobj=file, mode="r:") as rest:
         info = rest.next()
         if info is not None:
             part = Member(info.name, info.offset_data, stop - info.offset_data)
             found = _index_class(file, part)
-            if CUT in found["reason"].to_pylist():
-                return found
-    return table_of([Row(outer.cut or "its end", reason=CUT)])
+    if CUT in found["reason"].to_pylist():
+        return found
+    images = found.filter(pc.equal(found["reason"], ""))
+    return pa.concat_tables([images, table_of([Row(outer.cut or "its end", reason=CUT)])])
 
 
 def _list_class(source: Source, folder: str) -> pa.Table:
@@ -181,7 +183,7 @@ def _marked(table: pa.Table) -> pa.Table:
 
 def _kept_at(source: Source, tar: str, file: BinaryIO) -> Path:
     """A name that changes when the tar does: of its place, size, time of change and both ends."""
-    size = file.seek(0, 2)
+    size = file.seek(0, io.SEEK_END)
     changed = (source.local / tar).stat().st_mtime_ns if source.local else 0
     digest = hashlib.sha256(repr((source.named(tar), size, changed)).encode())
     for place in (0, max(0, size - _ENDS)):

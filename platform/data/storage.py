@@ -98,6 +98,12 @@ class Source:
         """A path in it, for messages."""
         return f"{self.name.rstrip('/')}/{relative}" if relative else self.name
 
+    def within(self, relative: str) -> "Source":
+        """A folder in it as a source of its own."""
+        shown, _, query = self.uri.partition("?")
+        uri = f"{shown.rstrip('/')}/{relative}" + (f"?{query}" if query else "")
+        return Source(uri, self.named(relative), self._system, self._path(relative))
+
     def open(self, relative: str) -> BinaryIO:
         """A file, open for reading at any place in it.
 

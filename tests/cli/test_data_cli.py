@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from striate.cli.main import main
 from striate.core.settings import ENVIRONMENT
@@ -85,9 +86,37 @@ def test_whole_shards_are_verified_and_damaged_ones_named(
     assert said.count("\n") == 1
 
 
+def test_samples_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ingest_digits(tmp_path / "shards", "--shard-mb", "0.1")
+    capsys.readouterr()
+    shards = str(tmp_path / "shards")
+    main(["data", "show", shards, "--split", "test", "--start", "358", "--rows", "5", "--json"])
+    found = printed(capsys)
+    assert [row["row"] for row in found] == [358, 359]
+    assert {row["bytes"] for row in found} == {784}
+    assert all(row["label"] in "0123456789" for row in found)
+    main(["data", "show", shards, "--rows", "3"])
+    assert "label" in capsys.readouterr().out
+    main(["data", "show", shards, "--picture", str(tmp_path / "out" / "digits.png"), "--json"])
+    assert printed(capsys)["samples"] == 40
+    with Image.open(tmp_path / "out" / "digits.png") as sheet:
+        assert sheet.width > 1000
+
+
+def test_a_size_is_for_a_corpus_that_is_generated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = failing(capsys, "ingest", "digits", "a", str(tmp_path / "b"), "--size", "9")
+    assert code == 2
+    assert "digits comes in one size" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
+        (("show", "absent"), 3, "no finished shards"),
+        (("ingest", "digits", "a", "b", "--max-skipped", "2"), 2, "share of 2.0"),
+        (("ingest", "digits", "a", "ftp://b"), 2, "no storage of the kind ftp://"),
         (("ingest", "digts", "a", "b"), 2, "Did you mean digits?"),
         (("ingest", "mnist", "absent", "b"), 3, "no folder"),
         (("ingest", "digits", "a", "b", "--shard-mb", "0"), 2, "0.0 MB"),
@@ -122,7 +151,7 @@ def test_an_address_where_no_cluster_answers_is_said(
     assert f"The Ray cluster at {address} does not answer" in said
 
 
-@pytest.mark.parametrize("command", ["ingest", "ls", "verify"])
+@pytest.mark.parametrize("command", ["ingest", "ls", "verify", "show"])
 def test_help_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     main(["data", command, "--help"])
     assert f"Example: striate data {command}" in capsys.readouterr().out

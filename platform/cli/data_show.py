@@ -1,0 +1,176 @@
+"""`striate data ls` and `striate data show`: what is there, and what it looks like."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from striate.cli.output import json_option, note, print_json, print_table
+from striate.core.errors import DataError
+from striate.core.settings import Settings
+
+if TYPE_CHECKING:
+    from striate.data.manifest import Manifest
+    from striate.data.storage import Source
+
+_LONGEST_CELL = 40
+
+
+@click.command("ls")
+@click.argument("folder", required=False)
+@json_option
+def list_shards(folder: str | None, as_json: bool) -> None:
+    """List the shards in FOLDER, or what folders of shards lie in it.
+
+    FOLDER may be an address such as s3://bucket/prefix. Without it, looks into the data folder of
+    the platform's home.
+
+    \b
+    Example: striate data ls shards/digits
+    """
+    from striate.data.manifest import MANIFEST_FILE
+    from striate.data.storage import Source
+
+    place = Source.of(folder or Settings.load().data_folder)
+    if folder is not None and not place.exists():
+        raise DataError(f"There is no folder {place}.")
+    if place.exists(MANIFEST_FILE):
+        _list_one(place, as_json)
+    else:
+        _list_many(place, as_json)
+
+
+@click.command()
+@click.argument("target")
+@click.option("--split", help="Name of the split.  [default: the first]")
+@click.option("--rows", type=click.IntRange(1), help="How many samples.  [default: 10]")
+@click.option("--start", type=click.IntRange(0), default=0, help="First row of the table.")
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="OUT.png",
+    help="Draw samples from all over the split.",
+)
+@json_option
+def show(
+    target: str,
+    split: str | None,
+    rows: int | None,
+    start: int,
+    picture: Path | None,
+    as_json: bool,
+) -> None:
+    """Show samples out of shards.
+
+    Prints rows; their lists, such as the times of phones, with --json alone. With --picture
+    draws a contact sheet of images, film strips of clips, or waves with spectrograms and labels.
+
+    \b
+    Example: striate data show shards/digits --picture digits.png
+    """
+    from striate.data.folder import ShardFolder
+    from striate.data.show import described, draw
+    from striate.data.show import rows as rows_of
+
+    folder = ShardFolder.of(target)
+    chosen = split if split is not None else next(iter(folder.manifest.splits))
+    folder.manifest.rows(chosen)
+    if picture is not None:
+        drawn = draw(folder, chosen, rows, picture)
+        note(f"Drew {drawn} samples of {chosen} into {picture}.")
+        if as_json:
+            print_json({"picture": str(picture), "split": chosen, "samples": drawn})
+        return
+    found = [described(row, folder.manifest) for row in rows_of(folder, chosen, start, rows or 10)]
+    if as_json:
+        print_json(found)
+    elif not found:
+        note(f"The split {chosen} has no row {start}: it has {folder.manifest.rows(chosen):,}.")
+    else:
+        _print_rows(f"{folder.place}: {folder.manifest.corpus}, {chosen}", found)
+
+
+def megabytes(count: int) -> str:
+    """A size in bytes, for people."""
+    return f"{count / 1e6:,.1f} MB"
+
+
+def _print_rows(title: str, found: list[dict[str, Any]]) -> None:
+    """Without lists, and without columns that are empty throughout; long values are cut."""
+    columns = [
+        name
+        for name, value in found[0].items()
+        if not isinstance(value, list) and any(row[name] != "" for row in found)
+    ]
+    cells = [[_cut(row[name]) for name in columns] for row in found]
+    print_table(title, [name.replace("_", " ") for name in columns], cells)
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > _LONGEST_CELL:
+        return value[: _LONGEST_CELL - 1] + "…"
+    return value
+
+
+def _list_one(place: "Source", as_json: bool) -> None:
+    from striate.data.manifest import Manifest
+
+    manifest = Manifest.load(place)
+    if as_json:
+        print_json({"path": place.name, "sha256": manifest.sha256} | _document(manifest))
+        return
+    print_table(
+        f"{place}: {manifest.corpus}, {len(manifest.labels)} classes",
+        ["Shard", "Split", "Samples", "Size", "SHA-256"],
+        [
+            [shard.file, shard.split, shard.rows, megabytes(shard.bytes), shard.sha256[:12]]
+            for shard in manifest.shards
+        ],
+    )
+    for reason, count in manifest.skipped.items():
+        note(f"Skipped {count:,}: {reason} ({', '.join(manifest.skipped_keys[reason])}).")
+
+
+def _list_many(place: "Source", as_json: bool) -> None:
+    from striate.data.manifest import MANIFEST_FILE, Manifest
+
+    names = [entry.path for entry in place.list() if entry.is_dir] if place.exists() else []
+    found = {
+        name: Manifest.load(place.within(name))
+        for name in names
+        if place.exists(f"{name}/{MANIFEST_FILE}")
+    }
+    if as_json:
+        print_json([_summary(place.named(name), found[name]) for name in found])
+    elif not found:
+        note(f"There are no shards in {place}; `striate data ingest` makes some.")
+    else:
+        print_table(
+            place.name,
+            ["Folder", "Corpus", "Samples", "Shards", "Size"],
+            [
+                [
+                    name,
+                    manifest.corpus,
+                    ", ".join(f"{split} {rows:,}" for split, rows in manifest.splits.items()),
+                    len(manifest.shards),
+                    megabytes(manifest.bytes),
+                ]
+                for name, manifest in found.items()
+            ],
+        )
+
+
+def _summary(path: str, manifest: "Manifest") -> dict[str, Any]:
+    return {
+        "path": path,
+        "corpus": manifest.corpus,
+        "splits": manifest.splits,
+        "shards": len(manifest.shards),
+        "bytes": manifest.bytes,
+        "sha256": manifest.sha256,
+    }
+
+
+def _document(manifest: "Manifest") -> dict[str, Any]:
+    return manifest.model_dump(mode="json", by_alias=True)

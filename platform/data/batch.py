@@ -7,6 +7,8 @@ from torch import Tensor
 
 from striate.data.decoding import Damage
 
+INPUTS = ("images", "clips", "features")
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -25,6 +27,11 @@ class Batch:
     epoch: int
     global_size: int
     damaged: tuple[Damage, ...] = ()
+
+    @property
+    def inputs(self) -> Tensor:
+        """What the model takes, float32: `images`, or ``clips`` or ``features``."""
+        return next(self.tensors[name] for name in INPUTS if name in self.tensors)
 
     @property
     def images(self) -> Tensor:

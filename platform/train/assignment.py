@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from striate.core.errors import UnknownName
 from striate.core.files import write_atomic
 from striate.core.settings import Settings
-from striate.train.config import Recipe
+from striate.train.config import Location, Recipe
 
 RUN_FILE = "run.json"
 RECIPE_FILE = "recipe.json"
@@ -21,10 +21,10 @@ class Assignment(BaseModel):
         tracking_uri: of the server that holds the run.
         experiment_id: of the run.
         recipe: resolved.
-        shards: folder that every worker can read.
+        shards: folder or URI that every worker can read.
         manifest_sha256: hash of the shards' manifest when the run began.
         labels: class names.
-        train_rows: samples of an epoch.
+        train_rows: samples of an epoch: rows, or units where rows are divided.
         folder: the run's folder, which every restart sees.
         created_unix_s: when the run began.
     """
@@ -35,7 +35,7 @@ class Assignment(BaseModel):
     tracking_uri: str
     experiment_id: str
     recipe: Recipe
-    shards: Path
+    shards: Location
     manifest_sha256: str
     labels: tuple[str, ...]
     train_rows: int

@@ -5,9 +5,17 @@ resolves names, files and overrides into one of these.
 """
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+def _as_text(place: object) -> object:
+    return str(place) if isinstance(place, Path) else place
+
+
+Location = Annotated[str, BeforeValidator(_as_text)]
+"""A folder's path, or a URI; a `Path` is taken too."""
 
 
 class _Config(BaseModel):
@@ -26,23 +34,50 @@ class DataConfig(_Config):
 
     Attributes:
         corpus: a name in `striate.data.corpora.CORPORA`.
-        shards: folder of ingested shards; the corpus's own folder in the home when None.
+        shards: folder or URI of ingested shards; the corpus's own folder in the home when None.
         train_split, test_split: splits of the manifest.
         preprocessing: steps from a decoded image to the network's input; stored in the bundle.
         augment: a name in `striate.data.transforms.augment.AUGMENTATIONS`, or None.
+        pipeline: a name in `striate.data.pipelines.PIPELINES`, which makes tensors of encoded
+            samples in training; None for raw images, which `augment` and `preprocessing` are for.
+        pipeline_arguments: of its factory.
+        test_pipeline: the same for evaluation; None: `pipeline` without its augmentation.
+        test_pipeline_arguments: of its factory; those of `pipeline` when that is evaluated with.
+        window: samples shuffled among each other; see `striate.data.order.Order`. None: as many
+            as a few gigabytes of shards hold, 65,536 at most.
+        max_damaged: damaged rows that each training process gets over; see
+            `striate.data.stream.Stream`.
         threads: threads that make batches in each training process; 0, best where a process has
             one core and images are small, makes them when they are asked for.
         prefetch: batches made ahead, in each training process.
+        decode: ``local``, or ``remote``: other nodes of the cluster make the training batches.
+        decoders: processes that do so, for each training process.
     """
 
     corpus: str
-    shards: Path | None = None
+    shards: Location | None = None
     train_split: str = "train"
     test_split: str = "test"
     preprocessing: tuple[dict[str, Any], ...] = ()
     augment: str | None = None
+    pipeline: str | None = None
+    pipeline_arguments: dict[str, Any] = Field(default_factory=dict)
+    test_pipeline: str | None = None
+    test_pipeline_arguments: dict[str, Any] = Field(default_factory=dict)
+    window: int | None = Field(default=None, ge=1)
+    max_damaged: int = Field(default=10, ge=0)
     threads: int = Field(default=0, ge=0)
     prefetch: int = Field(default=2, ge=1)
+    decode: Literal["local", "remote"] = "local"
+    decoders: int = Field(default=2, ge=1)
+
+    @model_validator(mode="after")
+    def _one_way_to_make_tensors(self) -> Self:
+        if self.pipeline is not None and self.augment is not None:
+            raise ValueError("augment is for raw images: a pipeline has its own, as arguments")
+        if self.pipeline is None and (self.test_pipeline or self.pipeline_arguments):
+            raise ValueError("pipeline is missing, which the other pipeline fields belong to")
+        return self
 
 
 class TaskConfig(_Config):

@@ -103,12 +103,12 @@ def run(
 def _begin(recipe: Recipe, settings: Settings, tell: OnEvent) -> Assignment:
     """Check everything, then open the MLflow run and make the run's folder."""
     from striate.data.manifest import Manifest
+    from striate.train.feed import samples_per_epoch
 
     tracking_uri = tracking_uri_of(settings)
     _check_model(recipe)
     shards = _shards(recipe, settings, tell)
     manifest = Manifest.load(shards)
-    rows = manifest.rows(recipe.data.train_split)
     manifest.rows(recipe.data.test_split)
     tags = {"striate.recipe": recipe.name, "striate.shards": manifest.sha256}
     run_id, experiment_id = open_run(tracking_uri, recipe, tags)
@@ -117,10 +117,10 @@ def _begin(recipe: Recipe, settings: Settings, tell: OnEvent) -> Assignment:
         tracking_uri=tracking_uri,
         experiment_id=experiment_id,
         recipe=recipe,
-        shards=shards.absolute(),
+        shards=shards,
         manifest_sha256=manifest.sha256,
         labels=manifest.labels,
-        train_rows=rows,
+        train_rows=samples_per_epoch(recipe.data, manifest),
         folder=settings.runs_folder / run_id,
         created_unix_s=time.time(),
     )
@@ -131,6 +131,7 @@ def _begin(recipe: Recipe, settings: Settings, tell: OnEvent) -> Assignment:
 def _again(recipe: Recipe, settings: Settings, run_id: str) -> Assignment:
     """The run to resume, with what may change in it taken from `recipe`."""
     from striate.data.manifest import Manifest
+    from striate.data.storage import Source
 
     before = Assignment.load(settings, run_id)
     free = {"scaling", "checkpoint", "report_every", "epochs", "evaluate_every_epochs"}
@@ -142,7 +143,7 @@ def _again(recipe: Recipe, settings: Settings, run_id: str) -> Assignment:
             )
     if Manifest.load(before.shards).sha256 != before.manifest_sha256:
         raise RecipeError(
-            f"The shards in {before.shards} are not those that the run was started with.",
+            f"The shards in {Source.of(before.shards)} are not those that the run began with.",
             "Ingest the same corpus there again.",
         )
     tracking_uri = tracking_uri_of(settings)
@@ -169,17 +170,20 @@ def _check_model(recipe: Recipe) -> None:
     build(Architecture(name=recipe.model.name, arguments=recipe.model.arguments))
 
 
-def _shards(recipe: Recipe, settings: Settings, tell: OnEvent) -> Path:
-    """The folder of shards; the bundled digits are ingested on the way when they are missing."""
+def _shards(recipe: Recipe, settings: Settings, tell: OnEvent) -> str:
+    """The folder or URI of shards; the bundled digits are ingested when they are missing."""
+    from striate.data.storage import Source
+
     if recipe.data.shards is not None:
-        return recipe.data.shards
+        place = Source.of(recipe.data.shards)
+        return place.uri if place.local is None else str(place.local)
     folder = settings.data_folder / recipe.data.corpus
     if recipe.data.corpus == "digits" and not (folder / "manifest.json").is_file():
         from striate.data.ingest import ingest
 
         tell(TrainEvent(0, 0, note=f"The bundled digits are ingested into {folder}."))
         ingest("digits", settings.data_folder / "corpora" / "digits", folder)
-    return folder
+    return str(folder.absolute())
 
 
 def _train(assignment: Assignment, settings: Settings) -> None:

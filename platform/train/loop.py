@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
-from striate.data.stream import Batch, Stream, evaluation_batches
+from striate.data.batch import Batch
 from striate.train.assignment import Assignment
 from striate.train.config import Recipe
+from striate.train.feed import open_evaluation, open_stream
 from striate.train.optimize import rate_at, set_rate
 from striate.train.place import Place
 from striate.train.records import Recorder
@@ -62,7 +63,7 @@ def train(run: Assignment, place: Place) -> None:
         evaluates = run.evaluates_at(state.step)
         saves = record.saves_at(state.step)
         if evaluates or saves or state.step % recipe.report_every == 0:
-            record.report(state.step, rate, stream.wait_s)
+            record.report(state.step, rate, stream.wait_s, stream.damaged)
         if evaluates:
             counts = evaluate(state.network, task, run, place)
             record.evaluation(state, counts)
@@ -117,14 +118,7 @@ def evaluate(network: nn.Module, task: Classification, run: Assignment, place: P
     recipe, was_training = run.recipe, network.training
     network.eval()
     counts = Counts.zero(task.classes, place.device)
-    for batch in evaluation_batches(
-        run.shards,
-        recipe.data.test_split,
-        recipe.batch_size,
-        place.rank,
-        place.world,
-        recipe.data.preprocessing,
-    ):
+    for batch in open_evaluation(run, place):
         images, labels = on_device(batch, recipe, place)
         with _precision(recipe, place):
             logits = network(images)
@@ -133,31 +127,13 @@ def evaluate(network: nn.Module, task: Classification, run: Assignment, place: P
     return Counts.unpack(place.sum(counts.pack()), task.classes)
 
 
-def open_stream(run: Assignment, place: Place, cursor: int) -> Stream:
-    """The training stream of this worker from `cursor` on."""
-    data = run.recipe.data
-    return Stream(
-        run.shards,
-        data.train_split,
-        batch_size=run.recipe.batch_size,
-        seed=run.recipe.seed,
-        rank=place.rank,
-        world=place.world,
-        cursor=cursor,
-        augment=data.augment,
-        preprocessing=data.preprocessing,
-        threads=data.threads,
-        prefetch=data.prefetch,
-    )
-
-
 def on_device(batch: Batch, recipe: Recipe, place: Place) -> tuple[Tensor, Tensor]:
     """A batch's images and labels on the device, in the recipe's memory format."""
-    images, labels = batch.images, batch.labels
+    images, labels = batch.inputs, batch.labels
     if place.device.type != "cpu":
         images = images.to(place.device, non_blocking=True)
         labels = labels.to(place.device, non_blocking=True)
-    if recipe.channels_last:
+    if recipe.channels_last and images.ndim == 4:
         images = images.contiguous(memory_format=torch.channels_last)
     return images, labels
 

@@ -154,6 +154,9 @@ def _validated(document: Any, source: str = "") -> Recipe:
 def _check_names(recipe: Recipe) -> None:
     """Refuse names that nothing answers to; cheap, and before anything starts."""
     from striate.data.corpora import CORPORA
+    from striate.data.manifest import MANIFEST_FILE
+    from striate.data.pipelines import PIPELINES
+    from striate.data.storage import Source
     from striate.data.transforms.augment import AUGMENTATIONS
     from striate.models import MODELS
     from striate.train.tasks import TASKS
@@ -162,14 +165,16 @@ def _check_names(recipe: Recipe) -> None:
         ("model", recipe.model.name, MODELS),
         ("corpus", recipe.data.corpus, CORPORA),
         ("augmentation", recipe.data.augment, AUGMENTATIONS),
+        ("pipeline", recipe.data.pipeline, PIPELINES),
+        ("pipeline", recipe.data.test_pipeline, PIPELINES),
         ("task", recipe.task.name, TASKS),
     )
     for kind, name, known in asked:
         if name is not None and name not in known:
             raise UnknownName.of(kind, name, known)
     shards = recipe.data.shards
-    if shards is not None and not (shards / "manifest.json").is_file():
+    if shards is not None and not Source.of(shards).exists(MANIFEST_FILE):
         raise RecipeError(
-            f"data.shards = {str(shards)!r} holds no ingested shards.",
+            f"data.shards = {Source.of(shards).name!r} holds no ingested shards.",
             f"Run `striate data ingest {recipe.data.corpus}` or name another folder.",
         )

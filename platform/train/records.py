@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 
 from safetensors.torch import save
@@ -71,9 +71,18 @@ class Recorder:
         """Hold one step's loss until the next report."""
         self._reporter.add(loss)
 
-    def report(self, step: int, rate: float, waited_s: float) -> None:
-        """Write all losses held; every rank must call."""
-        self._reporter.flush(step, rate, waited_s)
+    def report(
+        self, step: int, rate: float, waited_s: float, damaged: Mapping[str, str] | None = None
+    ) -> None:
+        """Write all losses held, and how many samples were damaged; every rank must call.
+
+        Args:
+            step: optimiser steps done.
+            rate: learning rate of the last step.
+            waited_s: seconds waited for data since the start of the stream.
+            damaged: name → reason of the samples that others stood in for, on this rank.
+        """
+        self._reporter.flush(step, rate, waited_s, damaged or {})
 
     def saves_at(self, step: int) -> bool:
         """Whether a checkpoint is due after `step` steps; the same on every rank."""

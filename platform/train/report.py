@@ -15,6 +15,7 @@ LOSS = "train/loss"
 RATE = "train/learning_rate"
 THROUGHPUT = "train/images_per_s"
 WAIT_SHARE = "train/data_wait_share"
+DAMAGED = "train/damaged_samples"
 
 
 class Reporter:
@@ -33,26 +34,36 @@ class Reporter:
         self._losses: list[Tensor] = []
         self._since = time.perf_counter()
         self._waited_s = 0.0
+        self._named = 0
 
     def add(self, loss: Tensor) -> None:
         """Hold one step's summed local loss; nothing is synchronised."""
         self._losses.append(loss)
 
-    def flush(self, step: int, rate: float, waited_s: float) -> None:
+    def flush(
+        self, step: int, rate: float, waited_s: float, damaged: Mapping[str, str] | None = None
+    ) -> None:
         """Report all held steps, the last of which is `step`; every rank must call.
 
         Args:
             step: optimiser steps done.
             rate: learning rate of the last step.
             waited_s: seconds waited for data since the start of the stream.
+            damaged: name → reason of this rank's damaged samples; rank 0's are named in a note.
 
         Raises:
             TrainingFailed: a loss is not finite, the same on every rank.
         """
         if not self._losses:
             return
-        losses = (self._place.sum(torch.stack(self._losses)) / self._batch_size).tolist()
+        damaged = damaged or {}
+        met = torch.tensor([float(len(damaged))], device=self._losses[0].device)
+        sums = self._place.sum(torch.cat([torch.stack(self._losses), met]))
+        losses = (sums[:-1] / self._batch_size).tolist()
         first = step - len(losses) + 1
+        for name in list(damaged)[self._named :]:
+            self.note(step, f"The sample {name} cannot be used: {damaged[name]}.")
+        self._named = len(damaged)
         now = time.perf_counter()
         seconds = max(now - self._since, 1e-9)
         self.metrics(
@@ -61,6 +72,7 @@ class Reporter:
                 RATE: rate,
                 THROUGHPUT: len(losses) * self._batch_size / seconds,
                 WAIT_SHARE: (waited_s - self._waited_s) / seconds,
+                DAMAGED: float(sums[-1]),
             },
             {first + index: loss for index, loss in enumerate(losses)},
         )

@@ -1,0 +1,81 @@
+"""What a recipe's data section says, opened: the training stream and the evaluation's batches."""
+
+from collections.abc import Iterator
+
+from striate.data.batch import Batch
+from striate.data.evaluation import evaluation_batches
+from striate.data.manifest import Manifest
+from striate.data.pipeline import Pipeline
+from striate.data.pipelines import pipeline_of
+from striate.data.stream import Stream
+from striate.train.assignment import Assignment
+from striate.train.config import DataConfig
+from striate.train.place import Place
+
+
+def open_stream(run: Assignment, place: Place, cursor: int) -> Stream:
+    """The training stream of this worker from `cursor` on."""
+    data = run.recipe.data
+    return Stream(
+        run.shards,
+        data.train_split,
+        batch_size=run.recipe.batch_size,
+        seed=run.recipe.seed,
+        rank=place.rank,
+        world=place.world,
+        cursor=cursor,
+        augment=data.augment,
+        preprocessing=data.preprocessing,
+        pipeline=training_pipeline(data),
+        threads=data.threads,
+        prefetch=data.prefetch,
+        window=data.window,
+        max_damaged=data.max_damaged,
+        decode=data.decode,
+        decoders=data.decoders,
+    )
+
+
+def open_evaluation(run: Assignment, place: Place) -> Iterator[Batch]:
+    """This worker's share of the evaluation split."""
+    data = run.recipe.data
+    return evaluation_batches(
+        run.shards,
+        data.test_split,
+        run.recipe.batch_size,
+        place.rank,
+        place.world,
+        data.preprocessing,
+        pipeline=evaluation_pipeline(data),
+        threads=data.threads,
+        max_damaged=data.max_damaged,
+    )
+
+
+def training_pipeline(data: DataConfig) -> Pipeline | None:
+    """The pipeline that augments; None for raw images."""
+    if data.pipeline is None:
+        return None
+    return pipeline_of(data.pipeline, data.pipeline_arguments, training=True)
+
+
+def evaluation_pipeline(data: DataConfig) -> Pipeline | None:
+    """The pipeline of the evaluation; None for raw images."""
+    if data.test_pipeline is not None:
+        return pipeline_of(data.test_pipeline, data.test_pipeline_arguments, training=False)
+    if data.pipeline is None:
+        return None
+    return pipeline_of(data.pipeline, data.pipeline_arguments, training=False)
+
+
+def samples_per_epoch(data: DataConfig, manifest: Manifest) -> int:
+    """Rows of the training split, or units where the pipeline divides rows.
+
+    Raises:
+        UnknownName: there is no such split.
+    """
+    pipeline = training_pipeline(data)
+    each = 1 if pipeline is None else pipeline.units_per_row
+    if each is not None:
+        return manifest.rows(data.train_split) * each
+    return sum(entry.units or 0 for entry in manifest.split_shards(data.train_split))

@@ -7,6 +7,7 @@ import tarfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -172,6 +173,13 @@ def test_a_flat_validation_set_without_the_kit_is_refused(unpacked: Path) -> Non
 def test_a_folder_with_neither_split_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"neither ILSVRC2012_img_train\.tar nor"):
         open_imagenet(Source.of(tmp_path))
+
+
+def test_several_readers_find_the_same(packed: Path) -> None:
+    tar = packed / "ILSVRC2012_img_train.tar"
+    one, many = (imagenet_index.index_train_tar(lambda: tar.open("rb"), n) for n in (1, 3))
+    assert one.equals(many)
+    assert len(one) == 45
 
 
 @pytest.mark.parametrize("cut", range(1024, len(train_tar().rstrip(b"\0")), 1500))
@@ -344,9 +352,12 @@ def test_the_folders_are_opened_by_listing_alone(
 ) -> None:
     opened_files: list[str] = []
     really = Source.open
-    monkeypatch.setattr(
-        Source, "open", lambda self, name: opened_files.append(name) or really(self, name)
-    )
+
+    def noted(self: Source, name: str) -> BinaryIO:
+        opened_files.append(name)
+        return really(self, name)
+
+    monkeypatch.setattr(Source, "open", noted)
     open_imagenet(Source.of(unpacked))
     assert opened_files == [f"{DEVKIT}.tar.gz"]
 

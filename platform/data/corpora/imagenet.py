@@ -7,10 +7,10 @@ tar and a folder are both there, the tar is read. Opening it reads names alone.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +29,7 @@ from striate.data.corpora.base import (
 from striate.data.corpora.imagenet_devkit import DEVKIT_TAR, Devkit, read_devkit
 from striate.data.corpora.imagenet_index import (
     DUPLICATED,
+    Builder,
     Row,
     index_train_tar,
     index_val_tar,
@@ -37,11 +38,12 @@ from striate.data.corpora.imagenet_index import (
     table_of,
 )
 from striate.data.corpora.mixing import mixed_in_runs
+from striate.data.corpora.tar_reading import read_ranges
 from striate.data.storage import Source
 
 TRAIN_TAR = "ILSVRC2012_img_train.tar"
 VAL_TAR = "ILSVRC2012_img_val.tar"
-TARS: dict[str, tuple[str, Callable[[BinaryIO], pa.Table]]] = {
+TARS: dict[str, tuple[str, Builder]] = {
     "train": (TRAIN_TAR, index_train_tar),
     "val": (VAL_TAR, index_val_tar),
 }
@@ -52,6 +54,7 @@ NO_TRUTH = "no ground truth"
 UNREADABLE_FILE = "unreadable file"
 OUT_OF_RANGE = "label out of range"
 CONTRADICTED = "folder and ground truth differ"
+_HASHED_AT_ONCE = 1 << 16
 _NUMBER = re.compile(r"_(\d{8})\.\w+$")
 
 
@@ -98,26 +101,29 @@ class ImageNet:
         """The images ``start`` to ``stop`` of a split, as they are in their files."""
         part = self._parts[split]
         rows = part.rows.slice(start, stop - start).to_pylist()
+        usable = [row for row in rows if not row["reason"]]
         with self._source.open(part.place) if part.packed else nullcontext() as tar:
+            contents: Iterator[bytes | None]
+            if tar is not None:
+                contents = read_ranges(tar, ((row["offset"], row["size"]) for row in usable))
+            else:
+                contents = (self._file(f"{part.place}/{row['key']}") for row in usable)
             for item, row in enumerate(rows, start):
-                key = row["key"]
-                if row["reason"]:
-                    yield Skipped(item, row["reason"], key)
-                    continue
-                content = self._content(part.place, tar, row)
-                if content is None or len(content) < row["size"]:
-                    yield Skipped(item, UNREADABLE_FILE, key)
-                else:
-                    yield Sample(item, content, row["label"], key)
+                yield _judged(item, row, b"" if row["reason"] else next(contents))
 
-    def _content(self, place: str, tar: BinaryIO | None, row: Mapping[str, int]) -> bytes | None:
-        if tar is not None:
-            tar.seek(row["offset"])
-            return tar.read(row["size"])
+    def _file(self, path: str) -> bytes | None:
         try:
-            return self._source.read(f"{place}/{row['key']}")
+            return self._source.read(path)
         except DataError:
             return None  # gone since it was listed
+
+
+def _judged(item: int, row: Mapping[str, Any], content: bytes | None) -> Sample | Skipped:
+    if row["reason"]:
+        return Skipped(item, row["reason"], row["key"])
+    if content is None or len(content) < row["size"]:
+        return Skipped(item, UNREADABLE_FILE, row["key"])
+    return Sample(item, content, row["label"], row["key"])
 
 
 def open_imagenet(source: Source) -> OpenCorpus:
@@ -247,6 +253,8 @@ def _sha256(labels: Sequence[str], devkit: Devkit | None, parts: Mapping[str, Pa
         digest.update(f"{name} {part.place} {len(part.rows)}\n".encode())
         for column in ("size", "label"):
             digest.update(part.rows[column].to_numpy().astype("<i8").tobytes())
-        for column in ("key", "reason"):
-            digest.update("\n".join(part.rows[column].to_pylist()).encode())
+        for start in range(0, len(part.rows), _HASHED_AT_ONCE):
+            some = part.rows.slice(start, _HASHED_AT_ONCE)
+            for column in ("key", "reason"):
+                digest.update("".join(f"{text}\n" for text in some[column].to_pylist()).encode())
     return digest.hexdigest()

@@ -11,6 +11,7 @@ import tarfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
@@ -42,6 +43,10 @@ _BLOCK = 512
 _ENDS = 1 << 16
 _DIGEST = hashlib.sha256().digest_size
 _LISTERS = 8
+_REMOTE_READERS = 32  # on a bucket, each header is a request
+
+Opened = Callable[[], BinaryIO]
+Builder = Callable[[Opened, int], pa.Table]
 
 
 class Row(NamedTuple):
@@ -61,26 +66,42 @@ def table_of(rows: Iterable[Row]) -> pa.Table:
     return pa.table(arrays, schema=SCHEMA)
 
 
-def index_train_tar(file: BinaryIO) -> pa.Table:
+def index_train_tar(opened: Opened, readers: int = 1) -> pa.Table:
     """The images of ``ILSVRC2012_img_train.tar``, a tar of one tar a class, up to where it is cut.
+
+    Args:
+        opened: opens the tar.
+        readers: class tars gone through at a time.
 
     Raises:
         DataError: this is no tar.
     """
-    outer = index_tar(file)
-    parts = [_index_class(file, member) for member in outer.members]
-    if outer.cut is not None:
-        parts.append(_index_cut(file, outer))
+
+    def index_class(member: Member) -> pa.Table:
+        with opened() as file:
+            return _index_class(file, member)
+
+    with opened() as file, ThreadPoolExecutor(readers) as pool:
+        outer = index_tar(file)
+        parts = list(pool.map(index_class, outer.members))
+        if outer.cut is not None:
+            parts.append(_index_cut(file, outer))
     return _marked(pa.concat_tables([table_of([]), *parts]))
 
 
-def index_val_tar(file: BinaryIO) -> pa.Table:
+def index_val_tar(opened: Opened, readers: int = 1) -> pa.Table:
     """The images of ``ILSVRC2012_img_val.tar``, all in one tar, up to where it is cut.
+
+    Args:
+        opened: opens the tar.
+        readers: not looked at, there is but one tar to go through.
 
     Raises:
         DataError: this is no tar.
     """
-    index = index_tar(file)
+    del readers
+    with opened() as file:
+        index = index_tar(file)
     rows = [_row("", member) for member in index.members]
     if index.cut is not None:
         rows.append(Row(index.cut or "its end", reason=CUT))
@@ -97,7 +118,7 @@ def list_folder(source: Source, root: str) -> pa.Table:
         return _marked(pa.concat_tables([table_of(rows), *parts]))
 
 
-def kept_index(source: Source, tar: str, build: Callable[[BinaryIO], pa.Table]) -> pa.Table:
+def kept_index(source: Source, tar: str, build: Builder) -> pa.Table:
     """A tar's index, from the cache if it was found before and the tar is still the same.
 
     Args:
@@ -110,14 +131,14 @@ def kept_index(source: Source, tar: str, build: Callable[[BinaryIO], pa.Table]) 
     """
     with source.open(tar) as file:
         path = _kept_at(source, tar, file)
-        index = _load(path)
-        if index is None:
-            try:
-                index = build(file)
-            except DataError as error:
-                raise DataError(f"{source.named(tar)}: {error.message}", error.remedy) from None
-            with suppress(OSError, PlatformError):  # no room to keep it is no reason to stop
-                _keep(path, index)
+    index = _load(path)
+    if index is None:
+        try:
+            index = build(partial(source.open, tar), 1 if source.local else _REMOTE_READERS)
+        except DataError as error:
+            raise DataError(f"{source.named(tar)}: {error.message}", error.remedy) from None
+        with suppress(OSError, PlatformError):  # no room to keep it is no reason to stop
+            _keep(path, index)
     return index
 
 

@@ -48,7 +48,7 @@ def assignment_of(recipe: Recipe, shards: Path, folder: Path) -> Assignment:
         tracking_uri="http://127.0.0.1:1",
         experiment_id="0",
         recipe=recipe,
-        shards=shards,
+        shards=str(shards),
         manifest_sha256=manifest.sha256,
         labels=manifest.labels,
         train_rows=manifest.rows("train"),

@@ -1,0 +1,102 @@
+"""What a recipe's data section says reaches the stream, and what the stream met reaches the run."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from striate.core.errors import DataError, RecipeError, UnknownName
+from striate.data.manifest import Manifest
+from striate.data.pipeline import DamagedSample, Places, Stored
+from striate.data.pipelines import PIPELINES
+from striate.data.transforms.raw import raw_images
+from striate.train.assignment import Assignment
+from striate.train.feed import open_evaluation, open_stream, samples_per_epoch
+from striate.train.loop import train
+from striate.train.place import Place
+from striate.train.recipe import resolve
+from striate.train.spool import SpoolReader, history
+
+pytestmark = pytest.mark.unit
+
+MakeRun = Callable[..., Assignment]
+SHORT = ("epochs=0.2", "batch_size=64", "report_every=1")
+DAMAGED_ROWS = (5, 700, 1400)
+
+
+class Fragile:
+    """The digits' own pipeline, with three samples that it cannot read."""
+
+    units_per_row = 1
+
+    def __init__(self, arguments: Any, training: bool) -> None:
+        self.training, self._raw = training, raw_images(arguments, training)
+
+    def __call__(self, stored: Sequence[Stored], places: Places) -> dict[str, Tensor]:
+        for sample in stored:
+            if self.training and sample.row in DAMAGED_ROWS:
+                raise DamagedSample(f"digit {sample.row}", "the image is torn")
+        return self._raw(stored, places)
+
+
+def through_pipeline(name: str) -> list[str]:
+    """Overrides that say by a pipeline what the digits' recipe says by itself."""
+    data = resolve("lenet5-digits", ()).data
+    arguments = {"augment": data.augment, "preprocessing": list(data.preprocessing)}
+    return ["data.augment=null", f"data.pipeline={name}", f"data.pipeline_arguments={arguments}"]
+
+
+def made_by(make_run: MakeRun, *overrides: str) -> Assignment:
+    return make_run("lenet5-digits", *SHORT, *[one.replace("'", '"') for one in overrides])
+
+
+def test_a_pipeline_feeds_what_the_raw_way_does(make_run: MakeRun) -> None:
+    raw = make_run("lenet5-digits", *SHORT)
+    named = made_by(make_run, *through_pipeline("digits"), "data.threads=2")
+    with open_stream(raw, Place(), 100) as one, open_stream(named, Place(), 100) as other:
+        for _ in range(3):
+            expected, batch = next(one), next(other)
+            assert torch.equal(expected.images, batch.inputs)
+            assert torch.equal(expected.labels, batch.labels)
+    for expected, batch in zip(
+        open_evaluation(raw, Place()), open_evaluation(named, Place()), strict=True
+    ):
+        assert torch.equal(expected.images, batch.inputs)
+    assert samples_per_epoch(named.recipe.data, Manifest.load(named.shards)) == 1437
+
+
+def test_damage_is_logged_with_the_share_of_time_spent_waiting(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PIPELINES, "fragile", Fragile)
+    run = made_by(make_run, *through_pipeline("fragile"), "epochs=1.1", "data.max_damaged=3")
+    train(run, Place())
+    records = list(SpoolReader(run.spool).read())
+    series = history(records)
+    assert dict(series["train/damaged_samples"])[run.total_steps] == 3.0
+    assert all(0 <= share <= 1 for _, share in series["train/data_wait_share"])
+    notes = [record.text for record in records if record.kind == "note"]
+    for row in DAMAGED_ROWS:
+        assert notes.count(f"The sample digit {row} cannot be used: the image is torn.") == 1
+
+
+def test_beyond_the_recipes_limit_the_run_ends(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PIPELINES, "fragile", Fragile)
+    run = made_by(make_run, *through_pipeline("fragile"), "epochs=2", "data.max_damaged=2")
+    with pytest.raises(DataError, match=r"digit \d+ and 2 more cannot be used"):
+        train(run, Place())
+
+
+def test_what_cannot_be_meant_is_said() -> None:
+    with pytest.raises(UnknownName, match="imagenet-train"):
+        resolve("lenet5-digits", ["data.augment=null", "data.pipeline=imagenet-trian"])
+    with pytest.raises(RecipeError, match="augment is for raw images"):
+        resolve("lenet5-digits", ["data.pipeline=digits"])
+    with pytest.raises(RecipeError, match="pipeline is missing"):
+        resolve("lenet5-digits", ["data.test_pipeline=digits"])
+    with pytest.raises(RecipeError, match=r"data\.decode"):
+        resolve("lenet5-digits", ["data.decode=elsewhere"])

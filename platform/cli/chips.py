@@ -50,7 +50,7 @@ def list_chips(provenance: bool, as_json: bool) -> None:
 @click.argument("model")
 @click.option("--chip", required=True, help="Name of a chip; see `striate chips ls`.")
 @click.option(
-    "--corpus-target",
+    "--data",
     "shards",
     required=True,
     type=click.Path(path_type=Path),
@@ -86,7 +86,7 @@ def compile_model(
 
     \b
     Example: striate chips compile models:/lenet1-anna-digits@champion --chip anna-talk
-    --corpus-target shards/digits -o programs/lenet1
+    --data shards/digits -o programs/lenet1
     """
     from striate.accelerators.chips import chip as chip_named
     from striate.accelerators.toolchain import compile_bundle

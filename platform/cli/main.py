@@ -93,8 +93,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         cli.main(args=given, prog_name="striate", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()  # the whole help, as it stands
+        sys.exit(error.exit_code)
     except click.ClickException as error:
-        error.show()
+        click.echo(f"striate: {_one_line(error)}", err=True)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("striate: interrupted", err=True)
@@ -104,3 +107,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         click.echo(f"striate: {error}", err=True)
         sys.exit(error.exit_code)
+
+
+def _one_line(error: click.ClickException) -> str:
+    """Click's complaint, and where the command's help is."""
+    message = " ".join(error.format_message().split())
+    message += "" if message.endswith((".", "?")) else "."
+    context = getattr(error, "ctx", None)
+    return f"{message} See `{context.command_path} --help`." if context else message

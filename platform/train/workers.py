@@ -26,9 +26,15 @@ KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_":
 
 
 def here(assignment: Assignment, settings: Settings) -> None:
-    """Train in this process, without Ray."""
-    device = torch.device("cuda" if assignment.recipe.scaling.gpu else "cpu")
-    train(assignment, Place(device=device))
+    """Train in this process, without Ray, with as many threads as a worker would have."""
+    scaling = assignment.recipe.scaling
+    device = torch.device("cuda" if scaling.gpu else "cpu")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(scaling.cpus_per_worker)
+    try:
+        train(assignment, Place(device=device))
+    finally:
+        torch.set_num_threads(threads)
 
 
 def on_ray(assignment: Assignment, settings: Settings) -> None:

@@ -50,7 +50,7 @@ def test_compile_run_report(digits_shards: Path, tmp_path: Path) -> None:
     program = tmp_path / "program"
     compiled = printed(
         *("compile", str(bundle), "--chip", "anna-1991", "--qat-epochs", "0"),
-        *("--corpus-target", str(digits_shards), "-o", str(program)),
+        *("--data", str(digits_shards), "-o", str(program)),
     )
     assert compiled["program"] == str(program)
     result = printed("run", str(program), "--data", str(digits_shards))
@@ -78,7 +78,7 @@ def test_mistakes_are_one_line_with_a_remedy(
     digits_shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lenet5 = str(untrained(tmp_path / "lenet5", digits_shards, "lenet5"))
-    rest = ("--corpus-target", str(digits_shards), "-o", str(tmp_path / "p"))
+    rest = ("--data", str(digits_shards), "-o", str(tmp_path / "p"))
     for arguments, code, text in [
         (("compile", lenet5, "--chip", "anna", *rest), 2, "anna-talk"),
         (("compile", "nowhere", "--chip", "anna-talk", *rest), 2, "nowhere"),

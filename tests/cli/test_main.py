@@ -1,0 +1,47 @@
+"""The command's frame: help, one-line errors, exit codes."""
+
+import pytest
+
+from striate.cli.main import main
+
+pytestmark = pytest.mark.unit
+
+
+def _said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "nearest"),
+    [
+        (("trian",), "Did you mean train"),
+        (("train", "lenet6-digits"), "lenet5-digits"),
+        (("train", "lenet5-digits", "optimizer.l=1"), "optimizer.lr"),
+        (("train", "lenet5-digits", "precision=fp17"), "bf16, fp32"),
+        (("train", "lenet5-digits", "model.name=lenet55"), "lenet5"),
+        (("train", "--wrokers", "2"), "--workers"),
+        (("data", "ingest", "digitz", "a", "b"), "digits"),
+        (("data", "ingst"), "ingest"),
+        (("deploy", "photoes", "--model", "models:/x/1"), "photos"),
+    ],
+)
+def test_what_is_unknown_gets_one_line_with_the_nearest(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: object,
+    words: tuple[str, ...],
+    nearest: str,
+) -> None:
+    monkeypatch.setenv("STRIATE_HOME", str(tmp_path))
+    code, said = _said(capsys, *words)
+    assert code == 2
+    assert said.count("\n") == 1 and said.startswith("striate: ")
+    assert nearest in said
+
+
+def test_a_command_alone_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = _said(capsys, "data")
+    assert code == 2 and "ingest" in said and said.count("\n") > 5

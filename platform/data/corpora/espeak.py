@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ _STRESS = "',%="
 _PAUSES = {"_", "_:", "_!", "_|", "_::"}
 SILENCE, PAUSE, EPENTHETIC = "h#", "pau", "epi"
 _QUIET = {SILENCE, PAUSE, EPENTHETIC}
+_SILENT = 16  # of 32,768
 
 
 @dataclass(frozen=True)
@@ -94,20 +96,30 @@ def _answers(output: bytes, requests: Sequence[Request]) -> list[Spoken]:
         head = json.loads(output[at:end])
         at = end + 1 + head["bytes"]
         samples = np.frombuffer(output, "<i2", head["bytes"] // 2, end + 1).astype(np.int16)
-        words = [(start, where) for kind, start, where in head["events"] if kind == "word"]
+        words = [(start, at) for kind, start, at in head["events"] if kind == "word"]
         marks = [(start, name) for kind, start, name in head["events"] if kind == "phone"]
-        phones = _phones(marks, [start for start, _ in words], len(samples))
+        phones = _phones(marks, [start for start, _ in words], samples)
         spoken.append(
             Spoken(samples, head["rate"], phones, tuple(_words(words, phones, request.text)))
         )
     return spoken
 
 
-def _phones(marks: list[tuple[int, str]], words: list[int], total: int) -> tuple[Span, ...]:
-    """Marks where phones start → spans that fill 0 to `total`."""
+def _phones(
+    marks: list[tuple[int, str]], words: list[int], samples: NDArray[np.int16]
+) -> tuple[Span, ...]:
+    """Marks where phones start → spans that fill the sound.
+
+    Between a word's mark and that of its first phone there is a short silence, or, after a linking
+    r, the way from one to the other, which is left to the r.
+    """
+    total = len(samples)
     named = [(start, PAUSE if name in _PAUSES else name.strip(_STRESS)) for start, name in marks]
-    first = {start for start, _ in named}
-    named += [(start, EPENTHETIC) for start in words if start not in first]
+    starts = sorted(start for start, _ in named)
+    for start in words:
+        end = starts[min(bisect_left(starts, start), len(starts) - 1)] if starts else total
+        if end > start and np.median(np.abs(samples[start:end].astype(np.int32))) < _SILENT:
+            named.append((start, EPENTHETIC))
     named = sorted(mark for mark in named if mark[0] < total and mark[1])
     if not named or named[0][0] > 0:
         named.insert(0, (0, SILENCE))
@@ -133,13 +145,13 @@ def _silent_ends(spans: list[Span]) -> tuple[Span, ...]:
     return tuple(merged)
 
 
-def _words(marks: list[tuple[int, list[int]]], phones: Sequence[Span], text: str) -> list[Span]:
-    """Each word from its first phone to its last."""
-    ends = [start for start, _ in marks[1:]] + [sys.maxsize]
+def _words(marks: list[tuple[int, int]], phones: Sequence[Span], text: str) -> list[Span]:
+    """Each word from its first phone to its last; words that are said as one are one."""
+    nexts = [*marks[1:], (sys.maxsize, len(text))]
     spans = []
-    for (start, (at, length)), end in zip(marks, ends, strict=True):
+    for (start, at), (end, at_next) in zip(marks, nexts, strict=True):
         own = [phone for phone in phones if start <= phone[0] < end and phone[2] not in _QUIET]
-        word = text[at : at + length].strip(".,?! ").lower()
+        word = " ".join(text[at:at_next].lower().split()).strip(".,?! ")
         if own and word:
             spans.append((own[0][0], own[-1][1], word))
     return spans

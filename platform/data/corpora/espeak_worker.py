@@ -69,7 +69,7 @@ def main() -> int:
 def _answer(library: ctypes.CDLL, rate: int, request: dict[str, Any]) -> int:
     """Say one sentence: a line of JSON, then its 16-bit samples."""
     sound = bytearray()
-    events: list[tuple[str, int, str | tuple[int, int]]] = []
+    events: list[tuple[str, int, str | int]] = []
 
     def collect(samples: Any, count: int, event: Any) -> int:
         if samples and count > 0:
@@ -95,11 +95,11 @@ def _answer(library: ctypes.CDLL, rate: int, request: dict[str, Any]) -> int:
     return 0
 
 
-def _told(event: Any) -> list[tuple[str, int, str | tuple[int, int]]]:
-    """A word's place in the text (from 0, and its length) or a phone's mnemonic, and its sample."""
+def _told(event: Any) -> list[tuple[str, int, str | int]]:
+    """A word's place in the text, from 0, or a phone's mnemonic, and the sample it starts at."""
     kind = _NAMES.get(event.type)
     if kind == "word":
-        return [(kind, event.sample, (event.text_position - 1, event.length))]
+        return [(kind, event.sample, event.text_position - 1)]
     if kind == "phone":  # the name fills all eight bytes, or ends at the first zero
         name = ctypes.string_at(ctypes.addressof(event.id), _MNEMONIC_BYTES).split(b"\0")[0]
         return [(kind, event.sample, name.decode("latin-1"))]

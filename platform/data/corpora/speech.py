@@ -17,15 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.core.files import atomic_folder
-from striate.data.corpora.espeak import Request, Span, Spoken, speak
+from striate.data.corpora.espeak import SILENCE, Request, Span, Spoken, speak
 from striate.data.transforms.counter_random import uniforms
 from striate.data.transforms.sound import RATE_HZ, to_mono
 
 SIZE = 240
 SEED = 0
 ACCENTS = {"US": "en-us", "RP": "en-gb-x-rp", "SC": "en-gb-scotland", "NY": "en-us-nyc"}
-VARIANTS = tuple([f"f{n}" for n in range(1, 6)] + [f"m{n}" for n in range(1, 9)])
+# Those with an echo are left out: they carry each phone into the next, and noise into both.
+VOICES = {
+    "F": {"F1": "f1", "AD": "Andrea", "AK": "anika", "AN": "Annie", "BE": "belinda", "ST": "steph"},
+    "M": {f"M{number}": f"m{number}" for number in (1, 3, 4, 5, 6, 7, 8)},
+}
 _TEST_EVERY = 5
+_MARGIN = RATE_HZ // 10
 _CHUNK = 16
 _WORDS_PER_MINUTE = (130, 230)
 _PITCHES = (35, 65)
@@ -69,8 +74,9 @@ class Speaker:
 def write_speech(target: Path, size: int = SIZE, seed: int = SEED) -> None:
     """Write generated speech to the folder `target`, in TIMIT's layout.
 
-    The sound is RIFF, 16 bit, resampled from the synthesiser's 22,050 Hz to 16 kHz, with a faint
-    noise so that silence is not exactly nothing. The first n utterances are the same in every size.
+    The sound is RIFF, 16 bit, resampled from the synthesiser's 22,050 Hz to 16 kHz, with a tenth of
+    a second of silence at both ends, and with a faint noise so that silence is not exactly nothing.
+    The first n utterances are the same in every size.
 
     Args:
         target: the folder.
@@ -90,14 +96,15 @@ def write_speech(target: Path, size: int = SIZE, seed: int = SEED) -> None:
 def speakers(seed: int = SEED) -> list[Speaker]:
     """All speakers, in the order in which they take turns: every fifth is one of the test."""
     people = []
-    for number, (variant, (accent, voice)) in enumerate(product(VARIANTS, ACCENTS.items())):
+    variants = [(sex, code, name) for sex, names in VOICES.items() for code, name in names.items()]
+    for number, ((sex, code, variant), accent) in enumerate(product(variants, ACCENTS)):
         speed, pitch = _uniforms(seed, number, 2, stream=1)
         people.append(
             Speaker(
-                name=f"{variant[0]}{accent}{variant}".upper(),
+                name=f"{sex}{accent}{code}",
                 region=f"DR{list(ACCENTS).index(accent) + 1}",
                 split="TEST" if number % _TEST_EVERY == _TEST_EVERY - 1 else "TRAIN",
-                voice=f"{voice}+{variant}",
+                voice=f"{ACCENTS[accent]}+{variant}",
                 words_per_minute=round(_between(speed, _WORDS_PER_MINUTE)),
                 pitch=round(_between(pitch, _PITCHES)),
             )
@@ -146,13 +153,24 @@ def _write_chunk(folder: Path, people: Sequence[Speaker], numbers: range, seed: 
 
 def _write_utterance(stem: Path, text: str, spoken: Spoken, noise: "_Noise") -> None:
     source = (spoken.samples / np.float32(_FULL_SCALE + 1)).astype(np.float32)
-    samples = to_mono(source[:, None], spoken.rate)
+    samples = np.pad(to_mono(source[:, None], spoken.rate), _MARGIN)
     steps = np.rint(samples * _FULL_SCALE + noise(len(samples)))
     stem.with_suffix(".WAV").write_bytes(_riff(np.clip(steps, -32768, 32767).astype("<i2")))
-    scale = RATE_HZ / spoken.rate
-    stem.with_suffix(".PHN").write_text(_lines(spoken.phones, scale, len(samples)))
-    stem.with_suffix(".WRD").write_text(_lines(spoken.words, scale, len(samples)))
-    stem.with_suffix(".TXT").write_text(f"0 {len(samples)} {text}\n")
+    scale, total = RATE_HZ / spoken.rate, len(samples)
+
+    def placed(spans: Sequence[Span]) -> list[Span]:
+        at = [(round(start * scale), round(end * scale), name) for start, end, name in spans]
+        return [(_MARGIN + start, _MARGIN + end, name) for start, end, name in at]
+
+    stem.with_suffix(".PHN").write_text(_lines(_with_margins(placed(spoken.phones), total)))
+    stem.with_suffix(".WRD").write_text(_lines(placed(spoken.words)))
+    stem.with_suffix(".TXT").write_text(f"0 {total} {text}\n")
+
+
+def _with_margins(phones: Sequence[Span], total: int) -> list[Span]:
+    """The same phones, silence (``h#``) from 0 on and up to `total`, whatever they start with."""
+    inner = [span for span in phones if span[2] != SILENCE]
+    return [(0, inner[0][0], SILENCE), *inner, (inner[-1][1], total, SILENCE)]
 
 
 def _riff(samples: NDArray[np.int16]) -> bytes:
@@ -165,10 +183,9 @@ def _riff(samples: NDArray[np.int16]) -> bytes:
     return content.getvalue()
 
 
-def _lines(spans: Sequence[Span], scale: float, samples: int) -> str:
+def _lines(spans: Sequence[Span]) -> str:
     """``start end label`` a line, in samples at 16 kHz."""
-    rows = ((round(start * scale), round(end * scale), name) for start, end, name in spans)
-    return "".join(f"{start} {min(end, samples)} {name}\n" for start, end, name in rows)
+    return "".join(f"{start} {end} {name}\n" for start, end, name in spans)
 
 
 _Noise = Callable[[int], NDArray[np.float64]]

@@ -113,7 +113,17 @@ def _decode_sphere(payload: bytes | memoryview, max_seconds: float) -> tuple[Sam
 
 
 def _decode_riff(payload: bytes | memoryview, max_seconds: float) -> tuple[Samples, int]:
-    if _riff_is_cut(payload):
+    """RIFF, its data chunk held against what follows, which libsndfile does not do.
+
+    A size of 0 or 2³²−1 is what a recorder leaves that could not seek back: then the data go on
+    to the end of the file.
+    """
+    at = _riff_data(payload)
+    announced, held = int.from_bytes(payload[at - 4 : at], "little"), len(payload) - at
+    if announced in _UNKNOWN_SIZES:
+        size = held.to_bytes(4, "little")
+        payload = b"".join((bytes(payload[: at - 4]), size, bytes(payload[at:])))
+    elif announced > held:
         raise RequestError(_TRUNCATED, "Fetch the file again.")
     return _decode_file(payload, max_seconds)
 
@@ -139,19 +149,15 @@ def _check_length(samples: float, rate: int, max_seconds: float) -> None:
         raise RequestError("The sound is too long.", f"Cut it to {max_seconds:g} s or less.")
 
 
-def _riff_is_cut(payload: bytes | memoryview) -> bool:
-    """Whether the data chunk announces more bytes than follow, which libsndfile lets pass.
-
-    A size of 0 or 2³²−1 is what a recorder leaves that could not seek back: then the data go on
-    to the end of the file.
-    """
+def _riff_data(payload: bytes | memoryview) -> int:
+    """Where the data of a RIFF file start, after the four bytes of their size."""
     at = 12
     while at + 8 <= len(payload):
         size = int.from_bytes(payload[at + 4 : at + 8], "little")
         if bytes(payload[at : at + 4]) == b"data":
-            return size not in _UNKNOWN_SIZES and at + 8 + size > len(payload)
+            return at + 8
         at += 8 + size + size % 2
-    return True
+    raise RequestError(_TRUNCATED, "Fetch the file again.")
 
 
 _DECODERS: dict[bytes, Callable[[bytes | memoryview, float], tuple[Samples, int]]] = {

@@ -18,7 +18,7 @@ _FFT = 512
 _LOW_HZ, _HIGH_HZ = 20.0, RATE_HZ / 2
 _EMPHASIS = 0.97
 _FLOOR = 1e-7  # about what 16-bit quantisation noise leaves in a band
-_SMALLEST_STD = 1e-3
+_SMALLEST_STD = 1e-2
 _DELTA_REACH = 2
 
 Features = Literal["log-mel", "mfcc"]

@@ -1,4 +1,4 @@
-"""Layouts of pictures to look at: a contact sheet of images, and film strips of clips."""
+"""Layouts of pictures to look at: a contact sheet of images, and pictures under each other."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 Pixels = NDArray[np.uint8]
 
-PAPER, INK, FAINT, FILM = "#fbfaf7", "#22252a", "#8a8d91", "#16181b"
+PAPER, INK, FAINT = "#fbfaf7", "#22252a", "#8a8d91"
 _CELL, _GAP, _MARGIN = 128, 14, 24
 _TITLE_PX, _TEXT_PX = 20, 13
 _LINE = _TEXT_PX + 5
-_FRAME_HEIGHT = 96
-_HOLE, _HOLE_STEP, _EDGE = (7, 5), 15, 15
 
 
 @dataclass(frozen=True)
@@ -28,21 +26,6 @@ class Cell:
 
     image: Pixels | None
     captions: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Strip:
-    """One clip.
-
-    Attributes:
-        frames: (time, height, width, 3) uint8, or None for one that cannot be decoded.
-        times_s: seconds of each frame.
-        caption: what stands above it.
-    """
-
-    frames: Pixels | None
-    times_s: tuple[float, ...]
-    caption: str
 
 
 def contact_sheet(title: str, cells: Sequence[Cell], columns: int = 8) -> Image.Image:
@@ -64,54 +47,21 @@ def contact_sheet(title: str, cells: Sequence[Cell], columns: int = 8) -> Image.
     return sheet
 
 
-def film_strips(title: str, strips: Sequence[Strip]) -> Image.Image:
-    """Clips under each other, each a strip of film with the times of its frames."""
-    films = [_film(strip) for strip in strips]
-    width = max((film.width for film in films), default=_CELL)
-    step = _LINE + 4 + _FRAME_HEIGHT + 2 * _EDGE + _LINE + _GAP
-    size = 2 * _MARGIN + width, _top() + len(films) * step - _GAP + _MARGIN
+def stacked(title: str, pictures: Sequence[tuple[str, Image.Image | None]]) -> Image.Image:
+    """Pictures under each other, each with its caption above it; None for a damaged sample."""
+    width = max((picture.width for _, picture in pictures if picture is not None), default=_CELL)
+    heights = [_LINE + 4 + (_LINE if p is None else p.height) + _GAP for _, p in pictures]
+    size = 2 * _MARGIN + width, _top() + sum(heights) - _GAP + _MARGIN
     sheet, draw = _paper(title, size)
-    for index, (strip, film) in enumerate(zip(strips, films, strict=True)):
-        y = _top() + index * step
-        caption = _fitted(draw, strip.caption, width)
-        draw.text((_MARGIN, y), caption, INK, _font(_TEXT_PX))
-        y += _LINE + 4
-        sheet.paste(film, (_MARGIN, y))
-        frame_width = (film.width - _HOLE_STEP) / max(1, len(strip.times_s))
-        for at, time_s in enumerate(strip.times_s if strip.frames is not None else ()):
-            middle = _MARGIN + _HOLE_STEP / 2 + (at + 0.5) * frame_width
-            place = (middle, y + film.height + 3)
-            draw.text(place, f"{time_s:.2f} s", FAINT, _font(_TEXT_PX), anchor="ma")
+    y = _top()
+    for (caption, picture), height in zip(pictures, heights, strict=True):
+        draw.text((_MARGIN, y), _fitted(draw, caption, width), INK, _font(_TEXT_PX))
+        if picture is None:
+            draw.text((_MARGIN, y + _LINE + 4), "damaged", FAINT, _font(_TEXT_PX))
+        else:
+            sheet.paste(picture, (_MARGIN, y + _LINE + 4))
+        y += height
     return sheet
-
-
-def _film(strip: Strip) -> Image.Image:
-    """The frames on black, with perforations along both edges."""
-    frames = _frames(strip)
-    gap = 4
-    width = sum(frame.width + gap for frame in frames) - gap + _HOLE_STEP
-    film = Image.new("RGB", (width, _FRAME_HEIGHT + 2 * _EDGE), FILM)
-    draw = ImageDraw.Draw(film)
-    x = _HOLE_STEP // 2
-    for frame in frames:
-        film.paste(frame, (x, _EDGE))
-        x += frame.width + gap
-    for left in range(_HOLE_STEP // 2, width - _HOLE[0], _HOLE_STEP):
-        for top in ((_EDGE - _HOLE[1]) // 2, film.height - (_EDGE + _HOLE[1]) // 2):
-            box = (left, top, left + _HOLE[0], top + _HOLE[1])
-            draw.rounded_rectangle(box, 2, PAPER)
-    return film
-
-
-def _frames(strip: Strip) -> list[Image.Image]:
-    if strip.frames is None:
-        empty = Image.new("RGB", (3 * _FRAME_HEIGHT, _FRAME_HEIGHT), FILM)
-        middle = (empty.width // 2, empty.height // 2)
-        ImageDraw.Draw(empty).text(middle, "damaged", PAPER, _font(_TEXT_PX), anchor="mm")
-        return [empty]
-    pictures = [Image.fromarray(frame) for frame in strip.frames]
-    width = round(pictures[0].width * _FRAME_HEIGHT / pictures[0].height)
-    return [frame.resize((width, _FRAME_HEIGHT), Image.Resampling.LANCZOS) for frame in pictures]
 
 
 def _put(

@@ -1,20 +1,21 @@
 """Samples out of shards to look at: as rows of a table, and as pictures by their kind."""
 
-import itertools
-from collections.abc import Callable, Iterator, Mapping
+import io
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from striate.core.errors import StriateError, UsageError
 from striate.core.files import said_when_full
-from striate.data.contact_sheet import Cell, Pixels, Strip, contact_sheet, film_strips
+from striate.data.contact_sheet import Cell, Pixels, contact_sheet, stacked
 from striate.data.folder import ShardFolder
 from striate.data.manifest import Manifest
 from striate.data.shards import Shard
-from striate.data.sound_picture import Segment, Sound, sound_picture
 
 SAMPLES_IN_PICTURE = {"raw": 40, "image": 40, "video": 6, "audio": 3}
 _SHARDS_IN_PICTURE = 4
@@ -124,7 +125,7 @@ def _draw_images(title: str, chosen: list[Row], manifest: Manifest, path: Path) 
     for row in chosen:
         label = label_text(row.shard, row.at, manifest.labels)
         key = row.shard.key(row.at)
-        image = _unless_damaged(lambda row=row: _image(row))  # type: ignore[misc]
+        image = _unless_damaged(partial(_image, row))
         cells.append(Cell(image, (label, key) if key else (label,)))
         if manifest.columns.label.kind == "dense" and image is not None:
             cells.append(Cell(_regions(row, image, len(manifest.labels)), ("", "labels")))
@@ -151,66 +152,36 @@ def _regions(row: Row, image: Pixels, classes: int) -> Pixels:
 
 
 def _draw_clips(title: str, chosen: list[Row], manifest: Manifest, path: Path) -> None:
+    from striate.data.transforms.film import film_strip
+
     strips = []
     for row in chosen:
-        frames, times = _unless_damaged(lambda row=row: _frames(row)) or (None, ())  # type: ignore[misc]
-        label = label_text(row.shard, row.at, manifest.labels)
-        strips.append(Strip(frames, times, f"{label} · {row.shard.key(row.at)}"))
-    film_strips(title, strips).save(path)
-
-
-def _frames(row: Row) -> tuple[Pixels, tuple[float, ...]]:
-    """Frames at even distances over the whole video."""
-    from striate.data.transforms.clips import decode_clip
-    from striate.data.transforms.video import describe
-
-    payload, key = row.shard.payload(row.at), row.shard.key(row.at)
-    info = describe(payload, key)
-    times = tuple(info.seconds * at / _FRAMES_IN_STRIP for at in range(_FRAMES_IN_STRIP))
-    height = min(info.height, 192)
-    width = round(info.width * height / info.height)
-    frames = [decode_clip(payload, time, 1, height=height, width=width, key=key) for time in times]
-    return np.concatenate(frames), times
+        payload, key = row.shard.payload(row.at), row.shard.key(row.at)
+        strip = _unless_damaged(partial(film_strip, payload, _FRAMES_IN_STRIP, key=key))
+        strips.append((f"{label_text(row.shard, row.at, manifest.labels)} · {key}", strip))
+    stacked(title, strips).save(path)
 
 
 def _draw_sounds(title: str, chosen: list[Row], manifest: Manifest, path: Path) -> None:
-    found = (_unless_damaged(lambda row=row: _sound(row, manifest)) for row in chosen)  # type: ignore[misc]
-    sound_picture(title, [sound for sound in found if sound is not None]).savefig(path, dpi=110)
+    sounds = []
+    for row in chosen:
+        picture = _unless_damaged(partial(_sound, row, manifest))
+        sounds.append((row.shard.key(row.at), picture))
+    stacked(title, sounds).save(path)
 
 
-def _sound(row: Row, manifest: Manifest) -> Sound:
-    import torch
+def _sound(row: Row, manifest: Manifest) -> Image.Image:
+    from striate.data.speech_picture import speech_picture
 
-    from striate.data.transforms.frames import FRAME_S
-    from striate.data.transforms.sound import RATE_HZ, load_mono
-    from striate.data.transforms.speech import log_mel
-
-    samples = load_mono(row.shard.payload(row.at))
-    fields = row.shard.fields(row.at)
-    said = " · ".join(str(fields[name]) for name in ("speaker", "text") if fields.get(name))
-    return Sound(
-        samples=samples,
-        rate_hz=RATE_HZ,
-        features=log_mel(torch.from_numpy(samples)).numpy(),
-        frame_s=FRAME_S,
-        segments=_segments(row, fields, manifest.labels),
-        title=" · ".join(part for part in (row.shard.key(row.at), said) if part),
+    shard, label = row.shard, row.shard.label(row.at)
+    content = speech_picture(
+        shard.payload(row.at),
+        title=f"row {row.number}",
+        names=manifest.labels,
+        label=label.tolist() if isinstance(label, np.ndarray) else None,
+        fields=shard.fields(row.at),
     )
-
-
-def _segments(row: Row, fields: Mapping[str, Any], names: tuple[str, ...]) -> tuple[Segment, ...]:
-    """Phones with their times; else words; else runs of the same state."""
-    for kind in ("phone", "word"):
-        columns = (fields.get(f"{kind}{part}") for part in ("s", "_starts_s", "_ends_s"))
-        lists = [column for column in columns if column]
-        if len(lists) == 3:
-            return tuple(Segment(*values) for values in zip(*lists, strict=True))
-    label, frame_s = row.shard.label(row.at), row.shard.columns.label.frame_s
-    if not isinstance(label, np.ndarray) or not len(label) or frame_s is None:
-        return ()
-    cuts = [0, *(np.flatnonzero(np.diff(label)) + 1).tolist(), len(label)]
-    runs = itertools.pairwise(cuts)
-    return tuple(Segment(names[label[a]], a * frame_s, b * frame_s) for a, b in runs)
+    return Image.open(io.BytesIO(content))
 
 
 def _unless_damaged(make: Callable[[], Any]) -> Any:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from striate.core.errors import UnknownName, UsageError
-from striate.data.contact_sheet import Cell, Strip, contact_sheet, film_strips
+from striate.data.contact_sheet import Cell, contact_sheet, stacked
 from striate.data.corpora import CORPORA
 from striate.data.corpora.base import (
     Corpus,
@@ -22,7 +22,6 @@ from striate.data.corpora.base import (
 from striate.data.folder import ShardFolder
 from striate.data.ingest import ingest
 from striate.data.show import described, draw, rows, spread_rows
-from striate.data.sound_picture import Segment, Sound, sound_picture
 
 pytestmark = pytest.mark.unit
 
@@ -104,20 +103,12 @@ def test_a_damaged_sample_leaves_an_empty_cell() -> None:
     assert RED in colours(sheet)
 
 
-def test_a_strip_shows_its_frames() -> None:
-    frames = np.stack([np.full((30, 40, 3), colour, np.uint8) for colour in (RED, BLUE)])
-    sheet = film_strips("title", [Strip(frames, (0.0, 0.5), "a"), Strip(None, (), "b")])
+def test_pictures_are_stacked_and_damage_is_said() -> None:
+    red = Image.new("RGB", (300, 40), RED)
+    sheet = stacked("title", [("a", red), ("b", None), ("c", Image.new("RGB", (200, 50), BLUE))])
     assert {RED, BLUE} <= colours(sheet)
-
-
-def test_sound_is_drawn_with_what_is_said() -> None:
-    times = np.arange(16_000) / 16_000
-    features = np.random.default_rng(0).normal(size=(98, 40)).astype(np.float32)
-    segments = (Segment("a", 0.0, 0.5), Segment("b", 0.5, 1.0))
-    wave = np.sin(2 * np.pi * 440 * times).astype(np.float32)
-    figure = sound_picture("title", [Sound(wave, 16_000, features, 0.01, segments, "one")])
-    texts = {text.get_text() for axes in figure.subfigs[0].axes for text in axes.texts}
-    assert {"a", "b"} <= texts
+    assert sheet.width > 300
+    assert sheet.height > 40 + 50
 
 
 def test_an_asset_goes_along(scenes: ShardFolder) -> None:

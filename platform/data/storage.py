@@ -225,12 +225,12 @@ class Target(Source):
 
     def _write_remote(self, path: str, content: bytes | memoryview) -> None:
         if self._system.type_name in OBJECT_STORES:
-            with self._system.open_output_stream(path) as file:
+            with self._system.open_output_stream(path, compression=None) as file:
                 file.write(content)
             return
         temporary = str(temporary_beside(PurePosixPath(path)))
         self._system.create_dir(str(PurePosixPath(path).parent), recursive=True)
-        with self._system.open_output_stream(temporary) as file:
+        with self._system.open_output_stream(temporary, compression=None) as file:
             file.write(content)
         self._system.move(temporary, path)
 

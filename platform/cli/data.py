@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,9 @@ from striate.cli.data_show import list_shards, megabytes, show
 from striate.cli.output import json_option, note, print_json, progress_console
 from striate.core.cluster import connected
 from striate.core.settings import Settings
+
+if TYPE_CHECKING:
+    from striate.data.storage import Source
 
 _SKIPPED_SHOWN = 3
 
@@ -47,8 +50,15 @@ data.add_command(show)
     default=None,
     help="Hash finished shards again before keeping them.  [default: in a folder only]",
 )
+@click.option(
+    "--check-md5",
+    is_flag=True,
+    help="First hold the source's files against the checksums they are published with.",
+)
 @json_option
-def ingest(corpus: str, source: str, target: str, as_json: bool, **options: Any) -> None:
+def ingest(
+    corpus: str, source: str, target: str, check_md5: bool, as_json: bool, **options: Any
+) -> None:
     """Turn a corpus into shards.
 
     Runs on the Ray cluster that is known (SOURCE and TARGET must mean the same on all of its
@@ -67,6 +77,8 @@ def ingest(corpus: str, source: str, target: str, as_json: bool, **options: Any)
     request.check()  # before a cluster is asked for anything
     if request.size is not None and request.source.exists():
         note(f"{request.source} is there already and is read as it is.")
+    if check_md5:
+        _check_md5(corpus, request.source)
     with (
         _ray(Settings.load().ray_address, request.workers),
         _progress_bar("Writing shards") as progress,
@@ -107,6 +119,14 @@ def verify(target: str, as_json: bool) -> None:
         f"{target.partition('?')[0]} is whole: {report.corpus}, {report.shards} shards,"
         f" {sum(report.splits.values()):,} samples, {megabytes(report.bytes)}."
     )
+
+
+def _check_md5(corpus: str, source: "Source") -> None:
+    from striate.data.published import check_md5
+
+    with _progress_bar("Checking MD5 sums (bytes)") as progress:
+        checked = check_md5(corpus, source, progress)
+    note(f"As published: {', '.join(checked)}.")
 
 
 @contextmanager

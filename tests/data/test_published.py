@@ -4,7 +4,9 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from striate.cli.data import data
 from striate.core.errors import DataError, UsageError
 from striate.data import published
 from striate.data.published import PUBLISHED_MD5, check_md5
@@ -48,3 +50,12 @@ def test_unpacked_sources_have_nothing_to_check(tmp_path: Path) -> None:
 def test_a_corpus_without_published_sums_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No checksums of the corpus digits"):
         check_md5("digits", Source.of(tmp_path))
+
+
+def test_ingest_checks_on_request(source: Path, tmp_path: Path) -> None:
+    (source / "ILSVRC2012_img_val.tar").write_bytes(b"cut short")
+    arguments = ["ingest", "imagenet", str(source), str(tmp_path / "shards"), "--check-md5"]
+    result = CliRunner().invoke(data, arguments)
+    assert isinstance(result.exception, DataError)
+    assert "has the MD5" in result.exception.message
+    assert not (tmp_path / "shards").exists()

@@ -35,6 +35,7 @@ class ShardsAhead:
         reader.keep = self.most
         self._pool = ThreadPoolExecutor(threads, "striate-shards")
         self._at = (-1, -1)
+        self._window, self._entered = -1, 0
         self._asked: set[int] = set()
 
     def advance(self, cursor: int) -> None:
@@ -54,12 +55,19 @@ class ShardsAhead:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _place(self, cursor: int) -> tuple[int, int]:
-        """The window that the cursor is in, and how many shards after it are due by now."""
+        """The window that the cursor is in, and how many shards after it are due by now.
+
+        They fall due evenly over what is left of the window when reading begins in it: a resume
+        must not wait for more shards than a start does.
+        """
         epoch, position = divmod(cursor, self._order.rows_per_epoch)
         index, within = divmod(position, self._order.window)
-        windows = -(-self._order.rows_per_epoch // self._order.window)
-        due = math.ceil(self.per_window * within / self._order.window)
-        return epoch * windows + index, min(due + EXTRA, self.most - self.per_window)
+        window = epoch * -(-self._order.rows_per_epoch // self._order.window) + index
+        if window != self._window:
+            self._window, self._entered = window, within
+        left = max(1, self._order.window - self._entered)
+        due = math.ceil(self.per_window * (within - self._entered) / left)
+        return window, min(due + EXTRA, self.most - self.per_window)
 
     def _open(self, shard: int) -> None:
         try:

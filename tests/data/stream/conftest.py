@@ -112,7 +112,7 @@ def write_shards() -> WriteShards:
             first += count
         manifest = Manifest(
             corpus="telling",
-            schema=columns,
+            columns=columns,
             splits={"train": first},
             labels=tuple("0123456789"),
             shards=tuple(entries),

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def test_the_stream_gives_each_unit_once(utterances: Path, preparing: Any) -> No
 
 
 @pytest.mark.parametrize("more", [{"threads": 0}, {"threads": 3}])
-def test_resuming_gives_the_tail(utterances: Path, preparing: Any, more: dict[str, int]) -> None:
+def test_resuming_gives_the_tail(utterances: Path, preparing: Any, more: dict[str, Any]) -> None:
     arguments: dict[str, Any] = {"batch_size": 10, "seed": 1, "window": 16}
     with Stream(utterances, "train", pipeline=preparing(), **arguments) as stream:
         whole = [next(stream) for _ in range(20)]
@@ -139,7 +140,7 @@ def test_shards_without_units_are_refused(
 def test_prepared_rows_stay_within_their_memory() -> None:
     cache = PreparedRows(limit_bytes=10_000)
     for row in [*range(50), *range(45, 50)]:
-        assert cache.get(row, lambda row=row: np.full(250, row))[0] == row  # 2,000 bytes each
+        assert cache.get(row, partial(np.full, 250, row))[0] == row  # 2,000 bytes each
         assert cache.bytes <= 10_000
     assert cache.made == 50
     cache.get(0, lambda: np.zeros(250))

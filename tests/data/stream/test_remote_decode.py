@@ -1,0 +1,112 @@
+"""Decoding elsewhere in the cluster: the same batches, and decoders that die are replaced."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from striate.core.errors import DataError, PlacementError
+from striate.data.remote import RemoteDecoders
+from striate.data.stream import Batch, Stream
+from striate.data.transforms.raw import RawImages
+
+STEPS = ({"op": "scale", "factor": 1.275 / 255, "offset": -0.1},)
+
+
+def same(one: Batch, other: Batch) -> bool:
+    return one.cursor == other.cursor and all(
+        torch.equal(tensor, other.tensors[name]) for name, tensor in one.tensors.items()
+    )
+
+
+def stream(shards: Path, **more: Any) -> Stream:
+    pipeline = RawImages((1, 28, 28), "affine", STEPS)
+    arguments: dict[str, Any] = {"batch_size": 50, "seed": 3, "pipeline": pipeline, "decoders": 1}
+    return Stream(shards, "train", **arguments | more)
+
+
+@pytest.mark.unit
+def test_without_a_cluster_it_says_so(many_shards: Path) -> None:
+    with pytest.raises(PlacementError, match="no cluster"):
+        stream(many_shards, decode="remote")
+
+
+@pytest.mark.cluster
+@pytest.mark.usefixtures("ray_cluster")
+def test_the_same_batches_though_a_decoder_is_killed(many_shards: Path) -> None:
+    with stream(many_shards, rank=1, world=2) as local:
+        expected = [next(local) for _ in range(40)]
+    with stream(many_shards, rank=1, world=2, decode="remote") as remote:
+        decoders = remote._decoder
+        assert isinstance(decoders, RemoteDecoders)
+        first = decoders.process_ids()
+        assert os.getpid() not in first
+        for step, batch in enumerate(expected):
+            if step == 5:
+                os.kill(first[0], signal.SIGKILL)
+            assert same(next(remote), batch), step
+        assert decoders.process_ids() != first
+
+
+@pytest.mark.cluster
+@pytest.mark.usefixtures("ray_cluster")
+def test_damage_is_told_and_stood_in_for(tmp_path: Path, write_shards: Any, telling: Any) -> None:
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(sys.modules[telling.__module__])
+    shards = write_shards(tmp_path / "shards", (30, 40), broken=(3, 50, 51))
+    arguments: dict[str, Any] = {"batch_size": 35, "seed": 2, "max_damaged": 3}
+    with Stream(shards, "train", pipeline=telling(), **arguments) as local:
+        expected = [next(local) for _ in range(2)]
+    with stream(shards, pipeline=telling(), decode="remote", **arguments) as remote:
+        assert all(same(next(remote), batch) for batch in expected)
+        assert remote.damaged == local.damaged
+    (shards / "train-00001.arrow").write_bytes(b"flipped")
+    with (
+        stream(shards, pipeline=telling(), decode="remote", **arguments) as remote,
+        pytest.raises(DataError, match="train-00001"),
+    ):
+        [next(remote) for _ in range(2)]
+
+
+@pytest.mark.cluster
+def test_decoders_leave_the_trainings_node_alone(many_shards: Path) -> None:
+    """A cluster of two nodes; then the decoders' node is lost, and they move."""
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_NODES, str(many_shards)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert {"apart True", "same True"} <= set(done.stdout.splitlines()), done.stdout
+
+
+TWO_NODES = """
+import sys
+import ray, torch
+from ray.cluster_utils import Cluster
+from striate.data.stream import Stream
+from striate.data.transforms.raw import RawImages
+
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+other = cluster.add_node(num_cpus=2)
+ray.init(address=cluster.address, log_to_driver=False)
+arguments = dict(batch_size=50, seed=3, pipeline=RawImages((1, 28, 28), "affine"))
+with Stream(sys.argv[1], "train", **arguments) as stream:
+    local = [next(stream) for _ in range(12)]
+with Stream(sys.argv[1], "train", decode="remote", decoders=2, **arguments) as stream:
+    here = ray.get_runtime_context().get_node_id()
+    print("apart", here not in stream._decoder.node_ids())
+    remote = [next(stream) for _ in range(4)]
+    cluster.remove_node(other)
+    remote += [next(stream) for _ in range(8)]
+print("same", all(torch.equal(a.images, b.images) for a, b in zip(local, remote)))
+ray.shutdown()
+cluster.shutdown()
+"""

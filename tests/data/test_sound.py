@@ -21,7 +21,8 @@ Sound = NDArray[np.int16]
 def tone(hz: float = 440.0, rate: int = RATE, seconds: float = 0.25) -> Sound:
     """(n,) int16 at half of full scale."""
     times = np.arange(round(seconds * rate)) / rate
-    return np.rint(16_384 * np.sin(2 * np.pi * hz * times)).astype(np.int16)
+    samples: Sound = np.rint(16_384 * np.sin(2 * np.pi * hz * times)).astype(np.int16)
+    return samples
 
 
 def written(samples: Sound, kind: str = "WAV", rate: int = RATE, subtype: str = "PCM_16") -> bytes:
@@ -171,7 +172,7 @@ BAD = {
         "the sound is SPHERE in an unknown coding",
     ),
     "not a number": (
-        written(np.full(800, np.nan, np.float32), subtype="FLOAT"),  # type: ignore[arg-type]
+        written(np.full(800, np.nan, np.float32), subtype="FLOAT"),
         "the sound has samples that are no numbers",
     ),
 }

@@ -49,7 +49,7 @@ def put(root: Path, files: dict[str, bytes | str]) -> None:
 def whole(stem: str, sound: bytes | None = None) -> dict[str, bytes | str]:
     """The four files of an utterance; names in small letters where the stem is."""
     kinds = ("WAV", "PHN", "WRD", "TXT") if stem.isupper() else ("wav", "phn", "wrd", "txt")
-    contents = (sound or encode_sphere(noise(), 16_000), PHN, WRD, TXT)
+    contents: tuple[bytes | str, ...] = (sound or encode_sphere(noise(), 16_000), PHN, WRD, TXT)
     return {f"{stem}.{kind}": content for kind, content in zip(kinds, contents, strict=True)}
 
 
@@ -84,7 +84,7 @@ def test_an_utterance_has_its_phones_words_and_speaker(
     assert isinstance(sample, Sample)
     assert sample.key == "TRAIN/DR1/FCJF0/SA1"
     assert sample.fields["units"] == FRAMES == len(sample.label)  # type: ignore[arg-type]
-    assert sample.fields | {"units": 0} == {
+    assert dict(sample.fields) | {"units": 0} == {
         "units": 0,
         "speaker": "FCJF0",
         "sex": "F",

@@ -3,8 +3,10 @@
 import importlib
 import importlib.metadata
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
 import click
 
@@ -91,6 +93,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; a user's error is one line on standard error and its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    signal.signal(signal.SIGTERM, _end)  # so that what a command started is taken down
     try:
         cli.main(args=given, prog_name="striate", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -107,6 +110,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         click.echo(f"striate: {error}", err=True)
         sys.exit(error.exit_code)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 def _one_line(error: click.ClickException) -> str:

@@ -1,6 +1,8 @@
 """Connecting this process to a Ray cluster: at once, or with one sentence on why not."""
 
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -30,7 +32,8 @@ def connect(address: str | None, remedy: str = _REMEDY, **options: Any) -> None:
         raise PlatformError("No Ray cluster is known.", remedy)
     _refuse_silent(address, remedy)
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", **options)
+        with _sigterm_kept():
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR", **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise PlatformError(
             f"The Ray cluster at {address} does not take this process.", remedy
@@ -53,6 +56,19 @@ def connected(address: str | None, remedy: str = _REMEDY, **options: Any) -> Ite
     finally:
         if not before:
             ray.shutdown()
+
+
+@contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """Ray puts a handler of its own on SIGTERM that ends the process without cleaning up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _refuse_silent(address: str, remedy: str) -> None:

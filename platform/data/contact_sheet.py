@@ -11,6 +11,7 @@ Pixels = NDArray[np.uint8]
 
 PAPER, INK, FAINT = "#fbfaf7", "#22252a", "#8a8d91"
 _CELL, _GAP, _MARGIN = 128, 14, 24
+_WHOLE_FROM = 3  # how much smaller than its square an image is whose pixels are to be seen
 _TITLE_PX, _TEXT_PX = 20, 13
 _LINE = _TEXT_PX + 5
 
@@ -67,7 +68,7 @@ def stacked(title: str, pictures: Sequence[tuple[str, Image.Image | None]]) -> I
 def _put(
     sheet: Image.Image, draw: ImageDraw.ImageDraw, image: Pixels | None, x: int, y: int
 ) -> None:
-    """Fit an image into its square; small ones are enlarged by whole pixels."""
+    """Fit an image into its square; tiny ones are enlarged by whole pixels."""
     if image is None:
         draw.rectangle((x, y, x + _CELL - 1, y + _CELL - 1), outline=FAINT)
         middle = (x + _CELL // 2, y + _CELL // 2)
@@ -75,10 +76,10 @@ def _put(
         return
     picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).convert("RGB")
     scale = _CELL / max(picture.size)
-    if scale >= 1:
+    if scale >= _WHOLE_FROM:
         scale = int(scale)
     size = tuple(max(1, round(side * scale)) for side in picture.size)
-    kind = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
+    kind = Image.Resampling.NEAREST if scale >= _WHOLE_FROM else Image.Resampling.LANCZOS
     fitted = picture.resize((size[0], size[1]), kind)
     sheet.paste(fitted, (x, y + _CELL - fitted.height))  # above its caption
 

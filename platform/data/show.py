@@ -1,6 +1,7 @@
 """Samples out of shards to look at: as rows of a table, and as pictures by their kind."""
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,7 @@ SAMPLES_IN_PICTURE = {"raw": 40, "image": 40, "video": 6, "audio": 3}
 _SHARDS_IN_PICTURE = 4
 _FRAMES_IN_STRIP = 8
 _UNKNOWN = -1
+_WNID = re.compile(r"^n\d{8} ")  # before the words of an ImageNet class; the key has it too
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def draw(folder: ShardFolder, split: str, count: int | None, path: Path) -> int:
 def _draw_images(title: str, chosen: list[Row], manifest: Manifest, path: Path) -> None:
     cells = []
     for row in chosen:
-        label = label_text(row.shard, row.at, manifest.labels)
+        label = _WNID.sub("", label_text(row.shard, row.at, manifest.labels))
         key = row.shard.key(row.at)
         image = _unless_damaged(partial(_image, row))
         cells.append(Cell(image, (label, key) if key else (label,)))

@@ -12,6 +12,12 @@ from striate.core.errors import PayloadTooLarge, RequestError
 
 MAX_PIXELS = 64_000_000
 _SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
+_UNSUPPORTED = {
+    b"GIF8": "GIF",
+    b"RIFF": "WebP or another RIFF file",
+    b"BM": "BMP",
+    b"II*\0": "TIFF",
+}
 # What Pillow raises on damaged files, beside its own errors (which are OSErrors).
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
 _REMEDY = "Send a PNG or JPEG image."
@@ -58,6 +64,9 @@ def _kind(payload: bytes) -> str:
     for signature, kind in _SIGNATURES.items():
         if payload.startswith(signature):
             return kind
+    for signature, kind in _UNSUPPORTED.items():
+        if payload.startswith(signature):
+            raise RequestError(f"The payload is a {kind}, neither a PNG nor a JPEG image.", _REMEDY)
     raise RequestError("The payload is neither a PNG nor a JPEG image.", _REMEDY)
 
 

@@ -243,8 +243,9 @@ def _reduced(box: Box, factor: int) -> Box:
     return Box(top, left, bottom - top, right - left)
 
 
-def _jpeg(payload: bytes | memoryview) -> Jpeg | None:
+def _jpeg(content: bytes | memoryview) -> Jpeg | None:
     """The picture of an ordinary, complete JPEG file; None for everything else."""
+    payload = memoryview(content).cast("B")  # Arrow's views count from −128
     if bytes(payload[:3]) != b"\xff\xd8\xff" or bytes(payload[-2:]) != b"\xff\xd9":
         return None
     at, orientation = 2, STRAIGHT
@@ -260,6 +261,6 @@ def _jpeg(payload: bytes | memoryview) -> Jpeg | None:
     return None
 
 
-def _frame(payload: bytes | memoryview, at: int) -> tuple[int, int, int, int]:
+def _frame(payload: memoryview, at: int) -> tuple[int, int, int, int]:
     bits, *sizes, channels = payload[at + 4 : at + 10]
     return bits, sizes[0] << 8 | sizes[1], sizes[2] << 8 | sizes[3], channels

@@ -1,5 +1,6 @@
 """Speech that is made here: exact times, the same for the same seed, and good to learn from."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from striate.core.errors import DataError, PlatformError, RecipeError
+from striate.core.errors import DataError, PlatformError, RecipeError, UsageError
 from striate.data.corpora.base import Sample
 from striate.data.corpora.espeak import Request, speak
 from striate.data.corpora.speech import sentence, speakers, write_speech
@@ -132,8 +133,8 @@ def test_a_voice_that_is_not_there_is_named() -> None:
 
 
 def test_without_the_synthesiser_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "espeakng_loader", None)
-    with pytest.raises(PlatformError, match=r"striate\[speech\]"):
+    monkeypatch.setitem(sys.modules, "espeakng_loader", None)
+    with pytest.raises(UsageError, match=r"striate\[speech\]"):
         speak([Request("Hello.", "en-us")])
 
 

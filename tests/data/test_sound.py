@@ -2,13 +2,14 @@
 
 import io
 import struct
+import sys
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from striate.core.errors import RequestError
+from striate.core.errors import RequestError, UsageError
 from striate.data.transforms.sound import decode_audio, load_mono, reason_of, to_mono
 from striate.data.transforms.sphere import decode_sphere, encode_sphere
 
@@ -188,6 +189,13 @@ def test_bad_sound_is_named_for_what_it_is(content: bytes, reason: str) -> None:
 def test_shorten_comes_with_the_way_out() -> None:
     with pytest.raises(RequestError, match="sph2pipe"):
         load_mono(BAD["shorten"][0])
+
+
+def test_without_soundfile_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    with pytest.raises(UsageError, match=r"striate\[speech\]"):
+        load_mono(WHOLE["flac"])
+    assert len(load_mono(WHOLE["sphere"]))  # which needs none
 
 
 @pytest.mark.parametrize("kind", ["riff", "flac", "sphere"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.core.errors import PlatformError
+from striate.core.errors import PlatformError, UsageError
 from striate.data.corpora import espeak_worker
 
 _STRESS = "',%="
@@ -64,7 +64,8 @@ def speak(requests: Sequence[Request]) -> list[Spoken]:
     """Say some sentences, each as if it were the first: in a process of their own.
 
     Raises:
-        PlatformError: the package espeakng-loader is missing, or the synthesiser fails.
+        UsageError: the package espeakng-loader is missing.
+        PlatformError: the synthesiser fails.
     """
     order = {**_library(), "requests": [asdict(request) for request in requests]}
     command = [sys.executable, "-P", str(Path(espeak_worker.__file__))]
@@ -79,9 +80,8 @@ def _library() -> dict[str, str]:
     try:
         import espeakng_loader
     except ImportError:
-        raise PlatformError(
-            "Generating speech needs the package espeakng-loader.",
-            "Run `pip install 'striate[speech]'`.",
+        raise UsageError(
+            "Generating speech needs espeakng-loader.", "Install striate[speech]."
         ) from None
     return {
         "library": str(espeakng_loader.get_library_path()),

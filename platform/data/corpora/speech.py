@@ -84,7 +84,8 @@ def write_speech(target: Path, size: int = SIZE, seed: int = SEED) -> None:
         seed: of speeds, pitches, sentences and noise.
 
     Raises:
-        PlatformError: the disk is full, or the synthesiser is missing.
+        UsageError: the synthesiser is not installed.
+        PlatformError: the disk is full, or the synthesiser fails.
     """
     chunks = [range(at, min(at + _CHUNK, size)) for at in range(0, size, _CHUNK)]
     people = speakers(seed)

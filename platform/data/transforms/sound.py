@@ -7,7 +7,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.core.errors import PlatformError, RequestError
+from striate.core.errors import RequestError, UsageError
 from striate.data.transforms import sphere
 
 RATE_HZ = 16_000
@@ -35,7 +35,7 @@ def decode_audio(
     Raises:
         RequestError: empty, truncated, damaged, over the limit, of another kind, or with a header
             that does not tell the truth; the message has no names or numbers in it.
-        PlatformError: the package soundfile is missing.
+        UsageError: the package soundfile is missing.
     """
     if not len(payload):
         raise RequestError("The sound is empty.", _REMEDY)
@@ -97,9 +97,8 @@ def _soundfile() -> ModuleType:
     try:
         import soundfile
     except (ImportError, OSError):  # OSError: the wheel without its libsndfile
-        raise PlatformError(
-            "Reading FLAC and RIFF sound needs the package soundfile.",
-            "Run `pip install 'striate[speech]'`.",
+        raise UsageError(
+            "FLAC and RIFF sound needs soundfile.", "Install striate[speech]."
         ) from None
     return soundfile  # type: ignore[no-any-return]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from striate.core.errors import UsageError
-from striate.core.files import atomic_folder
+from striate.core.files import said_when_full
 from striate.data.corpora.base import OpenCorpus
 from striate.data.corpora.lfw import gather_faces, read_lists
 from striate.data.corpora.lfw_lists import image_key, write_pairs
@@ -34,7 +34,7 @@ def write_faces(target: Path, size: int = PATCHES) -> None:
     """Write the patches to the folder `target` in LFW's layout, with ten folds of pairs.
 
     Args:
-        target: the folder; one that exists is replaced.
+        target: the folder, new or empty.
         size: patches in all, half of them faces. Above 200, the further ones are the real ones
             mirrored, shifted by up to two pixels and of other contrast.
 
@@ -47,15 +47,16 @@ def write_faces(target: Path, size: int = PATCHES) -> None:
     patches = np.load(packaged_file("skimage", "data/lfw_subset.npy"), allow_pickle=False)
     patches = np.rint(patches * 255).astype(np.uint8)
     a_kind = size // 2
-    with atomic_folder(target) as folder:
+    target.mkdir(parents=True, exist_ok=True)
+    with said_when_full(target):
         for index, kind in enumerate(KINDS):
             real = patches[index * PATCHES // 2 :][: PATCHES // 2]
             for place in range(a_kind):
-                path = folder / "lfw" / image_key(kind, place + 1)
+                path = target / "lfw" / image_key(kind, place + 1)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(_jpeg(_view(real, index, place)))
-        (folder / "people.txt").write_text(f"1\n{len(KINDS)}\nface\t{a_kind}\nnonface\t{a_kind}\n")
-        (folder / "pairs.txt").write_text(write_pairs(FOLDS, a_kind // FOLDS, _pairs(a_kind)))
+        (target / "people.txt").write_text(f"1\n{len(KINDS)}\nface\t{a_kind}\nnonface\t{a_kind}\n")
+        (target / "pairs.txt").write_text(write_pairs(FOLDS, a_kind // FOLDS, _pairs(a_kind)))
 
 
 def open_faces(source: Source) -> OpenCorpus:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from striate.core.errors import UsageError
-from striate.core.files import atomic_folder
+from striate.core.files import said_when_full
 from striate.data.corpora.imagenet import TRAIN_TAR, VAL_TAR, val_name
 from striate.data.corpora.imagenet_devkit import Synset, write_devkit
 from striate.data.corpora.packaged import packaged_file
@@ -82,7 +82,7 @@ def write_photos(target: Path, size: int = DEFAULT_PATCHES, tars: bool = False) 
     the development kit. The same size gives the same files.
 
     Args:
-        target: the folder; one that exists is replaced.
+        target: the folder, new or empty.
         size: patches in all, a fifth of them for validation.
         tars: write the tar of tars and the flat tar instead of folders of images.
 
@@ -99,11 +99,12 @@ def write_photos(target: Path, size: int = DEFAULT_PATCHES, tars: bool = False) 
     train = _train_patches(cells, size - held_out)
     val = ((val_name(place + 1), _patch(cells[c], 1, place)) for place, c in enumerate(truth))
     synsets = synsets_of(size - held_out)
-    with atomic_folder(target) as folder:
-        write_devkit(folder, synsets, [synsets[index].ilsvrc_id for index in truth])
+    target.mkdir(parents=True, exist_ok=True)
+    with said_when_full(target):
+        write_devkit(target, synsets, [synsets[index].ilsvrc_id for index in truth])
         write = (_write_train_tar, _write_tar) if tars else (_write_files, _write_files)
-        write[0](folder / (TRAIN_TAR if tars else "train"), train)
-        write[1](folder / (VAL_TAR if tars else "val"), val)
+        write[0](target / (TRAIN_TAR if tars else "train"), train)
+        write[1](target / (VAL_TAR if tars else "val"), val)
 
 
 def synsets_of(train_patches: int) -> list[Synset]:

@@ -150,6 +150,10 @@ BAD = {
     "riff that claims more": (claiming(WHOLE["riff"], 10**6), "the sound is truncated"),
     "flac cut": (WHOLE["flac"][: len(WHOLE["flac"]) // 2], "the sound is truncated or damaged"),
     "flac cut in its header": (WHOLE["flac"][:20], "the sound is truncated or damaged"),
+    "flac of no length": (
+        WHOLE["flac"][:21] + b"\xf0\0\0\0\0" + WHOLE["flac"][26:],
+        "the sound does not say how long it is",
+    ),
     "sphere cut": (WHOLE["sphere"][:-2], "the sound is truncated"),
     "sphere cut in its header": (WHOLE["sphere"][:100], "the sound has no readable SPHERE header"),
     "sphere without a rate": (

@@ -15,6 +15,7 @@ MAX_SECONDS = 600.0
 _RATES_HZ = (1_000, 384_000)
 _REMEDY = "Give FLAC, RIFF (WAV) or NIST SPHERE."
 _TRUNCATED = "The sound is truncated."
+_NOT_SAID = 2**62  # libsndfile's length of a FLAC stream whose header leaves it open
 _UNKNOWN_SIZES = (0, 0xFFFFFFFF)
 
 Samples = NDArray[np.float32]
@@ -133,6 +134,8 @@ def _decode_file(payload: bytes | memoryview, max_seconds: float) -> tuple[Sampl
     try:
         with soundfile.SoundFile(io.BytesIO(payload)) as file:
             announced = int(file.frames)
+            if announced >= _NOT_SAID:
+                raise RequestError("The sound does not say how long it is.", "Encode it again.")
             _check_length(announced, file.samplerate, max_seconds)
             samples = file.read(dtype="float32", always_2d=True)
             rate = int(file.samplerate)

@@ -146,6 +146,7 @@ def test_an_address_where_no_cluster_answers_is_said(
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
     monkeypatch.setenv("RAY_ADDRESS", address)  # closed again
+    monkeypatch.setattr("ray.is_initialized", lambda: False)  # other tests' session may be on
     code, said = failing(capsys, "ingest", "digits", str(tmp_path / "a"), str(tmp_path / "b"))
     assert code == 6
     assert f"The Ray cluster at {address} does not answer" in said

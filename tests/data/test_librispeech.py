@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pyarrow import fs
 
 from striate.core.errors import DataError
 from striate.data.corpora.base import Sample, Skipped
@@ -216,6 +217,17 @@ def test_archives_that_cannot_be_used_are_named(
     with pytest.raises(DataError, match=said) as caught:
         open_alignments(Source.of(tmp_path))
     assert f"alignments/{name}" in caught.value.message
+
+
+def test_in_a_bucket_it_reads_the_same(tmp_path: Path) -> None:
+    here = aligned(
+        put(tmp_path / "speech", chapter()),
+        *(f"19-198-{n} {states(FRAMES)}" for n in ("0000", "0001")),
+    )
+    bucket = fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem())
+    remote = open_librispeech(Source("bucket", "bucket", bucket, "speech"))
+    assert remote.source_sha256 == open_librispeech(Source.of(here)).source_sha256
+    assert list(remote.read("train", 0, 2)) == read(here)
 
 
 def test_no_folder_of_alignments_is_no_fault(tmp_path: Path) -> None:

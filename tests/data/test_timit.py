@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pyarrow import fs
 
 from striate.core.errors import DataError
 from striate.data.corpora.base import Sample, Skipped
@@ -182,6 +183,14 @@ def test_the_hash_changes_with_a_phone(tmp_path: Path) -> None:
     assert before == open_timit(Source.of(tmp_path)).source_sha256
     (tmp_path / "TRAIN/DR1/FCJF0/SA1.PHN").write_text(PHN.replace("iy", "ih"))
     assert before != open_timit(Source.of(tmp_path)).source_sha256
+
+
+def test_in_a_bucket_it_reads_the_same(tmp_path: Path) -> None:
+    put(tmp_path / "timit", whole("TRAIN/DR1/FCJF0/SA1"))
+    bucket = fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem())
+    remote = open_timit(Source("bucket", "bucket", bucket, "timit"))
+    assert remote.source_sha256 == open_timit(Source.of(tmp_path / "timit")).source_sha256
+    assert list(remote.read("train", 0, 1)) == read(tmp_path / "timit")
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:

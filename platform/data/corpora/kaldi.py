@@ -8,9 +8,11 @@ the states as ``name id`` a line, like Kaldi's ``phones.txt``.
 
 import gzip
 import hashlib
+import io
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +25,7 @@ FOLDER = "alignments"
 STATES_FILE = f"{FOLDER}/states.txt"
 _GZIP_MAGIC = b"\x1f\x8b"
 _BINARY_MARK = b"\0B"
+_BUFFER_BYTES = 2**20
 
 States = NDArray[np.int32]
 
@@ -131,7 +134,9 @@ def _index(found: Alignments, archive: str) -> Iterator[tuple[str, _Place]]:
             file.seek(0)
             found._unpacked[archive] = _unpack(file.read(), found.source.named(archive))
         file.seek(0)
-        lines = found._unpacked[archive].splitlines(keepends=True) if packed else file
+        # A file in a bucket has no lines of its own.
+        plain = io.BufferedReader(cast(io.RawIOBase, file), _BUFFER_BYTES)
+        lines = io.BytesIO(found._unpacked[archive]) if packed else plain
         at = 0
         for line in lines:
             utterance, _, states = line.partition(b" ")

@@ -19,10 +19,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import stream_rows
 import video_rows
 from harness import Row, interleaved, main
 from ingest_images import write_photographs
-from ingest_limits import first_batch_row, memory_row
 from ingest_loaders import Folder, write_tars
 
 from striate.data.ingest import ingest
@@ -42,11 +42,10 @@ def measure(quick: bool) -> list[Row]:
     """All rows of the data path."""
     with TemporaryDirectory() as folder:
         place = Path(folder)
-        write_photographs(place / "train", 1024 if quick else 4096, distinct=32 if quick else 128)
+        write_photographs(place / "train", 1024 if quick else 3072, distinct=32 if quick else 128)
         rows = image_rows(place, 1 if quick else 5)
         rows += ingest_rows(place, 2 if quick else 5)
-        rows += [memory_row(place), first_batch_row(place)]
-    return rows + video_rows.rows(quick)
+    return rows + stream_rows.rows(quick) + video_rows.rows(quick)
 
 
 def image_rows(place: Path, rounds: int) -> list[Row]:

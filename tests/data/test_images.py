@@ -130,7 +130,7 @@ def test_half_of_the_crops_are_mirrored() -> None:
 
 def test_colour_noise_shifts_channels_along_the_principal_components() -> None:
     positions = list(range(200))
-    arguments = {"size": 16, "shorter": (16, 16)}
+    arguments: dict[str, Any] = {"size": 16, "shorter": (16, 16)}
     clean = images("imagenet-train", positions, colour_noise=0.0, **arguments)
     noisy = images("imagenet-train", positions, colour_noise=0.1, **arguments)
     shift = (noisy - clean) * torch.tensor(STD)[:, None, None] / 255

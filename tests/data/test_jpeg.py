@@ -56,13 +56,17 @@ def reference(payload: bytes, box: Box, size: tuple[int, int]) -> NDArray[np.int
     """Decoded whole, turned upright, cropped, resized: all by Pillow."""
     image = ImageOps.exif_transpose(Image.open(io.BytesIO(payload))).convert("RGB")
     part = image.crop((box.left, box.top, box.left + box.width, box.top + box.height))
-    return np.asarray(part.resize(size[::-1], Image.Resampling.BILINEAR)).astype(np.int64)
+    resized = part.resize(size[::-1], Image.Resampling.BILINEAR)
+    pixels: NDArray[np.int64] = np.asarray(resized, dtype=np.int64)
+    return pixels
 
 
 def differences(payload: bytes, box: Box, size: tuple[int, int]) -> NDArray[np.int64]:
     ours = decode_region(payload, box, size)
     assert (ours.dtype, tuple(ours.shape)) == (torch.uint8, (*size, 3))
-    return np.abs(ours.numpy().astype(np.int64) - reference(payload, box, size))
+    levels: NDArray[np.int64] = ours.numpy().astype(np.int64)
+    apart: NDArray[np.int64] = np.abs(levels - reference(payload, box, size))
+    return apart
 
 
 @settings(max_examples=60, deadline=None)

@@ -116,9 +116,19 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     """Worker threads on one core each: torch's own threads would fight with the training's."""
     consumer_threads = torch.get_num_threads()
     started = threading.Barrier(threads + 1)
-    pool = ThreadPoolExecutor(threads, "striate-stream", torch.set_num_threads, (1,))
+    pool = ThreadPoolExecutor(threads, "striate-stream", _one_thread)
     for _ in range(threads):
         pool.submit(started.wait)
     started.wait()  # every worker has set its own number of threads …
     torch.set_num_threads(consumer_threads)  # … which new threads would inherit from then on
     return pool
+
+
+def _one_thread() -> None:
+    """Let this thread do torch's arithmetic alone.
+
+    A thread takes over the process's number on its first use of torch, whatever was set in it
+    before; asking is such a use.
+    """
+    torch.get_num_threads()
+    torch.set_num_threads(1)

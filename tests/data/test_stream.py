@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from striate.core.errors import DataError, RecipeError, UnknownName, UsageError
+from striate.data.decoding import Decoded
 from striate.data.manifest import Manifest
 from striate.data.stream import Batch, Stream, evaluation_batches
+from striate.data.workers import Workers
 
 pytestmark = pytest.mark.unit
 
@@ -137,6 +139,27 @@ def test_the_training_keeps_its_own_threads(many_shards: Path) -> None:
             assert torch.get_num_threads() == 2
         assert inherited == [2]
     finally:
+        torch.set_num_threads(before)
+
+
+def test_each_worker_thread_does_arithmetic_alone() -> None:
+    """However often it is asked: torch gives a thread the process's number on its first use."""
+    before = torch.get_num_threads()
+    workers = Workers(2)
+    try:
+        torch.set_num_threads(2)
+        seen: list[int] = []
+
+        def work(part: slice) -> Decoded:
+            torch.ones(100_000).sum()
+            seen.append(torch.get_num_threads())
+            return Decoded({"images": torch.zeros(1)})
+
+        for _ in range(4):
+            workers.begin(2, [slice(0, 1), slice(1, 2)], work).result()
+        assert seen == [1] * 8
+    finally:
+        workers.close()
         torch.set_num_threads(before)
 
 

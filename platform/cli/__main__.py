@@ -1,5 +1,5 @@
 """`python -m striate.cli` is the `striate` command."""
 
-from striate.cli.main import main
+from striate.cli.main import entry
 
-main()
+entry()

@@ -1,12 +1,15 @@
 """The `striate` command: finds the verb's module, runs it, and turns errors into one line."""
 
+import atexit
 import importlib
 import importlib.metadata
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from types import FrameType
+from typing import NoReturn
 
 import click
 
@@ -110,6 +113,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         click.echo(f"striate: {error}", err=True)
         sys.exit(error.exit_code)
+
+
+def entry() -> NoReturn:
+    """What the shell runs: `main`, then the end of the process without Python's teardown.
+
+    Ray Serve and gRPC keep native threads that can crash a process whose interpreter is being
+    taken apart: the work is done by then, yet the exit code would say otherwise.
+    """
+    code: int | str | None = 0
+    try:
+        main()
+    except SystemExit as ended:
+        code = ended.code
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def _end(number: int, frame: FrameType | None) -> None:

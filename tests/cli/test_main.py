@@ -1,5 +1,9 @@
 """The command's frame: help, one-line errors, exit codes."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 from striate.cli.main import main
@@ -45,3 +49,17 @@ def test_what_is_unknown_gets_one_line_with_the_nearest(
 def test_a_command_alone_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
     code, said = _said(capsys, "data")
     assert code == 2 and "ingest" in said and said.count("\n") > 5
+
+
+def _ran(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "striate.cli", *words], capture_output=True, text=True, check=False
+    )
+
+
+def test_a_program_that_calls_the_command_gets_all_of_its_output_and_its_exit_code() -> None:
+    done = _ran("chips", "ls", "--json")
+    assert done.returncode == 0
+    assert "anna-talk" in {chip["name"] for chip in json.loads(done.stdout)}
+    wrong = _ran("chips", "lss")
+    assert wrong.returncode == 2 and wrong.stdout == "" and "Did you mean" in wrong.stderr

@@ -152,7 +152,7 @@ def test_the_manifest_keeps_few_names_however_many_are_left_out(ingest_items: In
     assert (target / "manifest.json").read_bytes() == before
 
 
-def test_too_much_left_out_ends_the_ingest_and_what_was_finished_stays(
+def test_too_much_left_out_ends_the_ingest_and_finished_shards_stay(
     ingest_items: Ingest,
 ) -> None:
     items = [

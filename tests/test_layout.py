@@ -1,6 +1,7 @@
 """The house's rules: who may import whom, and what packaging must never forget."""
 
 import ast
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -105,3 +106,11 @@ def test_every_dependency_says_why() -> None:
 
 def _pyproject() -> dict[str, dict[str, dict[str, list[str]]]]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def test_the_table_of_corpora_waits_for_no_heavy_library() -> None:
+    """`striate data ls` answers at once: a corpus imports what it needs when it is opened."""
+    code = "import sys, striate.cli.data, striate.data.corpora; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"torch", "ray", "mlflow", "av", "scipy", "skimage", "sklearn", "soundfile"}
+    assert not heavy & set(done.stdout.split())

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from striate.data.damage import DamagedSample
 from striate.data.transforms.augment import Places
 
 __all__ = ["DamagedSample", "Label", "Pipeline", "Places", "Preparing", "Stored"]
@@ -51,20 +52,6 @@ class Stored:
     def with_prepared(self, prepared: Any) -> "Stored":
         """The same sample with the row's prepared form, its payload no longer needed."""
         return replace(self, prepared=prepared, payload=b"")
-
-
-class DamagedSample(Exception):
-    """One sample that cannot be used; the stream counts it and puts another in its place.
-
-    Args:
-        key: name of the sample, as reports give it.
-        reason: why, in words that make a good key to count by.
-    """
-
-    def __init__(self, key: str, reason: str) -> None:
-        super().__init__(key, reason)  # both in `args`, so that pickling keeps both
-        self.key = key
-        self.reason = reason
 
 
 class Pipeline(Protocol):

@@ -45,7 +45,7 @@ from striate.data.corpora.sports1m_lists import (
     PartitionList,
     read_list,
 )
-from striate.data.pipeline import DamagedSample
+from striate.data.damage import DamagedSample
 from striate.data.transforms.video import describe
 
 SPLITS = ("train", "test")

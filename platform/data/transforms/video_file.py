@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from striate.core.errors import UsageError
-from striate.data.pipeline import DamagedSample
+from striate.data.damage import DamagedSample
 
 if TYPE_CHECKING:
     from av import VideoStream

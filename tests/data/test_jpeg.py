@@ -90,6 +90,16 @@ def test_a_region_at_full_scale_is_exact(data: st.DataObject) -> None:
     assert differences(payload, box, SIZE).max() <= EXACT_LEVELS
 
 
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("bottom", [16, 17, 31, 100, 186, 187])
+def test_no_pixel_changes_where_decoding_stops(bottom: int, subsampling: int) -> None:
+    """Smoothed chroma mixes rows, so a little more than the region has to be decoded."""
+    noise = np.random.default_rng(0).integers(0, 256, (187, 250, 3), np.uint8)
+    payload = encoded(Image.fromarray(noise), quality=95, subsampling=subsampling)
+    box = Box(0, 40, bottom, 200)
+    assert differences(payload, box, (bottom, 200)).max() == 0
+
+
 @pytest.mark.parametrize("photo", PHOTOS, ids=lambda photo: f"{photo.width}x{photo.height}")
 @pytest.mark.parametrize("factor", [2, 4, 8])
 @pytest.mark.parametrize("subsampling", [0, 2])

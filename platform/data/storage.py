@@ -20,6 +20,7 @@ from striate.core.files import is_temporary, said_when_full, temporary_beside, w
 
 OBJECT_STORES = ("s3", "gcs")
 _S3_KEYS = {"access_key", "secret_key", "session_token"}  # Arrow's own URIs do not take them
+_USER = re.compile(r"//[^/@]*@")  # keys may stand there, too
 _SWITCHES = {"true": True, "false": False}
 _REFUSALS = {
     "NO_SUCH_BUCKET|NoSuchBucket|bucket does not exist": (
@@ -257,13 +258,15 @@ def _refusal(name: str, error: OSError) -> PlatformError:
 
 def _connect(uri: str) -> tuple[fs.FileSystem, str]:
     """The file system and the path in it that a URI names."""
-    shown, _, query = uri.partition("?")
+    address, _, query = uri.partition("?")
+    shown = _USER.sub("//", address)
     options = {name: _SWITCHES.get(value, value) for name, value in parse_qsl(query)}
     try:
-        if shown.startswith("s3://") and options.keys() & _S3_KEYS:
+        if address.startswith("s3://") and options.keys() & _S3_KEYS:
             return fs.S3FileSystem(**options), shown.removeprefix("s3://")
         return cast("tuple[fs.FileSystem, str]", fs.FileSystem.from_uri(uri))
     except (ValueError, TypeError) as error:
-        raise UsageError(f"The address {shown} cannot be used: {error}.") from None
+        said_of_it = str(error).replace(uri, shown)  # no keys in messages
+        raise UsageError(f"The address {shown} cannot be used: {said_of_it}.") from None
     except OSError as error:
         raise _refusal(shown, error) from error

@@ -130,3 +130,20 @@ def test_a_flipped_bit_in_the_bucket_is_found_and_mended(
 def test_an_address_that_cannot_be_meant_is_said(place: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         Source.of(place)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "s3://KEY:SECRET@bucket/shards?colour=SECRET2",
+        "s3://KEY:SECRET@bucket/shards?endpoint_override=127.0.0.1:1&scheme=http",
+        "s3://bucket/shards?access_key=KEY&secret_key=SECRET&colour=blue",
+        "s3://bad bucket/?secret_key=SECRET&access_key=KEY",
+    ],
+)
+def test_no_message_holds_keys(place: str) -> None:
+    with pytest.raises((UsageError, PlatformError)) as caught:
+        Manifest.load(place)
+    assert "SECRET" not in str(caught.value)
+    assert "KEY" not in str(caught.value)
+    assert "bucket" in str(caught.value)

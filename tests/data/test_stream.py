@@ -2,6 +2,7 @@
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ STEPS = (
 
 
 def batches(
-    shards: Path, count: int, *, rank: int = 0, world: int = 1, cursor: int = 0, **more: int
+    shards: Path, count: int, *, rank: int = 0, world: int = 1, cursor: int = 0, **more: Any
 ) -> list[Batch]:
     with Stream(
         shards,

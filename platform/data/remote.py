@@ -34,7 +34,8 @@ class RemoteDecoders:
     had not given back is decoded again.
 
     Args:
-        reader: whose split it is; the decoders open the same folder or bucket.
+        reader: whose split it is; the decoders open the same folder or bucket, each with as many
+            shards at hand as it keeps.
         pipeline: what makes tensors; it is sent to the decoders.
         count: decoders, each on one CPU.
         avoid: ids of Ray nodes to leave to training, as far as the others have room; this
@@ -56,7 +57,7 @@ class RemoteDecoders:
             )
         nodes = tuple(avoid) or (ray.get_runtime_context().get_node_id(),)
         actor = ray.remote(_Worker).options(**_placement(nodes))
-        asked = (reader.target, reader.split, pipeline)
+        asked = (reader.target, reader.split, pipeline, reader.keep)
         self._actors = _started([actor.remote(*asked) for _ in range(count)])
         self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for one in self._actors * IN_FLIGHT:
@@ -111,9 +112,11 @@ class RemoteDecoders:
 class _Worker:
     """One decoder's process."""
 
-    def __init__(self, target: str, split: str, pipeline: Pipeline) -> None:
+    def __init__(self, target: str, split: str, pipeline: Pipeline, keep: int) -> None:
         torch.set_num_threads(1)
-        self._decoder = LocalDecoder(SplitReader(target, split, pipeline.units_per_row), pipeline)
+        reader = SplitReader(target, split, pipeline.units_per_row)
+        reader.keep = keep
+        self._decoder = LocalDecoder(reader, pipeline)
 
     def decode(self, ids: Integers, places: Places) -> Arrays:
         decoded = self._decoder.decode(ids, places)

@@ -10,6 +10,9 @@ from striate.data.reader import SplitReader
 EXTRA = 2
 """Shards beyond what the windows ask for, so that a slow one is no stall."""
 
+FETCHES = 4
+"""Remote shards that are fetched at the same time."""
+
 
 class ShardsAhead:
     """Opens shards in the background, in the order of need.
@@ -19,20 +22,16 @@ class ShardsAhead:
     holds. A shard that fails is left alone here: whoever needs it is told.
 
     Args:
-        reader: opens them; its `keep` is set to what is needed.
+        reader: opens them; its `keep` says how many may be open, see `shards_at_hand`.
         order: what comes next.
         threads: shards that are fetched at the same time.
-
-    Raises:
-        UsageError: the cache cannot hold the shards of one window.
     """
 
     def __init__(self, reader: SplitReader, order: Order, threads: int) -> None:
         self._reader = reader
         self._order = order
         self.per_window = shards_per_window(order)
-        self.most = shards_at_hand(reader, order, threads)
-        reader.keep = self.most
+        self.most = reader.keep
         self._pool = ThreadPoolExecutor(threads, "striate-shards")
         self._at = (-1, -1)
         self._window, self._entered = -1, 0

@@ -25,14 +25,11 @@ from striate.data.folder import ShardFolder
 from striate.data.order import Integers, Order, default_window
 from striate.data.pipeline import Pipeline, Places, Preparing
 from striate.data.reader import SplitReader
-from striate.data.shards_ahead import ShardsAhead
+from striate.data.shards_ahead import FETCHES, ShardsAhead, shards_at_hand
 from striate.data.transforms.raw import RawImages
 from striate.data.workers import PART, Pending, Workers, parts_of
 
 __all__ = ["Batch", "Stream", "evaluation_batches"]
-
-FETCHES = 4
-"""Remote shards that are fetched at the same time."""
 
 
 class Stream:
@@ -109,13 +106,15 @@ class Stream:
         self.wait_s = 0.0
         self.max_damaged = max_damaged
         self._met: dict[int, Damage] = {}
+        self.reader.keep = shards_at_hand(self.reader, self.order, FETCHES)
         self._decoder, threads = _decoder(self.reader, pipeline, threads, decode, decoders)
         size = len(range(rank, batch_size, world))
         self._size, self._parts = size, parts_of(size, *_cut(pipeline, threads))
         self._depth = prefetch if len(self._parts) > 1 else threads * prefetch
         self._pending: deque[tuple[int, Pending]] = deque()
         self._workers = Workers(threads if self._depth else 0)
-        self._shards = _shards_ahead(self.reader, self.order, self._workers.threads)
+        here = self._workers.threads if decode == "local" else None
+        self._shards = _shards_ahead(self.reader, self.order, here)
 
     @property
     def rows_per_epoch(self) -> int:
@@ -188,8 +187,13 @@ class Stream:
         return cursors[mine], ids, Places(self.order.seed, epochs[mine], positions[mine])
 
 
-def _shards_ahead(reader: SplitReader, order: Order, threads: int) -> ShardsAhead | None:
-    """Remote shards are always fetched ahead, local ones where threads were asked for."""
+def _shards_ahead(reader: SplitReader, order: Order, threads: int | None) -> ShardsAhead | None:
+    """Remote shards are always fetched ahead, local ones where threads were asked for.
+
+    With None nothing is: samples are decoded elsewhere, and shards are read there.
+    """
+    if threads is None:
+        return None
     remote = reader.folder.cache is not None
     return ShardsAhead(reader, order, FETCHES if remote else 1) if remote or threads else None
 

@@ -13,9 +13,9 @@ from striate.data.cache import ShardCache
 from striate.data.folder import ShardFolder
 from striate.data.manifest import Manifest
 from striate.data.order import Order, default_window
-from striate.data.shards_ahead import EXTRA
+from striate.data.shards_ahead import EXTRA, FETCHES
 from striate.data.storage import Source
-from striate.data.stream import FETCHES, Stream
+from striate.data.stream import Stream
 
 pytestmark = pytest.mark.unit
 

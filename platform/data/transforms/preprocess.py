@@ -5,6 +5,7 @@ Steps up to the stored image (`fit`) run once, at ingest or on a request; the st
 """
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal
@@ -29,18 +30,20 @@ class _Step(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class FitStep(_Step):
+class FitStep(_Step, ABC):
     """A step on one image, (height, width, channels) uint8."""
 
+    @abstractmethod
     def fit(self, image: Pixels) -> Pixels:
-        raise NotImplementedError
+        """The image after the step."""
 
 
-class BatchStep(_Step):
+class BatchStep(_Step, ABC):
     """A step on a batch, (n, channels, height, width) float32."""
 
+    @abstractmethod
     def apply(self, images: Tensor) -> Tensor:
-        raise NotImplementedError
+        """The batch after the step."""
 
 
 class Grayscale(FitStep):

@@ -125,7 +125,7 @@ def _linked_shards(
 ) -> None:
     """Shards of equal rows; `linked`: one file under many names, its rows being of no interest."""
     folder.mkdir()
-    entries = []
+    entries: list[ShardEntry] = []
     for index in range(shards):
         file = f"train-{index:05d}.arrow"
         if linked and entries:

@@ -130,7 +130,8 @@ def in_ray_train(config: dict[str, Any]) -> None:
     from striate.train import loop, workers
 
     plan = Plan(**config["plan"])
-    loop.open_stream = lambda run, place, cursor: stream_of(plan, place.rank)
+    opened: Any = loop
+    opened.open_stream = lambda run, place, cursor: stream_of(plan, place.rank)
     workers.work(config)
 
 

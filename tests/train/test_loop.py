@@ -13,7 +13,7 @@ from striate.core.bundle import Bundle
 from striate.core.errors import TrainingFailed
 from striate.data import stream
 from striate.models import build_from
-from striate.train import loop, records
+from striate.train import feed, loop, records
 from striate.train.assignment import Assignment, Outcome
 from striate.train.checkpoint import TENSORS_FILE, CheckpointStore
 from striate.train.loop import train
@@ -207,13 +207,13 @@ def test_uneven_shares_average_to_the_mean_gradient(make_run: MakeRun) -> None:
     def moved(place: Place) -> torch.Tensor:
         state = TrainState.fresh(run.recipe, place)
         before = torch.cat([p.detach().flatten().clone() for p in state.model.parameters()])
-        with loop.open_stream(run, place, 0) as batches:
+        with feed.open_stream(run, place, 0) as batches:
             loop.train_step(state.model, state.optimizer, task, next(batches), run.recipe, place)
         return torch.cat([p.detach().flatten() for p in state.model.parameters()]) - before
 
     shares = torch.stack([moved(Place(rank, 3)) for rank in range(3)])
     state = TrainState.fresh(run.recipe, Place())
-    with loop.open_stream(run, Place(), 0) as batches:
+    with feed.open_stream(run, Place(), 0) as batches:
         batch = next(batches)
     loss = torch.nn.functional.cross_entropy(state.model(batch.images), batch.labels)
     loss.backward()  # type: ignore[no-untyped-call]

@@ -71,12 +71,18 @@ class Assembly:
 
 
 def _empty(size: int, like: Tensor) -> Tensor:
-    """Memory for `size` samples, from numpy: it asks for huge pages, which cost less to touch."""
+    """Memory for `size` samples in the order that `like` has it (channels last, for images).
+
+    It comes from numpy, which asks for huge pages: they cost less to touch.
+    """
+    inner = sorted(range(1, like.dim()), key=like.stride, reverse=True)
+    order, shape = [0, *inner], (size, *like.shape[1:])
+    laid_out = [shape[dimension] for dimension in order]
     try:
-        kind = like.numpy().dtype
+        memory = torch.from_numpy(np.empty(laid_out, like.numpy().dtype))
     except TypeError:  # bfloat16, which numpy has not
-        return like.new_empty((size, *like.shape[1:]))
-    return torch.from_numpy(np.empty((size, *like.shape[1:]), kind))
+        memory = like.new_empty(laid_out)
+    return memory.permute([order.index(dimension) for dimension in range(like.dim())])
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,6 @@
 """Files are whole or absent, also when the block fails or the disk is really full."""
 
 import hashlib
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,22 +9,6 @@ from striate.core.errors import PlatformError
 from striate.core.files import atomic_folder, is_temporary, sha256_of, write_atomic
 
 pytestmark = pytest.mark.unit
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 KiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True)
-    except OSError as error:
-        pytest.skip(f"no mount command: {error}")
-    if done.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def test_hash_is_the_content_s(tmp_path: Path) -> None:

@@ -162,6 +162,20 @@ def test_a_full_disk_is_said_and_finished_shards_stay(
     assert content(target) == content(many_shards)
 
 
+def test_a_disk_that_really_fills_keeps_what_was_finished(
+    digits_source: Path, many_shards: Path, small_disk: Path
+) -> None:
+    target = small_disk / "shards"
+    with pytest.raises(PlatformError, match="is full"):
+        ingest("digits", digits_source, target, shard_mb=SHARD_MB)
+    finished = {path.name for path in target.glob("*.arrow")}
+    command = ["mount", "-o", "remount,size=64m", str(small_disk)]  # room is made
+    subprocess.run(command, check=True)
+    report = ingest("digits", digits_source, target, shard_mb=SHARD_MB)
+    assert 0 < report.kept == len(finished) < report.shards
+    assert content(target) == content(many_shards)
+
+
 def test_progress_counts_shards(digits_source: Path, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     ingest("digits", digits_source, tmp_path / "s", progress=lambda *step: seen.append(step))

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from striate.accelerators.pools import chip_resource
 from striate.cli.local import loopback, processes
 from striate.cli.local.state import Part
 from striate.core.errors import PlatformError
@@ -116,11 +117,6 @@ def edge_folder(home: Path) -> Path:
 def forget_routes(home: Path) -> None:
     """Drop the edge's routes to the applications of a cluster that is gone."""
     (edge_folder(home) / TABLE_FILE).unlink(missing_ok=True)
-
-
-def chip_resource(chip: str) -> str:
-    """The Ray custom resource by which a chip is scheduled."""
-    return f"chip_{chip.replace('-', '_')}"
 
 
 def ray_folder(home: Path) -> Path:

@@ -2,13 +2,14 @@
 
 One worker: the loop inside a Ray Train worker against a bare loop in a plain process. Two workers:
 the same against two plain processes under DDP and gloo. Both sides read the same stream with one
-thread each, stay warm, and take turns in segments, of which the medians are compared. Start-up,
-evaluation and checkpoints are left out, for the bare loop has none; reports (every step's loss,
-summed over workers and written to the spool) are in.
+thread each and the same allocator settings, stay warm, and take turns in segments, of which the
+medians are compared. Start-up, evaluation and checkpoints are left out, for the bare loop has
+none; reports (every step's loss, summed over workers and written to the spool) are in.
 """
 
 import logging
 import multiprocessing
+import os
 import statistics
 import tempfile
 import threading
@@ -136,7 +137,10 @@ def in_ray_train(config: dict[str, Any]) -> None:
 
 
 def start_peer(plan: Plan) -> None:
-    """Start the plain processes."""
+    """Start the plain processes, with the allocator's settings that Striate's workers have."""
+    from striate.train.workers import KEEP_MEMORY
+
+    os.environ.update(KEEP_MEMORY)
     context = multiprocessing.get_context("spawn")
     for rank in range(plan.world):
         context.Process(target=bare, args=(plan, rank), daemon=True).start()

@@ -26,9 +26,8 @@ from ingest_images import write_photographs
 from ingest_loaders import Folder, write_tars
 
 from striate.data.ingest import ingest
+from striate.train.workers import KEEP_MEMORY
 
-# As Striate's training workers have it (`striate.train.workers`), here for every loader alike.
-KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(1 << 25)}
 PEERS = {"folder": 1.6, "webdataset": 1.6, "streaming": 1.3, "simplejpeg": 0.75}
 NAMES = {
     "folder": "training crops: PyTorch DataLoader, 2 processes, Pillow, folder",
@@ -114,6 +113,7 @@ def _python(kind: str, place: Path) -> str:
     paths = os.environ.get("STRIATE_BENCH_STREAMING", "")
     done = subprocess.run(
         [sys.executable, str(script), kind, str(place)],
+        # Every loader has the allocator's settings that Striate's training workers have.
         env={**os.environ, **KEEP_MEMORY, "PYTHONPATH": paths},
         capture_output=True,
         text=True,

@@ -22,17 +22,8 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sync_file(path: Path) -> None:
-    """Force a file's content to the disk."""
-    _sync(path)
-
-
-def sync_folder(path: Path) -> None:
-    """Force a folder's entries (names created, renamed, removed) to the disk."""
-    _sync(path)
-
-
 def _sync(path: Path) -> None:
+    """Force a file's content, or a folder's entries, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -68,7 +59,7 @@ def write_atomic(path: Path, content: bytes | memoryview) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
-            sync_folder(path.parent)
+            _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -118,4 +109,4 @@ def _take_place(temporary: Path, path: Path) -> None:
         shutil.rmtree(retired, ignore_errors=True)
     else:
         temporary.rename(path)
-    sync_folder(path.parent)
+    _sync(path.parent)

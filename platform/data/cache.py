@@ -68,7 +68,7 @@ class ShardCache:
             if lease is not None:
                 return lease
             with self._alone(entry.sha256):
-                if not path.exists() or path.stat().st_size != entry.bytes:
+                if _size(path) != entry.bytes:
                     self.evict(entry.bytes)
                     self._download(place, entry, path)
 
@@ -95,7 +95,7 @@ class ShardCache:
     @property
     def bytes(self) -> int:
         """Size of the shards in the cache."""
-        return sum(path.stat().st_size for path in self.folder.glob("*.arrow"))
+        return sum(_size(path) or 0 for path in self.folder.glob("*.arrow"))
 
     @contextmanager
     def _alone(self, sha256: str) -> Iterator[None]:
@@ -162,12 +162,22 @@ def _lease(path: Path, size: int) -> Lease | None:
     return Lease(path, file)
 
 
+def _size(path: Path) -> int | None:
+    """A file's size, or None when it is not there: another process may evict it at any moment."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
 def _remove_unheld(path: Path) -> bool:
     """Remove a file unless somebody holds it; whether it is gone."""
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink(missing_ok=True)
+            if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return False  # evicted and fetched anew since it was opened: another's by now
+            path.unlink()
     except FileNotFoundError:
         return True
     except BlockingIOError:

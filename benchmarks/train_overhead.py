@@ -120,7 +120,7 @@ def bare(plan: Plan, rank: int) -> None:
     stream = stream_of(plan, rank)
     for _ in range(plan.total_steps):
         batch = next(stream)
-        loss = task.loss(network(batch.images), batch.labels) / len(batch.labels)
+        loss = task.loss(network(batch.images), batch) / len(batch.labels)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()

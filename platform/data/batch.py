@@ -1,6 +1,7 @@
 """A batch, as a training loop takes it."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -52,3 +53,17 @@ class Batch:
     def units(self) -> Tensor:
         """(n,) int64, which unit of its row each sample is."""
         return self.tensors.get("units", torch.zeros_like(self.rows))
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """The same batch with every tensor changed, to another device for example."""
+        return replace(self, tensors={name: change(one) for name, one in self.tensors.items()})
+
+    def parts(self, count: int) -> "Iterator[Batch]":
+        """The samples cut into at most `count` parts, in order."""
+        if count == 1:
+            yield self
+            return
+        cut = {name: one.chunk(count) for name, one in self.tensors.items()}
+        for index in range(len(self.labels.chunk(count))):
+            tensors = {name: parts[index] for name, parts in cut.items()}
+            yield replace(self, tensors=tensors)

@@ -88,12 +88,14 @@ class TaskConfig(_Config):
         loss: ``cross_entropy``, or ``map``, the competitive criterion of LeCun et al. 1998.
         rejection_penalty: the criterion's j, the penalty of the rubbish class (``map`` only).
         label_smoothing: share of the target spread over all classes (``cross_entropy`` only).
+        auxiliary_weight: of the losses of auxiliary heads, where the network has any.
     """
 
     name: str = "classification"
     loss: Literal["cross_entropy", "map"] = "cross_entropy"
     rejection_penalty: float = 16.0
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    auxiliary_weight: float = Field(default=0.3, ge=0)
 
 
 class OptimizerConfig(_Config):
@@ -104,7 +106,10 @@ class OptimizerConfig(_Config):
         lr: the peak learning rate; `schedule` scales it.
         momentum: of ``sgd``.
         betas: of ``adamw``.
-        weight_decay: L2 for ``sgd``, decoupled for ``adamw``; only on weights, not on biases.
+        weight_decay: L2 for ``sgd``, decoupled for ``adamw``.
+        bias_lr: learning rate of vectors (biases, gains) over that of weights; 2 in the recipes
+            of Caffe's time.
+        decay_biases: whether vectors decay as well.
     """
 
     name: Literal["sgd", "adamw"] = "sgd"
@@ -112,36 +117,82 @@ class OptimizerConfig(_Config):
     momentum: float = Field(default=0.9, ge=0, lt=1)
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = Field(default=0.0, ge=0)
+    bias_lr: float = Field(default=1.0, gt=0)
+    decay_biases: bool = False
 
 
 class ScheduleConfig(_Config):
-    """How the learning rate goes with the steps.
+    """How the learning rate goes with the steps; see `striate.train.schedule.rate_at`.
 
     Attributes:
-        name: ``constant``, or ``cosine`` down to `final_share` of the peak.
+        name: ``constant``; ``cosine`` or ``polynomial``, (1 − progress) to the `power`, down to
+            `final_share` of the peak; ``step``, times `factor` at each of `milestones_epochs` or
+            every `every_epochs`; ``plateau``, times `factor` whenever the task's headline metric
+            has not got better for `patience` evaluations in a row.
         warmup_share: share of all steps in which the rate rises linearly from zero.
-        final_share: the last rate over the peak.
+        final_share: the last rate over the peak; of ``step`` and ``plateau`` the least.
+        milestones_epochs: passes over the training split after which ``step`` lowers the rate.
+        every_epochs: the same at equal distances, instead of `milestones_epochs`.
+        factor: what ``step`` and ``plateau`` multiply the rate by.
+        patience: evaluations of ``plateau``.
+        power: of ``polynomial``; 1 is a straight line.
     """
 
-    name: Literal["constant", "cosine"] = "cosine"
+    name: Literal["constant", "cosine", "step", "plateau", "polynomial"] = "cosine"
     warmup_share: float = Field(default=0.0, ge=0, lt=1)
     final_share: float = Field(default=0.0, ge=0, le=1)
+    milestones_epochs: tuple[float, ...] = ()
+    every_epochs: float | None = Field(default=None, gt=0)
+    factor: float = Field(default=0.1, gt=0, lt=1)
+    patience: int = Field(default=3, ge=1)
+    power: float = Field(default=1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _steps_are_said_once(self) -> Self:
+        ways = bool(self.milestones_epochs) + (self.every_epochs is not None)
+        if ways != (1 if self.name == "step" else 0):
+            raise ValueError(
+                "milestones_epochs or every_epochs, one of them, belongs to the schedule step"
+                " and to no other"
+            )
+        return self
 
 
 class ScalingConfig(_Config):
     """Who trains.
 
     Attributes:
-        workers: Ray Train workers; 0 trains in this process, without Ray.
+        workers: Ray Train workers, the least of them where `max_workers` is given; 0 trains in
+            this process, without Ray.
+        max_workers: up to so many while the cluster has room, down to `workers` when it loses
+            nodes; None keeps `workers`.
+        strategy: ``ddp``: each worker holds the whole model; ``fsdp``: weights, gradients and
+            momenta are divided among the workers, for what does not fit one of them.
         gpu: whether each worker holds one GPU.
         cpus_per_worker: CPUs that Ray reserves for each worker, and its threads of arithmetic.
         max_failures: restarts after a worker's death before the run is given up.
     """
 
     workers: int = Field(default=2, ge=0)
+    max_workers: int | None = Field(default=None, ge=1)
+    strategy: Literal["ddp", "fsdp"] = "ddp"
     gpu: bool = False
     cpus_per_worker: int = Field(default=1, ge=1)
     max_failures: int = Field(default=3, ge=0)
+
+    @property
+    def most_workers(self) -> int:
+        """The largest number of workers that the run may have."""
+        return self.workers if self.max_workers is None else self.max_workers
+
+    @model_validator(mode="after")
+    def _range_of_workers(self) -> Self:
+        if self.max_workers is not None and not 1 <= self.workers <= self.max_workers:
+            raise ValueError(
+                f"workers {self.workers} to {self.max_workers} is no range: begin at 1, and end"
+                " no lower"
+            )
+        return self
 
 
 class CheckpointConfig(_Config):
@@ -160,11 +211,17 @@ class Recipe(_Config):
         batch_size: the global batch, which the workers split between them.
         epochs: passes over the training split; may be a fraction.
         evaluate_every_epochs: passes between two evaluations; the end always has one.
-        precision: ``bf16`` runs the network under autocast; weights stay float32.
-        channels_last: memory format of images and weights.
+        precision: ``bf16`` runs the network under autocast, and weights stay float32; ``fp64``
+            is float64 throughout, to compare runs that differ in nothing but rounding.
+        channels_last: memory format of images or clips, and of weights.
+        compile: whether `torch.compile` translates the network; it costs the first steps, and
+            wants a C++ compiler on every worker.
         clip_norm: limit on the gradient's L2 norm, or None.
         accumulate: parts into which a worker's share of a batch is cut to save memory.
         ema_decay: decay of the averaged weights that are evaluated and bundled, or None.
+        on_nan: what a step whose loss or gradient is not finite does: ``stop`` ends the run,
+            ``skip`` leaves weights and momenta as they are and goes on. Either way the batch's
+            sample ids are kept in the run's folder.
         seed: of weights, order and distortions.
         report_every: steps between two reports; each reports every step's loss.
     """
@@ -181,19 +238,21 @@ class Recipe(_Config):
     batch_size: int = Field(ge=1)
     epochs: float = Field(gt=0)
     evaluate_every_epochs: int = Field(default=5, ge=1)
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16", "fp64"] = "fp32"
     channels_last: bool = False
+    compile: bool = False
     clip_norm: float | None = Field(default=None, gt=0)
     accumulate: int = Field(default=1, ge=1)
     ema_decay: float | None = Field(default=None, gt=0, lt=1)
+    on_nan: Literal["stop", "skip"] = "stop"
     seed: int = Field(default=0, ge=0)
     report_every: int = Field(default=10, ge=1)
 
     @model_validator(mode="after")
     def _workers_have_work(self) -> Self:
-        if self.batch_size < self.scaling.workers:
+        if self.batch_size < self.scaling.most_workers:
             raise ValueError(
                 f"batch_size {self.batch_size} leaves some of the"
-                f" {self.scaling.workers} workers without a sample"
+                f" {self.scaling.most_workers} workers without a sample"
             )
         return self

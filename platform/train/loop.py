@@ -21,7 +21,7 @@ from striate.train.place import Place
 from striate.train.records import Recorder
 from striate.train.state import TrainState
 from striate.train.tasks import TASKS
-from striate.train.tasks.classification import Classification, Counts
+from striate.train.tasks.base import Tally, Task
 
 
 def train(run: Assignment, place: Place) -> None:
@@ -44,7 +44,7 @@ def train(run: Assignment, place: Place) -> None:
     record.restore(state)
     task = TASKS[recipe.task.name](recipe.task, len(run.labels))
     network = _distributed(state.model, place)
-    counts: Counts | None = None
+    counts: Tally | None = None
 
     # Train
     network.train()
@@ -79,7 +79,7 @@ def train(run: Assignment, place: Place) -> None:
 def train_step(
     network: nn.Module,
     optimizer: Optimizer,
-    task: Classification,
+    task: Task,
     batch: Batch,
     recipe: Recipe,
     place: Place,
@@ -93,15 +93,14 @@ def train_step(
     Returns:
         The summed loss of the share, on the device and without a gradient.
     """
-    images, labels = on_device(batch, recipe, place)
     scale = place.world / batch.global_size
     total: Tensor | None = None
-    parts = list(zip(images.chunk(recipe.accumulate), labels.chunk(recipe.accumulate), strict=True))
-    for index, (some_images, some_labels) in enumerate(parts):
+    parts = list(on_device(batch, recipe, place).parts(recipe.accumulate))
+    for index, part in enumerate(parts):
         with _synced(network, index == len(parts) - 1):
             with _precision(recipe, place):
-                logits = network(some_images)
-            loss = task.loss(logits.float(), some_labels)
+                output = network(part.inputs)
+            loss = task.loss(output, part)
             (loss * scale).backward()  # type: ignore[no-untyped-call]
         total = loss.detach() if total is None else total + loss.detach()
     if recipe.clip_norm is not None:
@@ -113,29 +112,28 @@ def train_step(
 
 
 @torch.no_grad()
-def evaluate(network: nn.Module, task: Classification, run: Assignment, place: Place) -> Counts:
+def evaluate(network: nn.Module, task: Task, run: Assignment, place: Place) -> Tally:
     """Counts over the whole evaluation split, the same on every rank."""
     recipe, was_training = run.recipe, network.training
     network.eval()
-    counts = Counts.zero(task.classes, place.device)
+    counts = task.zero(place.device)
     for batch in open_evaluation(run, place):
-        images, labels = on_device(batch, recipe, place)
+        batch = on_device(batch, recipe, place)
         with _precision(recipe, place):
-            logits = network(images)
-        counts = counts + task.count(logits, labels)
+            output = task.predict(network, batch)
+        counts = counts + task.count(output, batch)
     network.train(was_training)
-    return Counts.unpack(place.sum(counts.pack()), task.classes)
+    return task.unpack(place.sum(counts.pack()), place.device)
 
 
-def on_device(batch: Batch, recipe: Recipe, place: Place) -> tuple[Tensor, Tensor]:
-    """A batch's images and labels on the device, in the recipe's memory format."""
-    images, labels = batch.inputs, batch.labels
+def on_device(batch: Batch, recipe: Recipe, place: Place) -> Batch:
+    """A batch on the device, its images in the recipe's memory format."""
     if place.device.type != "cpu":
-        images = images.to(place.device, non_blocking=True)
-        labels = labels.to(place.device, non_blocking=True)
-    if recipe.channels_last and images.ndim == 4:
-        images = images.contiguous(memory_format=torch.channels_last)
-    return images, labels
+        batch = batch.mapped(lambda one: one.to(place.device, non_blocking=True))
+    if recipe.channels_last and batch.inputs.ndim == 4:
+        last = torch.channels_last
+        batch = batch.mapped(lambda o: o.contiguous(memory_format=last) if o.ndim == 4 else o)
+    return batch
 
 
 def _distributed(model: nn.Module, place: Place) -> nn.Module:

@@ -23,7 +23,7 @@ from striate.train.place import Place
 from striate.train.report import Reporter
 from striate.train.spool import SpoolWriter
 from striate.train.state import TrainState
-from striate.train.tasks.classification import Counts
+from striate.train.tasks.base import Tally
 
 
 class Recorder:
@@ -100,7 +100,7 @@ class Recorder:
             )
         self._reporter.rest()
 
-    def evaluation(self, state: TrainState, counts: Counts) -> None:
+    def evaluation(self, state: TrainState, counts: Tally) -> None:
         """Report an evaluation, and keep the first layer's weights as they are now."""
         metrics = {f"test/{name}": value for name, value in counts.metrics().items()}
         self._reporter.metrics(state.step, metrics)
@@ -115,7 +115,7 @@ class Recorder:
             )
         self._reporter.rest()
 
-    def finish(self, state: TrainState, counts: Counts, seconds: float) -> None:
+    def finish(self, state: TrainState, counts: Tally, seconds: float) -> None:
         """Write the bundle and what the run came to.
 
         Raises:
@@ -126,7 +126,7 @@ class Recorder:
         metrics = counts.metrics()
         spec = bundle_spec(self.run, state.network, metrics)
         Bundle.write(self.run.bundle, spec, state.network.state_dict())
-        confusion = [[int(count) for count in row] for row in counts.confusion.tolist()]
+        confusion = [] if counts.confusion is None else counts.confusion.long().tolist()
         outcome = Outcome.model_validate(
             {"metrics": metrics, "confusion": confusion, "steps": state.step, "seconds": seconds}
         )

@@ -7,11 +7,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from striate.data.batch import Batch
 from striate.train.config import ScheduleConfig, TaskConfig
 from striate.train.optimize import rate_at
 from striate.train.tasks.classification import Classification, Counts
 
 pytestmark = pytest.mark.unit
+
+
+def batch_of(labels: torch.Tensor) -> Batch:
+    """A batch of which only the labels matter."""
+    tensors = {"labels": labels, "rows": torch.arange(len(labels))}
+    return Batch(tensors, len(labels), 0, len(labels))
 
 
 def test_the_map_criterion_is_equation_9_of_1998() -> None:
@@ -24,7 +31,7 @@ def test_the_map_criterion_is_equation_9_of_1998() -> None:
         for row, label in zip(penalties, labels, strict=True)
     )
     task = Classification(TaskConfig(loss="map", rejection_penalty=j), classes=3)
-    loss = task.loss(-torch.tensor(penalties), torch.tensor(labels))
+    loss = task.loss(-torch.tensor(penalties), batch_of(torch.tensor(labels)))
     assert float(loss) == pytest.approx(expected, rel=1e-6)
 
 
@@ -34,11 +41,11 @@ def test_counts_do_not_depend_on_the_split(images: int, workers: int, seed: int)
     logits = torch.randn(images, 7, generator=generator, dtype=torch.float64)
     labels = torch.randint(0, 7, (images,), generator=generator)
     task = Classification(TaskConfig(), classes=7)
-    whole = task.count(logits, labels)
+    whole = task.count(logits, batch_of(labels))
     summed = Counts.zero(7, torch.device("cpu"))
     for rank in range(workers):
         if len(labels[rank::workers]):
-            summed = summed + task.count(logits[rank::workers], labels[rank::workers])
+            summed = summed + task.count(logits[rank::workers], batch_of(labels[rank::workers]))
     assert torch.equal(summed.confusion, whole.confusion)
     assert summed.metrics() == pytest.approx(whole.metrics(), rel=1e-5)
     assert torch.equal(Counts.unpack(summed.pack(), 7).confusion, whole.confusion)
@@ -50,7 +57,7 @@ def test_counts_do_not_depend_on_the_split(images: int, workers: int, seed: int)
 
 def test_a_row_of_the_confusion_matrix_is_a_true_class() -> None:
     logits = torch.tensor([[0.0, 9.0, 0.0]])
-    counts = Classification(TaskConfig(), classes=3).count(logits, torch.tensor([2]))
+    counts = Classification(TaskConfig(), classes=3).count(logits, batch_of(torch.tensor([2])))
     assert counts.confusion.tolist() == [[0, 0, 0], [0, 0, 0], [0, 1, 0]]
 
 

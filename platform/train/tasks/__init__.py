@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from striate.train.config import TaskConfig
+from striate.train.tasks.base import Task
 from striate.train.tasks.classification import Classification
 
-TASKS: dict[str, Callable[[TaskConfig, int], Classification]] = {
+TASKS: dict[str, Callable[[TaskConfig, int], Task]] = {
     "classification": Classification,
 }

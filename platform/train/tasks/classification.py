@@ -11,7 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from striate.data.batch import Batch
 from striate.train.config import TaskConfig
+from striate.train.tasks.base import Network, Output, full_precision, main_and_auxiliary
+from striate.train.tasks.crops import crop_average
+from striate.train.tasks.mistakes import Mistakes
 
 
 @dataclass(frozen=True)
@@ -61,20 +65,30 @@ class Counts:
 class Classification:
     """Loss and counts of a classifier whose larger logits are more likely."""
 
+    headline = "top1"
+    by_row = False
+
     def __init__(self, config: TaskConfig, classes: int) -> None:
         self.config = config
         self.classes = classes
 
-    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The loss summed over the batch.
+    def loss(self, output: Output, batch: Batch) -> Tensor:
+        """The loss summed over the batch, auxiliary heads' added with the recipe's weight.
 
         ``map`` is the competitive criterion of LeCun et al. 1998, equation 9, with penalties
         y = −logits: E = y_D + log(e^−j + Σ e^−y_i).
 
         Args:
-            logits: (N, classes).
-            labels: (N,) int64.
+            output: (N, classes) logits, or a tuple of such, the main ones first.
+            batch: its ``labels`` are (N,) int64.
         """
+        main, auxiliary = main_and_auxiliary(output)
+        loss = self._of(main, batch.labels)
+        for logits in auxiliary:
+            loss = loss + self.config.auxiliary_weight * self._of(logits, batch.labels)
+        return loss
+
+    def _of(self, logits: Tensor, labels: Tensor) -> Tensor:
         if self.config.loss == "map":
             right = logits.gather(1, labels[:, None]).squeeze(1)
             rejection = torch.full_like(right, -self.config.rejection_penalty)
@@ -83,14 +97,30 @@ class Classification:
             logits, labels, reduction="sum", label_smoothing=self.config.label_smoothing
         )
 
-    def count(self, logits: Tensor, labels: Tensor) -> Counts:
-        """Counts of one batch, from (N, classes) logits and (N,) labels."""
-        logits = logits.float()
+    def predict(self, network: Network, batch: Batch) -> Tensor:
+        """(N, classes): logits, or the log of the softmax averaged over an image's crops."""
+        return crop_average(network, batch.images)
+
+    def zero(self, device: torch.device) -> Counts:
+        return Counts.zero(self.classes, device)
+
+    def unpack(self, packed: Tensor, device: torch.device) -> Counts:
+        return Counts.unpack(packed.to(device), self.classes)
+
+    def count(self, output: Tensor, batch: Batch) -> Counts:
+        """Counts of one batch, from (N, classes) logits or log-probabilities."""
+        logits, labels = full_precision(output), batch.labels
         cells = labels * self.classes + logits.argmax(1)
         confusion = torch.bincount(cells, minlength=self.classes**2)
         top5 = logits.topk(min(5, self.classes), dim=1).indices.eq(labels[:, None]).any(1).sum()
         return Counts(
             confusion.view(self.classes, self.classes).double(),
             top5.double(),
-            self.loss(logits, labels).double(),
+            self._of(logits, labels).double(),
         )
+
+    def mistakes(self, output: Tensor, batch: Batch) -> Mistakes:
+        """The most confident wrong answers of one batch."""
+        labels, probabilities = batch.labels, full_precision(output).softmax(1)
+        right = probabilities.argmax(1) == labels
+        return Mistakes.among(probabilities, labels, right, batch.rows, batch.units)

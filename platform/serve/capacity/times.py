@@ -1,0 +1,133 @@
+"""How long an application's replica works on a batch: measured, written down, read again.
+
+What a replica measures by itself (seconds of computing by batch size) is all that the simulation
+needs, beside the time a call spends outside of queue and batch.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from striate.core.errors import UsageError
+
+
+class BatchTimes(BaseModel):
+    """Batches of one size that were computed.
+
+    Attributes:
+        count: how many.
+        mean_s: seconds that one took.
+        deviation_s: standard deviation of these.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    count: int = Field(ge=1)
+    mean_s: float = Field(gt=0)
+    deviation_s: float = Field(default=0.0, ge=0)
+
+
+class ServiceTimes(BaseModel):
+    """One application's replica, as measured.
+
+    Attributes:
+        app: the application's name.
+        batches: by batch size.
+        max_batch: most requests in a batch.
+        threads: batches that a replica computes at a time.
+        overhead_s: what a call takes beside queue and batch: edge, network, (de)serialising.
+        gpus: GPUs that a replica holds; may be a fraction.
+        cpus: CPUs that a replica holds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    app: str
+    batches: dict[int, BatchTimes] = Field(min_length=1)
+    max_batch: int = Field(default=32, ge=1)
+    threads: int = Field(default=1, ge=1)
+    overhead_s: float = Field(default=0.0, ge=0)
+    gpus: float = Field(default=0.0, ge=0)
+    cpus: float = Field(default=1.0, ge=0)
+
+    def seconds(self) -> list[float]:
+        """Mean seconds of a batch of 1, 2, …, `max_batch` requests.
+
+        A line a + c·size is fitted to what was measured, each size weighed by its count, since
+        batches share a fixed cost and each request adds its own. With one size measured, nothing
+        tells the two apart: then all of it counts for each request, which promises no gain from
+        batches.
+        """
+        sizes = np.array(list(self.batches), dtype=float)
+        means = np.array([times.mean_s for times in self.batches.values()])
+        weights = np.sqrt([times.count for times in self.batches.values()])
+        if len(sizes) == 1:
+            fixed, each = 0.0, float(means[0] / sizes[0])
+        else:
+            each, fixed = (float(value) for value in np.polyfit(sizes, means, 1, w=weights))
+        if fixed < 0 or each < 0:  # noise, or one size far from the others
+            fixed, each = _within_bounds(sizes, means, weights**2, fixed)
+        return [fixed + each * size for size in range(1, self.max_batch + 1)]
+
+    def variation(self) -> float:
+        """Standard deviation of a batch's time over its mean, pooled over the sizes."""
+        counts = np.array([times.count for times in self.batches.values()], dtype=float)
+        shares = [(times.deviation_s / times.mean_s) ** 2 for times in self.batches.values()]
+        return float(np.sqrt(np.average(shares, weights=counts)))
+
+    def most_per_second(self) -> float:
+        """Requests a second that one replica can answer at most."""
+        seconds = self.seconds()
+        return self.threads * max(size / taken for size, taken in enumerate(seconds, 1))
+
+
+def _within_bounds(
+    sizes: np.ndarray, means: np.ndarray, weights: np.ndarray, fixed: float
+) -> tuple[float, float]:
+    """The least-squares line through the origin, or the flat one, where the free one is neither."""
+    if fixed < 0:
+        return 0.0, float((weights * sizes * means).sum() / (weights * sizes**2).sum())
+    return float(np.average(means, weights=weights)), 0.0
+
+
+_FILE: TypeAdapter[list[ServiceTimes]] = TypeAdapter(list[ServiceTimes])
+
+
+def read_times(path: Path) -> list[ServiceTimes]:
+    """Service times from a file: a JSON list of `ServiceTimes`.
+
+    Raises:
+        UsageError: there is no such file, or it holds something else; the field is named.
+    """
+    try:
+        found = _FILE.validate_json(path.read_bytes())
+    except OSError:
+        raise UsageError(f"There is no file of service times {path}.") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "content"
+        raise UsageError(
+            f"{path} holds no service times: {place}: {first['msg']}.",
+            "`striate plan --save FILE` writes such a file.",
+        ) from None
+    if not found:
+        raise UsageError(f"{path} names no application.")
+    return found
+
+
+def times_text(times: list[ServiceTimes]) -> str:
+    """The content of a file of service times."""
+    return _FILE.dump_json(times, indent=2).decode() + "\n"
+
+
+def from_sums(sums: Mapping[int, tuple[int, float, float]]) -> dict[int, BatchTimes]:
+    """Batch times from what counters hold: size → (count, Σ seconds, Σ seconds²)."""
+    found = {}
+    for size, (count, total, squares) in sorted(sums.items()):
+        if count > 0 and total > 0:
+            mean = total / count
+            spread = max(0.0, squares / count - mean**2)
+            found[size] = BatchTimes(count=count, mean_s=mean, deviation_s=spread**0.5)
+    return found

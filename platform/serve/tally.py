@@ -1,0 +1,114 @@
+"""What a replica counts of its own calls: how many, how many it failed, and how long they took.
+
+Latencies are kept in buckets whose bounds grow by a fifth, so that a percentile is known to within
+a fifth at a cost that does not grow with the calls. Tallies of several replicas add up; the
+difference of two tallies of one replica is what happened between them.
+"""
+
+import bisect
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+FIRST_S = 0.0005
+GROWTH = 1.2
+BOUNDS_S = tuple(FIRST_S * GROWTH**i for i in range(72))
+"""Upper bounds of the buckets, from half a millisecond to about 200 s; one more takes the rest."""
+
+# What a caller did wrong, or that a caller left, is no fault of the version that it called.
+FAULTS = frozenset({"UNKNOWN", "INTERNAL", "DATA_LOSS", "UNAVAILABLE", "UNIMPLEMENTED"})
+
+
+class Tally(BaseModel):
+    """Calls of one replica, or of several.
+
+    Attributes:
+        calls: calls that ended.
+        failed: those that ended with a status in `FAULTS`.
+        buckets: calls by latency; as many as `BOUNDS_S`, and one for what is slower.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    calls: int = 0
+    failed: int = 0
+    buckets: tuple[int, ...] = (0,) * (len(BOUNDS_S) + 1)
+
+    def __add__(self, other: Self) -> Self:
+        return self._with(other, 1)
+
+    def since(self, earlier: Self) -> Self:
+        """What happened after `earlier`, a tally of the same replica."""
+        return self._with(earlier, -1)
+
+    def slower_than(self, seconds: float) -> int:
+        """Calls that took longer; those in the bucket that holds `seconds` do not count."""
+        return sum(self.buckets[bisect.bisect_left(BOUNDS_S, seconds) + 1 :])
+
+    def percentile_s(self, share: float) -> float:
+        """The upper bound of the bucket that holds the percentile; 0 without calls.
+
+        Args:
+            share: for example 0.99.
+        """
+        rank, seen = math.ceil(share * sum(self.buckets)), 0
+        for bound_s, count in zip((*BOUNDS_S, BOUNDS_S[-1] * GROWTH), self.buckets, strict=True):
+            seen += count
+            if count and seen >= rank:
+                return bound_s
+        return 0.0
+
+    def _with(self, other: Self, sign: int) -> Self:
+        buckets = (a + sign * b for a, b in zip(self.buckets, other.buckets, strict=True))
+        return type(self)(
+            calls=self.calls + sign * other.calls,
+            failed=self.failed + sign * other.failed,
+            buckets=tuple(buckets),
+        )
+
+
+def total(tallies: Iterable[Tally]) -> Tally:
+    """The sum of the tallies."""
+    return sum(tallies, Tally())
+
+
+class Counter:
+    """Counts calls as they end, from any thread.
+
+    Args:
+        recent_s: how far back `recent` looks.
+    """
+
+    def __init__(self, recent_s: float = 5.0) -> None:
+        self._recent_s = recent_s
+        self._lock = threading.Lock()
+        self._calls = self._failed = 0
+        self._buckets = [0] * (len(BOUNDS_S) + 1)
+        self._marks: deque[tuple[float, Tally]] = deque([(time.monotonic(), Tally())])
+
+    def ended(self, code: str, seconds: float) -> None:
+        """Count a call by the name of its gRPC status and its duration."""
+        bucket = bisect.bisect_left(BOUNDS_S, seconds)
+        with self._lock:
+            self._calls += 1
+            self._failed += code in FAULTS
+            self._buckets[bucket] += 1
+
+    def tally(self) -> Tally:
+        """Everything since the start."""
+        with self._lock:
+            buckets = tuple(self._buckets)
+            return Tally.model_construct(calls=self._calls, failed=self._failed, buckets=buckets)
+
+    def recent(self) -> Tally:
+        """The last seconds; call it about once a second."""
+        now_s, tally = time.monotonic(), self.tally()
+        self._marks.append((now_s, tally))
+        while len(self._marks) > 2 and self._marks[1][0] <= now_s - self._recent_s:
+            self._marks.popleft()
+        return tally.since(self._marks[0][1])

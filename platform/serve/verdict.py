@@ -1,0 +1,78 @@
+"""Whether a new version keeps the limits that were stated for it: a pure function of its calls."""
+
+import math
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from striate.serve.tally import Tally
+
+SLOW_SHARE = 0.01
+"""A latency limit is one on the 99th percentile: so many calls may be slower."""
+DOUBT = 0.01
+"""A version is sent back before its time is up when one that keeps the limit would look as bad
+less often than this."""
+
+
+class Bounds(BaseModel):
+    """What a new version must keep while it is watched.
+
+    Attributes:
+        max_error_rate: share of its calls that it may fail.
+        max_latency_ms: what 99 of 100 calls must stay under in the replica; None sets no limit.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_error_rate: float = Field(default=0.01, ge=0, lt=1)
+    max_latency_ms: float | None = Field(default=None, gt=0)
+
+
+def objection(tally: Tally, bounds: Bounds, *, final: bool) -> str | None:
+    """Why the version must not stay, or None.
+
+    Args:
+        tally: its calls while it was watched.
+        bounds: what it must keep.
+        final: whether its time is up: then the plain share decides. Before, only what chance
+            does not explain does.
+    """
+    rate = bounds.max_error_rate
+    if _over(tally.failed, tally.calls, rate, final):
+        return f"it failed {tally.failed} of {tally.calls} calls; at most {rate:.2%} may fail"
+    limit_ms = bounds.max_latency_ms
+    if limit_ms is None:
+        return None
+    slow = tally.slower_than(limit_ms / 1000)
+    if _over(slow, tally.calls, SLOW_SHARE, final):
+        return (
+            f"{slow} of {tally.calls} calls took longer than {limit_ms:g} ms;"
+            f" at most {SLOW_SHARE:.0%} may"
+        )
+    return None
+
+
+def _over(bad: int, calls: int, share: float, final: bool) -> bool:
+    if bad <= share * calls:
+        return False
+    return final or at_least(bad, calls, share) < DOUBT
+
+
+def at_least(bad: int, calls: int, share: float) -> float:
+    """The chance of `bad` or more bad calls out of `calls`, each being bad with chance `share`."""
+    if bad <= 0:
+        return 1.0
+    if share <= 0:
+        return 0.0
+    log_share, log_rest = math.log(share), math.log1p(-share)
+    log_all = math.lgamma(calls + 1)
+    fewer = math.fsum(
+        math.exp(
+            log_all
+            - math.lgamma(k + 1)
+            - math.lgamma(calls - k + 1)
+            + k * log_share
+            + (calls - k) * log_rest
+        )
+        for k in range(bad)
+    )
+    return max(0.0, 1.0 - fewer)

@@ -1,0 +1,87 @@
+"""What a replica counts, and when a new version is sent back for it."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from striate.serve.tally import BOUNDS_S, Counter, Tally, total
+from striate.serve.verdict import DOUBT, Bounds, at_least, objection
+
+pytestmark = pytest.mark.unit
+seconds = st.floats(0, 1000)
+
+
+def counted(*calls: tuple[str, float]) -> Tally:
+    counter = Counter()
+    for code, took_s in calls:
+        counter.ended(code, took_s)
+    return counter.tally()
+
+
+@given(st.lists(seconds, min_size=1), st.floats(0.01, 1))
+def test_a_percentile_is_known_to_within_a_bucket(latencies: list[float], share: float) -> None:
+    tally = counted(*(("OK", took_s) for took_s in latencies))
+    exact = sorted(latencies)[math.ceil(share * len(latencies)) - 1]
+    found = tally.percentile_s(share)
+    assert found >= min(exact, BOUNDS_S[-1])
+    assert found <= max(exact * 1.2000001, BOUNDS_S[0])
+
+
+@given(st.lists(seconds), st.lists(seconds), seconds)
+def test_tallies_add_up_and_come_apart(first: list[float], then: list[float], limit: float) -> None:
+    a, b = (counted(*(("OK", took_s) for took_s in part)) for part in (first, then))
+    both = total([a, b])
+    assert both == counted(*(("OK", took_s) for took_s in [*first, *then]))
+    assert both.since(a) == b
+    assert both.slower_than(limit) <= sum(took_s > limit for took_s in [*first, *then])
+
+
+def test_only_the_servers_own_failures_count() -> None:
+    codes = ("OK", "INTERNAL", "INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "CANCELLED", "UNAVAILABLE")
+    tally = counted(*((code, 0.01) for code in codes))
+    assert (tally.calls, tally.failed) == (6, 2)
+
+
+def test_the_recent_past_forgets() -> None:
+    counter = Counter(recent_s=0.0)
+    counter.ended("OK", 1.0)
+    assert counter.recent().calls == 1
+    assert counter.recent().calls == 0
+
+
+@given(st.integers(1, 60), st.floats(0.01, 0.5))
+def test_the_chance_is_that_of_the_binomial_distribution(calls: int, share: float) -> None:
+    for bad in range(calls + 1):
+        exact = sum(
+            math.comb(calls, k) * share**k * (1 - share) ** (calls - k)
+            for k in range(bad, calls + 1)
+        )
+        assert at_least(bad, calls, share) == pytest.approx(exact, abs=1e-9)
+
+
+@given(st.integers(0, 3000), st.integers(0, 50))
+def test_a_version_within_its_limit_is_never_sent_back(calls: int, failed: int) -> None:
+    tally = Tally(calls=calls, failed=min(failed, calls // 100))
+    for final in (False, True):
+        assert objection(tally, Bounds(max_error_rate=0.01), final=final) is None
+
+
+def test_one_unlucky_call_is_no_reason_and_many_are_at_once() -> None:
+    bounds = Bounds(max_error_rate=0.01)
+    assert objection(Tally(calls=5, failed=1), bounds, final=False) is None
+    assert at_least(1, 5, 0.01) > DOUBT
+    said = objection(Tally(calls=5, failed=3), bounds, final=False)
+    assert said is not None
+    assert "failed 3 of 5 calls" in said
+    assert objection(Tally(calls=5, failed=1), bounds, final=True) is not None
+
+
+def test_a_latency_limit_is_one_on_the_99th_percentile() -> None:
+    bounds = Bounds(max_latency_ms=50)
+    quick, slow = ("OK", 0.01), ("OK", 0.5)
+    assert objection(counted(*[quick] * 99, slow), bounds, final=True) is None
+    said = objection(counted(*[quick] * 90, *[slow] * 10), bounds, final=False)
+    assert said is not None
+    assert "longer than 50 ms" in said

@@ -170,7 +170,11 @@ class ScalingConfig(_Config):
             momenta are divided among the workers, for what does not fit one of them.
         gpu: whether each worker holds one GPU.
         cpus_per_worker: CPUs that Ray reserves for each worker, and its threads of arithmetic.
-        max_failures: restarts after a worker's death before the run is given up.
+        max_failures: restarts after a worker's death before the run is given up; likewise after
+            the death of Ray Train's controller.
+        resize_every_s: seconds between two looks at the cluster for room for more workers.
+        grace_s: seconds in which workers may write a checkpoint before they are ended for a
+            change of their number.
     """
 
     workers: int = Field(default=2, ge=0)
@@ -179,6 +183,8 @@ class ScalingConfig(_Config):
     gpu: bool = False
     cpus_per_worker: int = Field(default=1, ge=1)
     max_failures: int = Field(default=3, ge=0)
+    resize_every_s: float = Field(default=60.0, ge=0)
+    grace_s: float = Field(default=60.0, gt=0)
 
     @property
     def most_workers(self) -> int:
@@ -196,10 +202,21 @@ class ScalingConfig(_Config):
 
 
 class CheckpointConfig(_Config):
-    """How often the whole state is written, in optimiser steps, and how many are kept."""
+    """How often the whole state is written, and what is kept.
+
+    Attributes:
+        every_steps: optimiser steps between two checkpoints.
+        every_s: seconds after which one is written though `every_steps` are not over; None: never.
+        keep: how many of the latest are kept.
+        keep_best: whether the one with the best evaluation is kept as well.
+        patience_s: seconds for which the end of a run waits for a storage that refuses.
+    """
 
     every_steps: int = Field(default=200, ge=1)
+    every_s: float | None = Field(default=None, gt=0)
     keep: int = Field(default=2, ge=1)
+    keep_best: bool = True
+    patience_s: float = Field(default=120.0, ge=0)
 
 
 class Recipe(_Config):

@@ -1,8 +1,11 @@
 """The zoo: one file per architecture, plain torch, the same small surface for all.
 
-Every model has ``input_shape`` (channels, height, width), ``classes``, ``forward_features``,
-``forward_head`` and ``forward``: normalised images (N, C, H, W) to scores (N, classes), larger
-meaning more likely.
+Every model has ``input_shape`` (channels, height, width; clips: channels, frames, height, width),
+``classes``, ``forward_features``, ``forward_head`` and ``forward``: normalised inputs (N,
+*input_shape) to scores (N, classes), larger meaning more likely. A network with auxiliary heads
+returns a tuple in training mode, its own scores first. The large networks take ``classes``,
+``field``, the size of the input, and ``width``, which multiplies all maps and hidden units, so that
+a small version trains on a CPU in seconds.
 """
 
 from collections.abc import Callable
@@ -11,14 +14,32 @@ from torch import nn
 
 from striate.core.bundle import Architecture, Bundle
 from striate.core.errors import BundleError, UnknownName, UsageError
+from striate.models.alexnet import alexnet, alexnet_one_tower
+from striate.models.c3d import c3d, c3d_ablation
+from striate.models.googlenet import googlenet
 from striate.models.lenet1 import lenet1, lenet1_32
 from striate.models.lenet5 import lenet5, lenet5_modern
+from striate.models.overfeat import overfeat_accurate, overfeat_fast
+from striate.models.slide_tower import slide_tower
+from striate.models.speech_convnet import speech_convnet
+from striate.models.vgg import vgg16, vgg19
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
+    "alexnet": alexnet,
+    "alexnet_one_tower": alexnet_one_tower,
+    "c3d": c3d,
+    "c3d_ablation": c3d_ablation,
+    "googlenet": googlenet,
     "lenet1": lenet1,
     "lenet1_32": lenet1_32,
     "lenet5": lenet5,
     "lenet5_modern": lenet5_modern,
+    "overfeat_accurate": overfeat_accurate,
+    "overfeat_fast": overfeat_fast,
+    "slide_tower": slide_tower,
+    "speech_convnet": speech_convnet,
+    "vgg16": vgg16,
+    "vgg19": vgg19,
 }
 
 

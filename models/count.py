@@ -50,12 +50,17 @@ def _count(
     training = model.training
     try:
         with torch.no_grad():
-            model.eval()(torch.zeros(1, *input_shape))
+            model.eval()(torch.zeros(1, *input_shape, device=_device(model)))
     finally:
         model.train(training)
         for hook in hooks:
             hook.remove()
     return total
+
+
+def _device(model: nn.Module) -> torch.device:
+    """Where the model is; ``meta``, where no memory is held, for the large ones."""
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
 def _positions(output: Tensor) -> int:
@@ -69,11 +74,13 @@ def _numel(parameter: Tensor | None) -> int:
 _MACS: dict[type[nn.Module], _Rule] = {
     TableConv2d: lambda layer, output: layer.kernels.numel() * _positions(output),
     nn.Conv2d: lambda layer, output: layer.weight.numel() * _positions(output),
+    nn.Conv3d: lambda layer, output: layer.weight.numel() * _positions(output),
     nn.Linear: lambda layer, output: layer.weight.numel() * (output[0].numel() // output.shape[-1]),
 }
 _CONNECTIONS: dict[type[nn.Module], _Rule] = {
     TableConv2d: lambda m, out: _MACS[TableConv2d](m, out) + _numel(m.bias) * _positions(out),
     nn.Conv2d: lambda m, out: _MACS[nn.Conv2d](m, out) + _numel(m.bias) * _positions(out),
+    nn.Conv3d: lambda m, out: _MACS[nn.Conv3d](m, out) + _numel(m.bias) * _positions(out),
     nn.Linear: lambda m, out: _MACS[nn.Linear](m, out) + _numel(m.bias),
     Subsample2d: lambda _m, out: out[0].numel() * _SUBSAMPLE_CONNECTIONS,
     RbfOutput: lambda m, _out: m.codes.numel(),

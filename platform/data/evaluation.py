@@ -33,6 +33,7 @@ def evaluation_batches(
     pipeline: Pipeline | None = None,
     threads: int = 0,
     max_damaged: int = 0,
+    by_row: bool = False,
 ) -> Iterator[Batch]:
     """Every sample of a split exactly once over all ranks, in order, without augmentation.
 
@@ -50,16 +51,19 @@ def evaluation_batches(
         pipeline: what makes tensors of samples.
         threads: threads that make the batches, two ahead.
         max_damaged: damaged rows that this worker gets over.
+        by_row: all units of a row (the clips of a video) come in one batch of one rank; a
+            batch may then be larger than `batch_size`.
 
     Raises:
         DataError: no usable manifest, a damaged shard, or too many damaged samples.
         UnknownName: no such split.
         RecipeError: wrong preprocessing, or shards that do not fit it.
-        UsageError: a size or rank that cannot be meant.
+        UsageError: a size or rank that cannot be meant, or rows of unequal units `by_row`.
     """
     check_batches(batch_size, rank, world)
     reader, pipeline = pipeline_for(target, split, pipeline, None, preprocessing)
     reader.keep = SHARDS_OPEN
+    group = _units_together(reader) if by_row else 1
     decoder = LocalDecoder(reader, pipeline)
     workers = Workers(threads)
     pending: deque[tuple[int, int, Pending]] = deque()
@@ -81,9 +85,7 @@ def evaluation_batches(
         return Batch(tensors, stop, 0, stop - start, damaged) if tensors else None
 
     try:
-        for start in range(0, reader.units, batch_size):
-            stop = min(start + batch_size, reader.units)
-            ids = np.arange(start + rank, stop, world, dtype=np.int64)
+        for start, stop, ids in shares(reader.units, batch_size, rank, world, group):
             if len(ids):
                 pending.append((start, stop, begin(ids)))
             while len(pending) > (2 if threads else 0):
@@ -94,6 +96,28 @@ def evaluation_batches(
                 yield batch
     finally:
         workers.close()
+
+
+def shares(
+    units: int, batch_size: int, rank: int, world: int, group: int = 1
+) -> Iterator[tuple[int, int, Integers]]:
+    """What one rank evaluates: (start, stop, ids) of each global batch, which may be no ids.
+
+    Over all ranks every id comes exactly once, and `group` consecutive ones stay together. A
+    batch holds at least one group for each rank.
+
+    Args:
+        units: ids in all, a multiple of `group`.
+        batch_size: ids in a global batch.
+        rank: from 0.
+        world: number of ranks.
+        group: consecutive ids that belong together.
+    """
+    step = batch_size if group == 1 else max(world, batch_size // group) * group
+    for start in range(0, units, step):
+        stop = min(start + step, units)
+        groups = np.arange(start // group + rank, stop // group, world, dtype=np.int64)
+        yield start, stop, (groups[:, None] * group + np.arange(group)).reshape(-1)
 
 
 def pipeline_for(
@@ -123,6 +147,15 @@ def pipeline_for(
     if isinstance(pipeline, RawImages):
         check_stored(pipeline.preprocessing, stored.raw_shape)
     return reader, pipeline
+
+
+def _units_together(reader: SplitReader) -> int:
+    if reader.units_per_row is None:
+        raise UsageError(
+            f"The rows of the split {reader.split} have unequal numbers of units.",
+            "Evaluate their units one by one.",
+        )
+    return reader.units_per_row
 
 
 def check_batches(batch_size: int, rank: int, world: int) -> None:

@@ -36,8 +36,8 @@ def open_stream(run: Assignment, place: Place, cursor: int) -> Stream:
     )
 
 
-def open_evaluation(run: Assignment, place: Place) -> Iterator[Batch]:
-    """This worker's share of the evaluation split."""
+def open_evaluation(run: Assignment, place: Place, by_row: bool = False) -> Iterator[Batch]:
+    """This worker's share of the evaluation split; `by_row`, with rows in one piece."""
     data = run.recipe.data
     return evaluation_batches(
         run.shards,
@@ -49,6 +49,7 @@ def open_evaluation(run: Assignment, place: Place) -> Iterator[Batch]:
         pipeline=evaluation_pipeline(data),
         threads=data.threads,
         max_damaged=data.max_damaged,
+        by_row=by_row,
     )
 
 

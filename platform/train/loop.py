@@ -117,7 +117,7 @@ def evaluate(network: nn.Module, task: Task, run: Assignment, place: Place) -> T
     recipe, was_training = run.recipe, network.training
     network.eval()
     counts = task.zero(place.device)
-    for batch in open_evaluation(run, place):
+    for batch in open_evaluation(run, place, task.by_row):
         batch = on_device(batch, recipe, place)
         with _precision(recipe, place):
             output = task.predict(network, batch)

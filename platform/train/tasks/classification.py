@@ -4,9 +4,6 @@ Counts are summed over workers before any ratio is taken, so top-1, top-5 and th
 are those of the whole evaluation set.
 """
 
-from dataclasses import dataclass
-from typing import Self
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -14,52 +11,9 @@ from torch import Tensor
 from striate.data.batch import Batch
 from striate.train.config import TaskConfig
 from striate.train.tasks.base import Network, Output, full_precision, main_and_auxiliary
+from striate.train.tasks.counts import Counts
 from striate.train.tasks.crops import crop_average
 from striate.train.tasks.mistakes import Mistakes
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Sums over evaluated images; additive over batches and workers.
-
-    Attributes:
-        confusion: (classes, classes) float64 counts; row: true label, column: most likely one.
-        top5: images whose label is among the five most likely.
-        loss: sum of the loss.
-    """
-
-    confusion: Tensor
-    top5: Tensor
-    loss: Tensor
-
-    @classmethod
-    def zero(cls, classes: int, device: torch.device) -> Self:
-        """No image yet."""
-        zero = torch.zeros((), dtype=torch.float64, device=device)
-        return cls(torch.zeros(classes, classes, dtype=torch.float64, device=device), zero, zero)
-
-    def pack(self) -> Tensor:
-        """All sums as one float64 vector, for one all-reduce; exact up to 2^53 images."""
-        return torch.cat([self.confusion.flatten(), self.top5.view(1), self.loss.view(1)])
-
-    @classmethod
-    def unpack(cls, packed: Tensor, classes: int) -> Self:
-        """The inverse of `pack`."""
-        return cls(packed[: classes * classes].view(classes, classes), packed[-2], packed[-1])
-
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(
-            self.confusion + other.confusion, self.top5 + other.top5, self.loss + other.loss
-        )
-
-    def metrics(self) -> dict[str, float]:
-        """``top1``, ``top5`` and mean ``loss``, each over all images counted."""
-        images = float(self.confusion.sum())
-        return {
-            "top1": float(self.confusion.diagonal().sum()) / images,
-            "top5": float(self.top5) / images,
-            "loss": float(self.loss) / images,
-        }
 
 
 class Classification:
@@ -110,14 +64,7 @@ class Classification:
     def count(self, output: Tensor, batch: Batch) -> Counts:
         """Counts of one batch, from (N, classes) logits or log-probabilities."""
         logits, labels = full_precision(output), batch.labels
-        cells = labels * self.classes + logits.argmax(1)
-        confusion = torch.bincount(cells, minlength=self.classes**2)
-        top5 = logits.topk(min(5, self.classes), dim=1).indices.eq(labels[:, None]).any(1).sum()
-        return Counts(
-            confusion.view(self.classes, self.classes).double(),
-            top5.double(),
-            self._of(logits, labels).double(),
-        )
+        return Counts.of(logits, labels, self._of(logits, labels))
 
     def mistakes(self, output: Tensor, batch: Batch) -> Mistakes:
         """The most confident wrong answers of one batch."""

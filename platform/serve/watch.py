@@ -1,0 +1,200 @@
+"""What replicas' metrics say between two looks: rates, latencies, batches."""
+
+import math
+import urllib.request
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from striate.serve.capacity.times import BatchTimes, from_sums
+
+Labels = tuple[tuple[str, str], ...]
+Sample = dict[tuple[str, Labels], float]
+_FETCH_S = 2.0
+
+
+@dataclass(frozen=True)
+class Figures:
+    """An application between two looks.
+
+    Attributes:
+        app: its name.
+        replicas: that answered.
+        rate: calls answered a second, whatever their status.
+        errors: share of them that failed on the server's side or for lack of room.
+        p50_ms, p99_ms: latency of a call, from histogram buckets; None without calls.
+        mean_batch: requests in a batch; None without batches.
+        queue_ms: mean wait for a batch; None without batches.
+        in_flight, queued: at the second look.
+        memory_bytes: resident, of all replicas.
+        versions: ``model/version`` → calls answered a second.
+        codes: gRPC status → calls a second.
+        rejected: reason → refusals a second.
+    """
+
+    app: str
+    replicas: int
+    rate: float
+    errors: float
+    p50_ms: float | None
+    p99_ms: float | None
+    mean_batch: float | None
+    queue_ms: float | None
+    in_flight: int
+    queued: int
+    memory_bytes: int
+    versions: Mapping[str, float] = field(default_factory=dict)
+    codes: Mapping[str, float] = field(default_factory=dict)
+    rejected: Mapping[str, float] = field(default_factory=dict)
+
+
+SERVER_FAULTS = frozenset(
+    {"INTERNAL", "UNAVAILABLE", "UNKNOWN", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "DATA_LOSS"}
+)
+"""Statuses that are not the caller's mistake."""
+
+
+def parse(text: str) -> Sample:
+    """Values by name and labels, from the text format of Prometheus."""
+    values: Sample = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            values[(sample.name, tuple(sorted(sample.labels.items())))] = sample.value
+    return values
+
+
+def fetch(addresses: Sequence[str]) -> list[Sample]:
+    """The metrics of each replica; one that does not answer is left out."""
+    if not addresses:
+        return []
+    with ThreadPoolExecutor(min(16, len(addresses))) as threads:
+        return [found for found in threads.map(_fetch, addresses) if found]
+
+
+def _fetch(address: str) -> Sample:
+    try:
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=_FETCH_S) as answer:
+            return parse(answer.read().decode())
+    except (OSError, ValueError):
+        return {}
+
+
+def growth(before: Iterable[Sample], after: Iterable[Sample]) -> Sample:
+    """How much each counter grew over all replicas; a counter that began anew counts from 0.
+
+    Gauges and sizes are the sums of the second look.
+    """
+    old = {_start_of(sample): sample for sample in before}
+    total: Sample = defaultdict(float)
+    for sample in after:
+        past = old.get(_start_of(sample), {})
+        for key, value in sample.items():
+            counts = key[0].endswith(("_total", "_count", "_sum", "_bucket"))
+            total[key] += value - (past.get(key, 0.0) if counts else 0.0)
+    return dict(total)
+
+
+def figures(app: str, before: list[Sample], after: list[Sample], seconds: float) -> Figures:
+    """An application's figures between two looks, `seconds` apart."""
+    grown = growth(before, after)
+    codes = _by(grown, "striate_requests_total", "code")
+    calls = sum(codes.values())
+    batches = _sum(grown, "striate_batches_total")
+    requests = sum(
+        int(dict(labels)["size"]) * value
+        for (name, labels), value in grown.items()
+        if name == "striate_batches_total"
+    )
+    waited = _sum(grown, "striate_queue_seconds_sum")
+    buckets = _buckets(grown, "striate_request_seconds_bucket")
+    return Figures(
+        app=app,
+        replicas=len(after),
+        rate=calls / seconds,
+        errors=sum(codes[c] for c in codes if c in SERVER_FAULTS) / calls if calls else 0.0,
+        p50_ms=_milliseconds(quantile(buckets, 0.50)),
+        p99_ms=_milliseconds(quantile(buckets, 0.99)),
+        mean_batch=requests / batches if batches else None,
+        queue_ms=1000 * waited / batches if batches else None,
+        in_flight=round(_sum(grown, "striate_in_flight")),
+        queued=round(_sum(grown, "striate_queued")),
+        memory_bytes=round(_sum(grown, "process_resident_memory_bytes")),
+        versions=_per_second(_versions(grown), seconds),
+        codes=_per_second(codes, seconds),
+        rejected=_per_second(_by(grown, "striate_rejected_total", "reason"), seconds),
+    )
+
+
+def batch_times(grown: Sample) -> dict[int, BatchTimes]:
+    """Seconds of computing by batch size."""
+    count, total, squares = (
+        _by(grown, f"striate_{name}_total", "size")
+        for name in ("batches", "batch_seconds", "batch_seconds_squared")
+    )
+    return from_sums(
+        {int(size): (round(count[size]), total[size], squares[size]) for size in count}
+    )
+
+
+def quantile(buckets: Sequence[tuple[float, float]], share: float) -> float | None:
+    """The value below which `share` of the observations lie, linear within a bucket.
+
+    Args:
+        buckets: (upper bound, observations up to it), ascending, the last bound infinite.
+        share: from 0 to 1.
+
+    Returns:
+        None without observations; the last finite bound for what lies beyond it.
+    """
+    if not buckets or buckets[-1][1] <= 0:
+        return None
+    wanted = share * buckets[-1][1]
+    low, below = 0.0, 0.0
+    for bound, count in buckets:
+        if count >= wanted and count > below:
+            if math.isinf(bound):
+                return low
+            return low + (bound - low) * (wanted - below) / (count - below)
+        low, below = (low if math.isinf(bound) else bound), count
+    return low
+
+
+def _start_of(sample: Sample) -> float:
+    """When the replica came up: what tells it from the others, and from one that took its port."""
+    return sum(v for (name, _), v in sample.items() if name == "striate_started_unix_seconds")
+
+
+def _sum(grown: Sample, name: str) -> float:
+    return sum(value for (found, _), value in grown.items() if found == name)
+
+
+def _by(grown: Sample, name: str, label: str) -> dict[str, float]:
+    sums: dict[str, float] = defaultdict(float)
+    for (found, labels), value in grown.items():
+        if found == name:
+            sums[dict(labels)[label]] += value
+    return dict(sums)
+
+
+def _versions(grown: Sample) -> dict[str, float]:
+    sums: dict[str, float] = defaultdict(float)
+    for (found, labels), value in grown.items():
+        named = dict(labels)
+        if found == "striate_requests_total" and named["model"]:
+            sums[f"{named['model']}/{named['version']}"] += value
+    return dict(sums)
+
+
+def _buckets(grown: Sample, name: str) -> list[tuple[float, float]]:
+    return sorted((float(bound), value) for bound, value in _by(grown, name, "le").items())
+
+
+def _per_second(counts: Mapping[str, float], seconds: float) -> dict[str, float]:
+    return {name: count / seconds for name, count in counts.items() if count}
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else 1000 * seconds

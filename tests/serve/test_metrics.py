@@ -1,0 +1,131 @@
+"""A replica's metrics, as Prometheus and `striate apps top` read them."""
+
+import urllib.request
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from striate.core.errors import PlatformError
+from striate.serve import metrics as metrics_module
+from striate.serve.metrics import Endpoint, Metrics
+from striate.serve.watch import batch_times, fetch, figures, growth, parse, quantile
+
+pytestmark = pytest.mark.unit
+CALL = ("striate.v1.PhotoTagging", "Tag")
+
+
+def _text(endpoint: Endpoint) -> str:
+    with urllib.request.urlopen(f"http://{endpoint.address}/metrics", timeout=5) as answer:
+        return str(answer.read().decode())
+
+
+def test_what_a_server_tells_is_what_is_read() -> None:
+    metrics = Metrics("photos", in_flight=lambda: 3, queued=lambda: 2)
+    endpoint = Endpoint(metrics, "127.0.0.1")
+    try:
+        before = fetch([endpoint.address])
+        for _ in range(9):
+            metrics.request(*CALL, "OK", 0.015, "tagger", "4")
+        metrics.request(*CALL, "INTERNAL", 0.5, "tagger", "4")
+        metrics.request(*CALL, "INVALID_ARGUMENT", 0.001, "tagger", "4")
+        metrics.batch(1, 0.001, 0.010)
+        metrics.batch(8, 0.003, 0.020)
+        metrics.rejected("queue full")
+        after = fetch([endpoint.address, "127.0.0.1:1"])  # one replica does not answer
+    finally:
+        endpoint.close()
+    found = figures("photos", before, after, seconds=2.0)
+    assert found.replicas == 1
+    assert found.rate == pytest.approx(5.5)
+    assert found.errors == pytest.approx(1 / 11)  # a wrong argument is the caller's
+    assert found.codes == pytest.approx({"OK": 4.5, "INTERNAL": 0.5, "INVALID_ARGUMENT": 0.5})
+    assert found.p50_ms is not None and 10 <= found.p50_ms <= 20
+    assert found.p99_ms is not None and 200 <= found.p99_ms <= 500
+    assert found.mean_batch == pytest.approx(4.5)
+    assert found.queue_ms == pytest.approx(2.0)
+    assert (found.in_flight, found.queued) == (3, 2)
+    assert found.versions == {"tagger/4": pytest.approx(5.5)}
+    assert found.rejected == {"queue full": 0.5}
+    assert found.memory_bytes > 10_000_000
+
+
+def test_batches_tell_how_long_a_batch_of_each_size_takes() -> None:
+    metrics = Metrics("photos")
+    endpoint = Endpoint(metrics, "127.0.0.1")
+    for seconds in (0.01, 0.03):
+        metrics.batch(4, 0.0, seconds)
+    samples = fetch([endpoint.address])
+    endpoint.close()
+    times = batch_times(growth([], samples))
+    assert times[4].count == 2
+    assert times[4].mean_s == pytest.approx(0.02)
+    assert times[4].deviation_s == pytest.approx(0.01)
+
+
+def test_a_replica_that_began_anew_counts_from_zero() -> None:
+    """The old one had answered 100 calls; the new one on its port, 7."""
+    old, new = (
+        {
+            ("striate_started_unix_seconds", (("app", "a"),)): start,
+            ("striate_requests_total", (("code", "OK"), ("model", ""), ("version", ""))): calls,
+        }
+        for start, calls in ((1.0, 100.0), (2.0, 7.0))
+    )
+    assert figures("a", [old], [new], 1.0).rate == 7.0
+    assert figures("a", [old], [old], 1.0).rate == 0.0
+
+
+def test_every_metric_carries_the_application() -> None:
+    metrics = Metrics("faces")
+    metrics.request(*CALL, "OK", 0.01, "m", "1")
+    metrics.batch(1, 0.0, 0.1)
+    metrics.rejected("too large")
+    endpoint = Endpoint(metrics, "127.0.0.1")
+    samples = parse(_text(endpoint))
+    endpoint.close()
+    own = {key for key in samples if key[0].startswith("striate_")}
+    assert own
+    assert all(dict(labels)["app"] == "faces" for _, labels in own)
+
+
+def test_replicas_of_one_node_take_the_next_free_port(unused_port: Callable[[], int]) -> None:
+    port = unused_port()
+    one, two = (Endpoint(Metrics("a"), "127.0.0.1", port) for _ in range(2))
+    try:
+        assert one.address != two.address
+        assert "striate_in_flight" in _text(one) and "striate_in_flight" in _text(two)
+    finally:
+        one.close()
+        two.close()
+
+
+def test_no_free_port_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, unused_port: Callable[[], int]
+) -> None:
+    monkeypatch.setattr(metrics_module, "PORTS_TRIED", 1)
+    port = unused_port()
+    held = Endpoint(Metrics("a"), "127.0.0.1", port)
+    try:
+        with pytest.raises(PlatformError, match=f"No port from {port}"):
+            Endpoint(Metrics("a"), "127.0.0.1", port)
+    finally:
+        held.close()
+
+
+@given(st.lists(st.floats(0.0001, 9.9), min_size=1, max_size=60), st.floats(0, 1))
+def test_a_quantile_lies_in_the_bucket_of_the_true_one(values: list[float], share: float) -> None:
+    bounds = (*metrics_module.SECONDS, float("inf"))
+    buckets = [(bound, float(sum(v <= bound for v in values))) for bound in bounds]
+    found = quantile(buckets, share)
+    true = sorted(values)[max(0, -int(-share * len(values) // 1) - 1)]
+    above = min(bound for bound in bounds if true <= bound)
+    below = max([0.0, *(bound for bound in bounds if bound < true)])
+    assert found is not None
+    assert below - 1e-9 <= found <= above + 1e-9
+
+
+def test_no_observation_has_no_quantile() -> None:
+    assert quantile([], 0.5) is None
+    assert quantile([(1.0, 0.0), (float("inf"), 0.0)], 0.5) is None

@@ -43,7 +43,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
 
 def note(text: str) -> None:
     """Print one line of what is going on to standard error."""
-    progress_console.print(text, style="dim", markup=False)
+    progress_console.print(text, style="dim", markup=False, soft_wrap=True)
 
 
 def _cell(value: Any) -> str:

@@ -1,35 +1,46 @@
-"""`striate train`: a recipe to a tracked and registered model, with its progress."""
+"""`striate train`: a recipe to a tracked and registered model, here or on a cluster."""
 
+import os
+import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
-from dataclasses import asdict
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from striate.cli.output import console, json_option, note, print_json, progress_console
-from striate.core.errors import UsageError
+from striate.cli import watching
+from striate.cli.output import json_option, print_json
+from striate.core.errors import StriateError, UsageError
 from striate.core.settings import Settings
 
 if TYPE_CHECKING:
-    from striate.train.events import TrainEvent
-    from striate.train.job import TrainResult
+    from striate.cli.jobs import Sent
     from striate.train.recipe import Recipe
+
+_WORKERS = "Ray Train workers; MIN:MAX come and go with the cluster's nodes; 0 trains here."
+_SUBMIT = "Send it to the cluster with this head as a job, and follow it."
 
 
 @click.command()
 @click.argument("recipe", required=False)
 @click.argument("overrides", nargs=-1, metavar="[FIELD=VALUE]...")
-@click.option("--workers", type=click.IntRange(0), help="Ray Train workers; 0 trains here.")
+@click.option("--workers", metavar="N|MIN:MAX", help=_WORKERS)
 @click.option("--resume", metavar="RUN", help="Go on with a run from its latest checkpoint.")
+@click.option("--submit", metavar="http://HEAD:8265", help=_SUBMIT)
+@click.option("--detach", is_flag=True, help="With --submit: do not follow the job.")
+@click.option("--env", "variables", multiple=True, metavar="NAME=VALUE",
+              help="With --submit: a variable of the job; may be repeated.")  # fmt: skip
+@click.option("--events", is_flag=True, help="Print what happens as JSON lines, for programs.")
 @json_option
 def train(
     recipe: str | None,
     overrides: tuple[str, ...],
-    workers: int | None,
+    workers: str | None,
     resume: str | None,
+    submit: str | None,
+    detach: bool,
+    variables: tuple[str, ...],
+    events: bool,
     as_json: bool,
 ) -> None:
     """Train RECIPE, a recipe's name or a stored recipe.json, tracked and registered.
@@ -39,21 +50,79 @@ def train(
 
     \b
     Example: striate train lenet5-digits epochs=20 --workers 2
+             striate train lenet5-digits --submit http://127.0.0.1:8265
     """
     settings = Settings.load()
+    if submit is None and (detach or variables):
+        raise UsageError("--detach and --env belong to --submit.", "Name a cluster's head.")
     if workers is not None:
-        overrides = (*overrides, f"scaling.workers={workers}")
+        overrides = (*overrides, *_scaling(workers))
+    if submit is not None:
+        from striate.cli.jobs import send
+
+        what = _sent(recipe, overrides, resume)
+        send(what, settings, submit, variables, detach=detach, as_json=as_json)
+        return
     chosen = _chosen(recipe, overrides, resume, settings)
     _present_token()
+    if events:
+        _tell(chosen, settings, resume)
+    else:
+        _show(chosen, settings, resume, as_json)
+
+
+def _show(chosen: "Recipe", settings: Settings, resume: str | None, as_json: bool) -> None:
     from striate.train.job import run
 
     # Ray tells of a dead worker on standard output, where only the result belongs.
-    with redirect_stdout(sys.stderr), _progress(hidden=as_json) as on_event:
-        result = run(chosen, settings, resume=resume, on_event=on_event)
+    with redirect_stdout(sys.stderr), watching.progress(hidden=as_json) as on_event:
+        result = watching.result_document(run(chosen, settings, resume=resume, on_event=on_event))
     if as_json:
-        print_json({**asdict(result), "bundle_path": str(result.bundle_path)})
+        print_json(result)
     else:
-        _print_summary(result)
+        watching.print_summary(result)
+
+
+def _tell(chosen: "Recipe", settings: Settings, resume: str | None) -> None:
+    """The same for a program: every line of standard output is one of `events.line_of`."""
+    from striate.train.events import line_of
+    from striate.train.job import run
+
+    try:
+        with watching.lines() as on_event:
+            result = run(chosen, settings, resume=resume, on_event=on_event)
+    except StriateError as error:
+        click.echo(line_of("error", watching.error_document(error)))
+        sys.exit(error.exit_code)
+    click.echo(line_of("result", watching.result_document(result)))
+
+
+def _scaling(workers: str) -> tuple[str, ...]:
+    """`--workers` as overrides.
+
+    >>> _scaling("2:8")
+    ('scaling.max_workers=8', 'scaling.workers=2')
+    >>> _scaling("2")
+    ('scaling.max_workers=none', 'scaling.workers=2')
+    """
+    match = re.fullmatch(r"(\d+)(?::(\d+))?", workers)
+    if match is None:
+        raise UsageError(f"--workers {workers} is no number.", "Write N, or MIN:MAX such as 2:8.")
+    return f"scaling.max_workers={match[2] or 'none'}", f"scaling.workers={match[1]}"
+
+
+def _sent(recipe: str | None, overrides: tuple[str, ...], resume: str | None) -> "Sent":
+    """What a cluster shall do; a run to resume is known there, and a recipe is checked here."""
+    from striate.cli.jobs import Sent
+    from striate.train.recipe import resolve
+
+    if resume is not None:
+        given = [recipe] if recipe is not None else []
+        return Sent(f"resumed-{resume[:8]}", None, (*given, *overrides, "--resume", resume))
+    if recipe is None:
+        raise UsageError("No recipe is named.", "See `striate train --help`.")
+    chosen = resolve(recipe, overrides, shards_here=False)
+    return Sent(chosen.name, chosen, ())
 
 
 def _chosen(
@@ -80,59 +149,6 @@ def _chosen(
 
 def _present_token() -> None:
     """Ray reads its token when it is imported."""
-    import os
-
     from striate.cli.local.token import authorise
 
     authorise(os.environ)
-
-
-@contextmanager
-def _progress(hidden: bool) -> Iterator[Callable[["TrainEvent"], None]]:
-    """A bar with the step, loss, images a second and the share of time spent waiting for data."""
-    columns = (
-        TextColumn("[bold]{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[state]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=progress_console, disable=hidden) as progress:
-        bar = progress.add_task("starting", total=None, state="")
-
-        def show(event: "TrainEvent") -> None:
-            if event.note:
-                note(event.note)
-            if event.loss is not None:
-                progress.update(
-                    bar,
-                    description="training",
-                    completed=event.step,
-                    total=event.total_steps,
-                    state=_state(event),
-                )
-
-        yield show
-        progress.update(bar, description="published")
-
-
-def _state(event: "TrainEvent") -> str:
-    parts = [f"loss {event.loss:.4g}"]
-    if event.images_per_s is not None:
-        parts.append(f"{event.images_per_s:,.0f} images/s")
-    if event.wait_share is not None:
-        parts.append(f"data wait {event.wait_share:.0%}")
-    if event.top1 is not None:
-        parts.append(f"top-1 {event.top1:.4f}")
-    return "  ".join(parts)
-
-
-def _print_summary(result: "TrainResult") -> None:
-    top1, top5 = result.metrics["top1"], result.metrics["top5"]
-    console.print(f"held-out top-1   [bold]{top1:.4f}[/bold]  (top-5 {top5:.4f})")
-    console.print(f"model            {result.model_uri}")
-    console.print(
-        f"run              [link={result.run_url}]{result.run_url}[/link]", soft_wrap=True
-    )
-    console.print(f"bundle           {result.bundle_path}", soft_wrap=True)
-    console.print(f"{result.steps:,} steps, {result.seconds:.1f} s")

@@ -1,10 +1,16 @@
-"""What a run tells whoever watches it."""
+"""What a run tells whoever watches it: in this process, or over the log of a submitted job."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
+from striate.train.config import Recipe
 from striate.train.report import LOSS, THROUGHPUT, WAIT_SHARE
 from striate.train.spool import Record
+
+_UNITS = {"classification": "images", "clips": "clips", "frames": "frames"}
+_MARK = '{"striate": '
 
 
 @dataclass(frozen=True)
@@ -15,28 +21,45 @@ class TrainEvent:
         step: optimiser steps done.
         total_steps: of the whole run.
         loss: of that step, or None before the first report.
-        images_per_s: since the report before.
+        samples_per_s: since the report before.
+        unit: what a sample is: ``images``, ``clips`` or ``frames``.
         wait_share: share of that time spent waiting for data.
-        top1: of the last evaluation, or None before it.
+        headline: name of the metric that says which model is best, for example ``top1``.
+        score: that metric at the last evaluation, or None before it.
         note: one sentence (a restart, a checkpoint that could not be written), or empty.
     """
 
     step: int
     total_steps: int
     loss: float | None = None
-    images_per_s: float | None = None
+    samples_per_s: float | None = None
+    unit: str = "samples"
     wait_share: float | None = None
-    top1: float | None = None
+    headline: str = "top1"
+    score: float | None = None
     note: str = ""
 
 
 class Digest:
-    """Turns records into events, remembering what was said last."""
+    """Turns records into events, remembering what was said last.
 
-    def __init__(self, total_steps: int) -> None:
+    Args:
+        total_steps: of the whole run.
+        unit: what a sample is.
+        headline: the task's own.
+    """
+
+    def __init__(self, total_steps: int, unit: str = "samples", headline: str = "top1") -> None:
         self._total_steps = total_steps
+        self._unit = unit
+        self._headline = headline
         self._step = 0
         self._latest: dict[str, float] = {}
+
+    @classmethod
+    def of(cls, recipe: Recipe, classes: int, total_steps: int) -> "Digest":
+        """The digest of a run of a recipe."""
+        return cls(total_steps, unit_of(recipe), headline_of(recipe, classes))
 
     def events(self, records: Sequence[Record]) -> list[TrainEvent]:
         """One event for each note, and one for all metrics together."""
@@ -52,8 +75,43 @@ class Digest:
             step=self._step,
             total_steps=self._total_steps,
             loss=self._latest.get(LOSS),
-            images_per_s=self._latest.get(THROUGHPUT),
+            samples_per_s=self._latest.get(THROUGHPUT),
+            unit=self._unit,
             wait_share=self._latest.get(WAIT_SHARE),
-            top1=self._latest.get("test/top1"),
+            headline=self._headline,
+            score=self._latest.get(f"test/{self._headline}"),
             note=note,
         )
+
+
+def unit_of(recipe: Recipe) -> str:
+    """What a sample of a recipe's task is, in the plural."""
+    return _UNITS.get(recipe.task.name, "samples")
+
+
+def headline_of(recipe: Recipe, classes: int = 2) -> str:
+    """The name of the metric that says which model of a recipe is best."""
+    from striate.train.tasks import TASKS
+
+    return TASKS[recipe.task.name](recipe.task, classes).headline
+
+
+def line_of(kind: str, document: Mapping[str, Any]) -> str:
+    """One line of a log that a program reads: ``event``, ``trial``, ``result`` or ``error``."""
+    return json.dumps({"striate": kind, **document}, default=str)
+
+
+def parsed(line: str) -> tuple[str, dict[str, Any]] | None:
+    """Kind and content of such a line; None for any other line of a log."""
+    if not line.startswith(_MARK):
+        return None
+    try:
+        document = json.loads(line)
+    except ValueError:
+        return None  # torn by a process that was killed
+    return str(document.pop("striate")), document
+
+
+def event_line(event: TrainEvent) -> str:
+    """The line of an event."""
+    return line_of("event", asdict(event))

@@ -10,7 +10,7 @@ from striate.core.settings import Settings
 from striate.core.tracking import tracking_uri_of
 from striate.train.assignment import Assignment, Outcome
 from striate.train.config import Recipe
-from striate.train.events import Digest, TrainEvent
+from striate.train.events import Digest, TrainEvent, headline_of
 from striate.train.recipe import overridden
 from striate.train.ship import Follower
 from striate.train.spool import Record, SpoolWriter
@@ -27,10 +27,11 @@ class TrainResult:
         run_id: the MLflow run.
         run_url: its page.
         model_uri: ``models:/NAME/VERSION``, or ``runs:/RUN/bundle`` when nothing was registered.
-        metrics: ``top1``, ``top5`` and ``loss`` over the whole evaluation split.
+        metrics: of the task, over the whole evaluation split.
         bundle_path: the bundle's folder on this machine.
         steps: optimiser steps of the whole run.
         seconds: from the call to the registered model.
+        headline: the metric that says which model is best; larger is better.
     """
 
     run_id: str
@@ -40,6 +41,7 @@ class TrainResult:
     bundle_path: Path
     steps: int
     seconds: float
+    headline: str = "top1"
 
 
 def run(
@@ -72,7 +74,7 @@ def run(
     )
     assignment.failure.unlink(missing_ok=True)
     assignment.outcome.unlink(missing_ok=True)
-    digest = Digest(assignment.total_steps)
+    digest = Digest.of(assignment.recipe, len(assignment.labels), assignment.total_steps)
 
     def handle(records: list[Record]) -> None:
         for event in digest.events(records):
@@ -97,6 +99,7 @@ def run(
         bundle_path=assignment.bundle,
         steps=outcome.steps,
         seconds=time.monotonic() - began,
+        headline=headline_of(assignment.recipe),
     )
 
 

@@ -39,12 +39,15 @@ __all__ = [
 ]
 
 
-def resolve(name_or_file: str, overrides: Sequence[str] = ()) -> Recipe:
+def resolve(
+    name_or_file: str, overrides: Sequence[str] = (), *, shards_here: bool = True
+) -> Recipe:
     """A recipe by name, or from the file that a run stored, with fields overridden.
 
     Args:
         name_or_file: a name in `striate.train.recipes.RECIPES`, or the path of a ``recipe.json``.
         overrides: ``field=value``, dotted for inner fields: ``optimizer.lr=0.1``.
+        shards_here: whether shards that it names must be in reach of this machine.
 
     Raises:
         UnknownName: no recipe, model, corpus or augmentation of that name.
@@ -59,7 +62,7 @@ def resolve(name_or_file: str, overrides: Sequence[str] = ()) -> Recipe:
     else:
         raise UnknownName.of("recipe", name_or_file, RECIPES)
     recipe = overridden(recipe, overrides)
-    _check_names(recipe)
+    _check_names(recipe, shards_here)
     return recipe
 
 
@@ -151,7 +154,7 @@ def _validated(document: Any, source: str = "") -> Recipe:
     raise RecipeError(f"{field} = {first['input']!r} is wrong{place}: {what}.", remedy)
 
 
-def _check_names(recipe: Recipe) -> None:
+def _check_names(recipe: Recipe, shards_here: bool) -> None:
     """Refuse names that nothing answers to; cheap, and before anything starts."""
     from striate.data.corpora import CORPORA
     from striate.data.manifest import MANIFEST_FILE
@@ -173,7 +176,7 @@ def _check_names(recipe: Recipe) -> None:
         if name is not None and name not in known:
             raise UnknownName.of(kind, name, known)
     shards = recipe.data.shards
-    if shards is not None and not Source.of(shards).exists(MANIFEST_FILE):
+    if shards is not None and shards_here and not Source.of(shards).exists(MANIFEST_FILE):
         raise RecipeError(
             f"data.shards = {Source.of(shards).name!r} holds no ingested shards.",
             f"Run `striate data ingest {recipe.data.corpus}` or name another folder.",

@@ -13,7 +13,7 @@ from striate.train.spool import Record, SpoolWriter
 
 LOSS = "train/loss"
 RATE = "train/learning_rate"
-THROUGHPUT = "train/images_per_s"
+THROUGHPUT = "train/samples_per_s"
 WAIT_SHARE = "train/data_wait_share"
 DAMAGED = "train/damaged_samples"
 

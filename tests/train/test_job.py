@@ -63,7 +63,7 @@ def test_two_workers_train_a_tracked_and_registered_model(
     losses = history_of(settings, result.run_id, "train/loss")
     assert list(losses) == list(range(1, result.steps + 1))
     assert events[-1].step == events[-1].total_steps == result.steps
-    assert events[-1].images_per_s and events[-1].wait_share is not None
+    assert events[-1].samples_per_s and events[-1].wait_share is not None
 
     client = connect(settings.tracking_uri)
     run = client.get_run(result.run_id)

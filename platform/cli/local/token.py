@@ -5,6 +5,7 @@ import os
 import secrets
 from collections.abc import MutableMapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 MODE = "RAY_AUTH_MODE"
 _GIVEN = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
@@ -23,7 +24,7 @@ def authorise(environment: MutableMapping[str, str]) -> None:
     shown the token unasked. Call it before Ray is imported.
     """
     known = any(environment.get(name) for name in _GIVEN) or default_path().is_file()
-    if known and _is_near(environment.get("RAY_ADDRESS", "")):
+    if known and is_near(environment.get("RAY_ADDRESS", "")):
         environment.setdefault(MODE, "token")
 
 
@@ -45,7 +46,20 @@ def current(environment: MutableMapping[str, str]) -> str | None:
     return path.read_text(encoding="utf-8").strip() if path.is_file() else None
 
 
-def _is_near(address: str) -> bool:
+def for_head(environment: MutableMapping[str, str], address: str) -> str | None:
+    """The token to present to the head at a web address.
+
+    On this machine it is `current`; another machine is shown only a token that was given in the
+    environment, which is meant for it.
+    """
+    host = urlsplit(address).hostname or "unknown"
+    if is_near(f"[{host}]:0") or any(environment.get(name) for name in _GIVEN):
+        return current(environment)
+    return None
+
+
+def is_near(address: str) -> bool:
+    """Whether ``HOST:PORT`` is on this machine."""
     host = address.rpartition(":")[0].strip("[]")
     if host in {"", "localhost"}:
         return True

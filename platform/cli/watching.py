@@ -1,0 +1,182 @@
+"""What a run says, on the screen: a progress bar, notes, and its result."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from striate.cli.output import console, note, progress_console
+from striate.core import errors
+from striate.core.errors import StriateError, TrainingFailed
+
+if TYPE_CHECKING:
+    from striate.train.events import TrainEvent
+    from striate.train.job import TrainResult
+
+OnEvent = Callable[["TrainEvent"], None]
+Say = Callable[[str], None]
+_PLAIN_EVERY_S = 1.0
+
+
+@contextmanager
+def progress(hidden: bool = False, ending: str = "published") -> Iterator[OnEvent]:
+    """A bar with the step, loss, samples a second and the share of time spent waiting for data.
+
+    Args:
+        hidden: show nothing.
+        ending: what the bar says when the block is left without an error.
+    """
+    columns = (
+        TextColumn("[bold]{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[state]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=progress_console, disable=hidden) as bars:
+        bar = bars.add_task("starting", total=None, state="")
+
+        def show(event: "TrainEvent") -> None:
+            if event.note and not hidden:
+                note(event.note)
+            if event.loss is not None:
+                bars.update(
+                    bar,
+                    description="training",
+                    completed=event.step,
+                    total=event.total_steps,
+                    state=state_of(event),
+                )
+
+        yield show
+        bars.update(bar, description=ending)
+
+
+def state_of(event: "TrainEvent") -> str:
+    """The figures of an event in one line.
+
+    >>> from striate.train.events import TrainEvent
+    >>> state_of(TrainEvent(1, 9, loss=2.5, samples_per_s=80.0, unit="clips", wait_share=0.1))
+    'loss 2.5  80 clips/s  data wait 10%'
+    """
+    from striate.train.words import in_words
+
+    parts = [] if event.loss is None else [f"loss {event.loss:.4g}"]
+    if event.samples_per_s is not None:
+        parts.append(f"{event.samples_per_s:,.0f} {event.unit}/s")
+    if event.wait_share is not None:
+        parts.append(f"data wait {event.wait_share:.0%}")
+    if event.score is not None:
+        parts.append(f"{in_words(event.headline)} {event.score:.4f}")
+    return "  ".join(parts)
+
+
+@contextmanager
+def lines() -> Iterator[OnEvent]:
+    """Print each note, and progress at most once a second, as lines that a program reads."""
+    from striate.train.events import event_line
+
+    last: list[TrainEvent] = []
+    since = time.monotonic() - _PLAIN_EVERY_S
+
+    def tell(event: "TrainEvent") -> None:
+        nonlocal since
+        last[:] = [event]
+        if event.note or time.monotonic() - since >= _PLAIN_EVERY_S:
+            since = time.monotonic()
+            last.clear()
+            click.echo(event_line(event))
+
+    yield tell
+    for event in last:
+        click.echo(event_line(event))
+
+
+def result_document(result: "TrainResult") -> dict[str, Any]:
+    """A result as JSON holds it."""
+    return {**asdict(result), "bundle_path": str(result.bundle_path)}
+
+
+def error_document(error: StriateError) -> dict[str, Any]:
+    """An error as JSON holds it."""
+    return {"error": type(error).__name__, "message": error.message, "remedy": error.remedy}
+
+
+def raised(document: Mapping[str, Any]) -> StriateError:
+    """The error of such a document."""
+    kind = getattr(errors, str(document.get("error")), TrainingFailed)
+    error: StriateError = kind(document.get("message", ""), document.get("remedy", ""))
+    return error
+
+
+def watched(log: Iterable[str], on_event: OnEvent, say: Say) -> dict[str, Any]:
+    """Follow the log of a job to its end.
+
+    Args:
+        log: its lines.
+        on_event: told what the run says.
+        say: told every other line.
+
+    Returns:
+        The document of its result; empty when it printed none.
+
+    Raises:
+        StriateError: what the job failed with.
+    """
+    from striate.train.events import TrainEvent, parsed
+
+    result: dict[str, Any] = {}
+    for line in log:
+        found = parsed(line)
+        if found is None:
+            if line.strip():
+                say(line)
+            continue
+        kind, document = found
+        if kind == "event":
+            on_event(TrainEvent(**document))
+        elif kind == "result":
+            result = document
+        elif kind == "error":
+            raise raised(document)
+    return result
+
+
+def print_summary(result: Mapping[str, Any]) -> None:
+    """A result for people: the headline metric first, then where everything is."""
+    from striate.train.words import in_words
+
+    metrics: dict[str, float] = dict(result["metrics"])
+    headline = str(result["headline"])
+    score = metrics.pop(headline)
+    others = ", ".join(f"{in_words(name)} {value:.4f}" for name, value in metrics.items())
+    name = f"held-out {in_words(headline)}"
+    width = max(16, len(name) + 1)
+    console.print(f"{name:<{width}} [bold]{score:.4f}[/bold]  ({others})")
+    console.print(f"{'model':<{width}} {result['model_uri']}")
+    url = result["run_url"]
+    console.print(f"{'run':<{width}} [link={url}]{url}[/link]", soft_wrap=True)
+    console.print(f"{'bundle':<{width}} {result['bundle_path']}", soft_wrap=True)
+    console.print(f"{result['steps']:,} steps, {result['seconds']:.1f} s")
+
+
+def plain(line: str) -> str:
+    """A line of a job's log for people: what the run says in words, all else as it is."""
+    from striate.train.events import TrainEvent, parsed
+
+    found = parsed(line)
+    if found is None:
+        return line
+    kind, document = found
+    if kind == "event":
+        event = TrainEvent(**document)
+        said = event.note or state_of(event)
+        return f"step {event.step:,} of {event.total_steps:,}  {said}"
+    if kind == "error":
+        return f"error  {raised(document)}"
+    return f"{kind}  {json.dumps(document)}"

@@ -1,0 +1,19 @@
+"""Metrics as people say them."""
+
+_WORDS = {
+    "top1": "top-1",
+    "top5": "top-5",
+    "clip_hit1": "clip hit@1",
+    "video_hit1": "video hit@1",
+    "video_hit5": "video hit@5",
+}
+
+
+def in_words(metric: str) -> str:
+    """A metric's name in words.
+
+    >>> in_words("test/video_hit1"), in_words("frame_accuracy")
+    ('video hit@1', 'frame accuracy')
+    """
+    name = metric.removeprefix("test/")
+    return _WORDS.get(name, name.replace("_", " "))

@@ -23,7 +23,7 @@ _Child = TypeVar("_Child", Counter, Histogram)
 
 
 class Metrics:
-    """Counts what a server tells it: an observer of `striate.serve.server.ModelServer`.
+    """Counts what a server tells it; a `striate.serve.observer.Observer`.
 
     Args:
         app: the application's name, a label of every metric.
@@ -43,16 +43,19 @@ class Metrics:
         who = ("app", "service", "method", "code", "model", "version")
         own = {"registry": registry}
         self._requests = Counter("striate_requests", "Calls answered.", who, **own)
+        self._answers = Counter(
+            "striate_stream_answers", "Messages answered in streams.", who, **own
+        )
         self._latency = Histogram(
             "striate_request_seconds",
-            "Seconds from a call's arrival to its answer.",
+            "Seconds from a call's arrival to its end; a stream's whole life.",
             ("app", "method"),
             buckets=SECONDS,
             **own,
         )
         self._queue = Histogram(
             "striate_queue_seconds",
-            "Seconds that a batch's requests waited for it, on average.",
+            "Seconds that the oldest request of a batch had waited.",
             ("app",),
             buckets=SECONDS,
             **own,
@@ -78,12 +81,16 @@ class Metrics:
     def request(
         self, service: str, method: str, code: str, seconds: float, model: str, version: str
     ) -> None:
-        """A call was answered, with the gRPC status `code`, after `seconds`."""
+        """A call ended with the gRPC status `code` after `seconds`."""
         self._child(self._requests, service, method, code, model, version).inc()
         self._child(self._latency, method).observe(seconds)
 
+    def answered(self, service: str, method: str, code: str, model: str, version: str) -> None:
+        """One message of a stream was answered."""
+        self._child(self._answers, service, method, code, model, version).inc()
+
     def batch(self, size: int, queue_seconds: float, compute_seconds: float) -> None:
-        """A batch was computed; its requests had waited `queue_seconds` on average."""
+        """A batch was computed; its oldest request had waited `queue_seconds`."""
         self._child(self._queue).observe(queue_seconds)
         self._child(self._batches, size).inc()
         self._child(self._compute, size).inc(compute_seconds)

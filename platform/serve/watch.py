@@ -23,11 +23,12 @@ class Figures:
     Attributes:
         app: its name.
         replicas: that answered.
-        rate: calls answered a second, whatever their status.
+        rate: requests answered a second, whatever their status: calls, and messages of streams.
         errors: share of them that failed on the server's side or for lack of room.
-        p50_ms, p99_ms: latency of a call, from histogram buckets; None without calls.
+        p50_ms, p99_ms: latency of calls that are no streams, from histogram buckets; None
+            without such calls.
         mean_batch: requests in a batch; None without batches.
-        queue_ms: mean wait for a batch; None without batches.
+        queue_ms: mean wait of a batch's oldest request; None without batches.
         in_flight, queued: at the second look.
         memory_bytes: resident, of all replicas.
         versions: ``model/version`` → calls answered a second.
@@ -100,6 +101,7 @@ def growth(before: Iterable[Sample], after: Iterable[Sample]) -> Sample:
 def figures(app: str, before: list[Sample], after: list[Sample], seconds: float) -> Figures:
     """An application's figures between two looks, `seconds` apart."""
     grown = growth(before, after)
+    grown = _streams_as_messages(grown)
     codes = _by(grown, "striate_requests_total", "code")
     calls = sum(codes.values())
     batches = _sum(grown, "striate_batches_total")
@@ -160,6 +162,19 @@ def quantile(buckets: Sequence[tuple[float, float]], share: float) -> float | No
             return low + (bound - low) * (wanted - below) / (count - below)
         low, below = (low if math.isinf(bound) else bound), count
     return low
+
+
+def _streams_as_messages(grown: Sample) -> Sample:
+    """Each answered message of a stream counts as a call; the stream itself, and its life, not."""
+    messages = "striate_stream_answers_total"
+    streams = {dict(labels)["method"] for name, labels in grown if name == messages}
+    kept = {key: value for key, value in grown.items() if dict(key[1]).get("method") not in streams}
+    answers = {
+        ("striate_requests_total", labels): value
+        for (name, labels), value in grown.items()
+        if name == messages
+    }
+    return {**kept, **answers}
 
 
 def _start_of(sample: Sample) -> float:

@@ -51,6 +51,20 @@ def test_what_a_server_tells_is_what_is_read() -> None:
     assert found.memory_bytes > 10_000_000
 
 
+def test_a_streams_messages_count_and_its_life_is_no_latency() -> None:
+    metrics = Metrics("photos")
+    stream = ("striate.v1.PhotoTagging", "TagStream")
+    metrics.request(*CALL, "OK", 0.003, "tagger", "4")
+    for code in ("OK", "OK", "INVALID_ARGUMENT"):
+        metrics.answered(*stream, code, "tagger", "4")
+    metrics.request(*stream, "OK", 9.0, "tagger", "4")
+    endpoint = Endpoint(metrics, "127.0.0.1")
+    found = figures("photos", [], fetch([endpoint.address]), seconds=1.0)
+    endpoint.close()
+    assert found.codes == {"OK": 3.0, "INVALID_ARGUMENT": 1.0}
+    assert found.p99_ms is not None and found.p99_ms < 5
+
+
 def test_batches_tell_how_long_a_batch_of_each_size_takes() -> None:
     metrics = Metrics("photos")
     endpoint = Endpoint(metrics, "127.0.0.1")

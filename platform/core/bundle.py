@@ -49,6 +49,13 @@ class Architecture(_Document):
     arguments: dict[str, Any] = Field(default_factory=dict)
 
 
+class PipelineSpec(_Document):
+    """A name in `striate.data.pipelines.PIPELINES` and its arguments."""
+
+    name: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
 class Provenance(_Document):
     """Where a model comes from.
 
@@ -84,6 +91,8 @@ class BundleSpec(_Document):
         output: the network's output.
         preprocessing: steps from a decoded image to `input`, in order; each holds an ``op`` and
             its arguments, as `striate.data.transforms.preprocess` reads them.
+        pipeline: what made `input` of stored samples when the model was evaluated, and is the
+            way to it where samples are no single images; None for raw images.
         labels: class names in the order of the output.
         provenance: where it comes from.
     """
@@ -93,6 +102,7 @@ class BundleSpec(_Document):
     input: TensorSpec
     output: TensorSpec
     preprocessing: tuple[dict[str, Any], ...] = ()
+    pipeline: PipelineSpec | None = None
     labels: tuple[str, ...] = ()
     provenance: Provenance = Provenance()
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from striate.data.damage import DamagedSample
 from striate.data.transforms.augment import Places
 
-__all__ = ["DamagedSample", "Label", "Pipeline", "Places", "Preparing", "Stored"]
+__all__ = ["DamagedSample", "Label", "OfOneImage", "Pipeline", "Places", "Preparing", "Stored"]
 
 Label = int | Sequence[int] | NDArray[np.int32] | bytes | memoryview
 
@@ -79,6 +79,18 @@ class Pipeline(Protocol):
         Raises:
             DamagedSample: one of the samples cannot be used; the stream finds out which by itself.
         """
+
+
+@runtime_checkable
+class OfOneImage(Protocol):
+    """A pipeline whose tensor is what steps of `striate.data.transforms.preprocess` would make.
+
+    A model that was evaluated through it can then be served on decoded images alone.
+    """
+
+    @property
+    def preprocessing(self) -> Sequence[Mapping[str, Any]]:
+        """The steps from a decoded image to the model's input."""
 
 
 @runtime_checkable

@@ -174,18 +174,22 @@ def _check_model(recipe: Recipe) -> None:
 
 
 def _shards(recipe: Recipe, settings: Settings, tell: OnEvent) -> str:
-    """The folder or URI of shards; the bundled digits are ingested when they are missing."""
+    """The folder or URI of shards; a corpus that comes along is ingested when it is missing."""
+    from striate.data.corpora import CORPORA
+    from striate.data.manifest import MANIFEST_FILE
     from striate.data.storage import Source
 
     if recipe.data.shards is not None:
         place = Source.of(recipe.data.shards)
         return place.uri if place.local is None else str(place.local)
     folder = settings.data_folder / recipe.data.corpus
-    if recipe.data.corpus == "digits" and not (folder / "manifest.json").is_file():
+    corpus = CORPORA.get(recipe.data.corpus)
+    bundled = corpus is not None and corpus.write is not None
+    if bundled and not (folder / MANIFEST_FILE).is_file():
         from striate.data.ingest import ingest
 
-        tell(TrainEvent(0, 0, note=f"The bundled digits are ingested into {folder}."))
-        ingest("digits", settings.data_folder / "corpora" / "digits", folder)
+        tell(TrainEvent(0, 0, note=f"The bundled {recipe.data.corpus} are ingested into {folder}."))
+        ingest(recipe.data.corpus, settings.data_folder / "corpora" / recipe.data.corpus, folder)
     return str(folder.absolute())
 
 

@@ -77,7 +77,7 @@ def test_an_image_of_the_right_kind_is_left_alone() -> None:
         ([{"op": "pad", "margin": [1, 2]}], "pad: margin"),
         ([{"op": "scale", "factor": 1, "by": 2}], "scale: by"),
         ([{"op": "resize", "height": 0, "width": 3}], "resize: height"),
-        ([{"op": "scale", "factor": 1}, {"op": "grayscale"}], "after pad or scale"),
+        ([{"op": "scale", "factor": 1}, {"op": "grayscale"}], "after one on batches"),
     ],
 )
 def test_a_wrong_step_is_named(steps: list[dict[str, object]], says: str) -> None:

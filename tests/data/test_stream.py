@@ -186,7 +186,7 @@ def test_what_cannot_be_streamed_is_said_at_once(many_shards: Path) -> None:
         Stream(many_shards, "trian", batch_size=1, seed=0)
     with pytest.raises(RecipeError, match="scale"):
         Stream(many_shards, "train", batch_size=1, seed=0, preprocessing=[{"op": "scal"}])
-    with pytest.raises(RecipeError, match="28×28 pixels and the preprocessing wants 32×32"):
+    with pytest.raises(RecipeError, match="28×28 pixels, and the preprocessing wants 1 of 32×32"):
         resize = {"op": "resize", "height": 32, "width": 32}
         Stream(many_shards, "train", batch_size=1, seed=0, preprocessing=[resize])
     with pytest.raises(UsageError, match="rank 2"):

@@ -203,8 +203,8 @@ def test_ties_among_the_worst_mistakes_go_to_the_first_rows(
     zero, wrong = torch.zeros_like(rows), torch.zeros(len(scores), dtype=torch.bool)
 
     def worst(part: slice) -> Mistakes:
-        of = (one[part] for one in (probabilities, zero, wrong, rows, zero))
-        return Mistakes.among(*of, kept=kept)
+        p, true, right, row = (one[part] for one in (probabilities, zero, wrong, rows))
+        return Mistakes.among(p, true, right, row, torch.zeros_like(row), kept)
 
     expected = sorted(range(len(scores)), key=lambda row: (-scores[row], row))[:kept]
     whole = worst(slice(None))

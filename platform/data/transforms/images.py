@@ -174,6 +174,17 @@ class TestImages:
     arguments: TestArguments
     units_per_row: int | None = 1
 
+    @property
+    def preprocessing(self) -> tuple[dict[str, Any], ...]:
+        """The steps that make the crop in the centre, at the first scale, of a decoded image."""
+        arguments = self.arguments
+        return (
+            {"op": "resize_shorter", "size": arguments.shorter[0]},
+            {"op": "centre_crop", "height": arguments.size, "width": arguments.size},
+            {"op": "rgb"},
+            {"op": "normalise", "mean": list(arguments.mean), "std": list(arguments.std)},
+        )
+
     def __call__(self, stored: Sequence[Stored], places: Places) -> dict[str, Tensor]:
         images = torch.stack([self._crops(sample) for sample in stored])
         images = images.permute(0, 1, 4, 2, 3)

@@ -5,102 +5,21 @@ Steps up to the stored image (`fit`) run once, at ingest or on a request; the st
 """
 
 import json
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from torch import Tensor
 
 from striate.core.errors import RecipeError, nearest
 from striate.data.transforms.decode import decode_image
+from striate.data.transforms.steps import OPS, BatchStep, FitStep, Pixels
 
 __all__ = ["OPS", "apply", "check_stored", "decode_image", "fit", "steps_of"]
 
-Pixels = NDArray[np.uint8]
 Preprocessing = Sequence[Mapping[str, Any]]
-
-
-class _Step(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FitStep(_Step, ABC):
-    """A step on one image, (height, width, channels) uint8."""
-
-    @abstractmethod
-    def fit(self, image: Pixels) -> Pixels:
-        """The image after the step."""
-
-
-class BatchStep(_Step, ABC):
-    """A step on a batch, (n, channels, height, width) float32."""
-
-    @abstractmethod
-    def apply(self, images: Tensor) -> Tensor:
-        """The batch after the step."""
-
-
-class Grayscale(FitStep):
-    """Luma of ITU-R BT.601, one channel."""
-
-    op: Literal["grayscale"]
-
-    def fit(self, image: Pixels) -> Pixels:
-        if image.shape[2] == 1:
-            return image
-        return np.asarray(Image.fromarray(image).convert("L"))[:, :, None]
-
-
-class Resize(FitStep):
-    """Resize to exactly `height` × `width`, with antialiasing."""
-
-    op: Literal["resize"]
-    height: int = Field(ge=1)
-    width: int = Field(ge=1)
-
-    def fit(self, image: Pixels) -> Pixels:
-        if image.shape[:2] == (self.height, self.width):
-            return image
-        picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
-        size = (self.width, self.height)
-        resized = np.asarray(picture.resize(size, Image.Resampling.BILINEAR))
-        return resized.reshape(self.height, self.width, image.shape[2])
-
-
-class Pad(BatchStep):
-    """Add `margin` pixels of `value` on all four sides."""
-
-    op: Literal["pad"]
-    margin: int = Field(ge=0)
-    value: float = 0.0
-
-    def apply(self, images: Tensor) -> Tensor:
-        return torch.nn.functional.pad(images, (self.margin,) * 4, value=self.value)
-
-
-class Scale(BatchStep):
-    """Each pixel × `factor` + `offset`."""
-
-    op: Literal["scale"]
-    factor: float
-    offset: float = 0.0
-
-    def apply(self, images: Tensor) -> Tensor:
-        return images * self.factor + self.offset
-
-
-OPS: dict[str, type[FitStep] | type[BatchStep]] = {
-    "grayscale": Grayscale,
-    "resize": Resize,
-    "pad": Pad,
-    "scale": Scale,
-}
 
 
 def fit(image: Pixels, preprocessing: Preprocessing) -> Pixels:
@@ -162,15 +81,14 @@ def check_stored(preprocessing: Preprocessing, shape: tuple[int, int, int]) -> N
     Raises:
         RecipeError: a step is wrong, or the images were stored in another form.
     """
-    for step in steps_of(preprocessing):
-        if isinstance(step, Grayscale) and shape[0] != 1:
-            raise RecipeError(f"The shards hold images of {shape[0]} channels, not grey ones.")
-        if isinstance(step, Resize) and shape[1:] != (step.height, step.width):
-            raise RecipeError(
-                f"The shards hold images of {shape[1]}×{shape[2]} pixels and the preprocessing"
-                f" wants {step.height}×{step.width}.",
-                "Name that size in the recipe, and pad or scale after it.",
-            )
+    channels, height, width = shape
+    fitted = fit(np.zeros((height, width, channels), np.uint8), preprocessing).shape
+    if fitted != shape:
+        raise RecipeError(
+            f"The shards hold images of {channels} channels and {height}×{width} pixels, and the"
+            f" preprocessing wants {fitted[0]} of {fitted[1]}×{fitted[2]}.",
+            "Name that form in the recipe, and pad or scale after it.",
+        )
 
 
 @lru_cache(maxsize=64)
@@ -179,8 +97,8 @@ def _checked(document: str) -> tuple[FitStep | BatchStep, ...]:
     kinds = [isinstance(step, BatchStep) for step in steps]
     if kinds != sorted(kinds):
         raise RecipeError(
-            "The preprocessing has grayscale or resize after pad or scale.",
-            "Put the steps on the decoded image first.",
+            "The preprocessing has a step on single images after one on batches.",
+            "Put grayscale, rgb, resize, resize_shorter and centre_crop first.",
         )
     return steps
 

@@ -109,12 +109,12 @@ class AuxiliaryHead(nn.Module):
             nn.Linear(maps * left * left, units),
             nn.ReLU(inplace=True),
             SampleDropout(AUXILIARY_DROPOUT, salt),
-            nn.Linear(units, classes),
         )
+        self.output = nn.Linear(units, classes)
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, in_maps, side, side) → (N, classes) logits."""
-        logits: Tensor = self.layers(maps)
+        logits: Tensor = self.output(self.layers(maps))
         return logits
 
 

@@ -9,6 +9,7 @@ from striate.core.errors import UnknownName
 
 Init = Literal["published", "he"]
 INITS = ("published", "he")
+_OUTPUT_STD = 0.01
 _WITH_WEIGHTS = (nn.Conv2d, nn.Conv3d, nn.Linear)
 
 
@@ -36,13 +37,13 @@ def layers_with_weights(model: nn.Module) -> list[nn.Conv2d | nn.Conv3d | nn.Lin
 def he_normal(model: nn.Module) -> None:
     """Draw weights from N(0, 2 / fan-in), biases 0: signals keep their size through rectifiers.
 
-    The output layer, which no rectifier follows, gets N(0, 1 / fan-in). Source: He, Zhang, Ren,
-    Sun, "Delving deep into rectifiers", ICCV 2015, section 2.2.
+    Layers named ``output`` get N(0, 0.01²), so that at first all classes are about equally likely.
+    Source of the rest: He, Zhang, Ren, Sun, "Delving deep into rectifiers", ICCV 2015, section 2.2.
     """
-    layers = layers_with_weights(model)
-    for layer in layers:
-        gain = 1 if layer is layers[-1] else 2
-        set_normal(layer, math.sqrt(gain / layer.weight[0].numel()))
+    for name, layer in model.named_modules():
+        if isinstance(layer, _WITH_WEIGHTS):
+            is_output = name.rpartition(".")[2] == "output"
+            set_normal(layer, _OUTPUT_STD if is_output else math.sqrt(2 / layer.weight[0].numel()))
 
 
 def glorot_uniform(model: nn.Module) -> None:

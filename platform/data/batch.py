@@ -1,6 +1,6 @@
 """A batch, as a training loop takes it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -58,12 +58,14 @@ class Batch:
         """The same batch with every tensor changed, to another device for example."""
         return replace(self, tensors={name: change(one) for name, one in self.tensors.items()})
 
-    def parts(self, count: int) -> "Iterator[Batch]":
-        """The samples cut into at most `count` parts, in order."""
+    def parts(self, count: int) -> "list[Batch]":
+        """The samples cut into `count` nearly equal parts, in order; fewer where there are fewer
+        samples."""
         if count == 1:
-            yield self
-            return
-        cut = {name: one.chunk(count) for name, one in self.tensors.items()}
-        for index in range(len(self.labels.chunk(count))):
-            tensors = {name: parts[index] for name, parts in cut.items()}
-            yield replace(self, tensors=tensors)
+            return [self]
+        count = min(count, len(self.labels))
+        cut = {name: one.tensor_split(count) for name, one in self.tensors.items()}
+        return [
+            replace(self, tensors={name: parts[index] for name, parts in cut.items()})
+            for index in range(count)
+        ]

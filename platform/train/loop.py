@@ -1,27 +1,37 @@
 """The training loop: restore, stream, step, report, evaluate, checkpoint.
 
 The same function runs in every worker. Nothing in it depends on how many there are but the share
-of each batch: the order of samples and the global batches are functions of the recipe alone.
+of each batch: the order of samples, the global batches and what is random about each sample are
+functions of the recipe alone.
 """
 
 import time
-from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from striate.data.batch import Batch
+from striate.models.dropout import sample_keys
 from striate.train.assignment import Assignment
 from striate.train.config import Recipe
-from striate.train.feed import open_evaluation, open_stream
-from striate.train.optimize import rate_at, set_rate
+from striate.train.evaluate import Evaluation, evaluate
+from striate.train.feed import open_stream
+from striate.train.notfinite import Guard, NanWatch
+from striate.train.optimize import set_rate
+from striate.train.parallel import replicated, synced
 from striate.train.place import Place
+from striate.train.precision import autocast, on_device
 from striate.train.records import Recorder
+from striate.train.schedule import rate_at
 from striate.train.state import TrainState
 from striate.train.tasks import TASKS
-from striate.train.tasks.base import Tally, Task
+from striate.train.tasks.base import Task
+
+KEYS = "keys"
+KEY_STEP = 0x9E3779B97F4A7C15  # far apart for neighbouring seeds
 
 
 def train(run: Assignment, place: Place) -> None:
@@ -40,40 +50,59 @@ def train(run: Assignment, place: Place) -> None:
 
     # Restore
     state = TrainState.fresh(recipe, place)
-    record = Recorder(run, place)
+    record, watch = Recorder(run, place), NanWatch(run, place)
     record.restore(state)
     task = TASKS[recipe.task.name](recipe.task, len(run.labels))
-    network = _distributed(state.model, place)
-    counts: Tally | None = None
+    network = replicated(state.model, place)
+    evaluation: Evaluation | None = None
 
     # Train
     network.train()
+    if recipe.compile:
+        network.compile()
     stream = open_stream(run, place, state.cursor)
     while state.step < run.total_steps:
         batch = next(stream)
-        rate = recipe.optimizer.lr * rate_at(state.step, run.total_steps, recipe.schedule)
+        share = rate_at(
+            state.step, run.total_steps, recipe.schedule, run.steps_per_epoch, state.history
+        )
+        rate = recipe.optimizer.lr * share
         set_rate(state.optimizer, rate)
-        loss = train_step(network, state.optimizer, task, batch, recipe, place)
-        state.step, state.cursor = state.step + 1, batch.cursor
-        if state.average is not None:
-            state.average.update_parameters(state.model)
+        place.seed(recipe.seed, state.step)
+        loss, moved = train_step(network, state.optimizer, task, batch, recipe, place)
+        state.advance(batch.cursor, moved)
         record.loss(loss)
+        if text := watch.hold(state.step, batch, moved):
+            record.skip(state, text)
 
         # Report, evaluate, checkpoint
         evaluates = run.evaluates_at(state.step)
         saves = record.saves_at(state.step)
         if evaluates or saves or state.step % recipe.report_every == 0:
-            record.report(state.step, rate, stream.wait_s, stream.damaged)
+            watch.check(record.report(state.step, rate, stream.wait_s, stream.damaged))
         if evaluates:
-            counts = evaluate(state.network, task, run, place)
-            record.evaluation(state, counts)
+            evaluation = evaluate(state.network, task, run, place)
+            state.history.append(evaluation.tally.metrics()[task.headline])
+            record.evaluation(state, evaluation.tally)
         if saves:
             record.checkpoint(state)
 
     # Finish
     stream.close()
-    counts = counts or evaluate(state.network, task, run, place)  # resumed at its very end
-    record.finish(state, counts, time.perf_counter() - began)
+    evaluation = evaluation or evaluate(state.network, task, run, place)  # resumed at its very end
+    record.finish(state, evaluation, time.perf_counter() - began)
+
+
+class StepResult(NamedTuple):
+    """What one step came to.
+
+    Attributes:
+        loss: summed over this worker's share, on the device and without a gradient.
+        moved: False where the recipe skips a step that is not finite, and this one was.
+    """
+
+    loss: Tensor
+    moved: bool
 
 
 def train_step(
@@ -83,79 +112,37 @@ def train_step(
     batch: Batch,
     recipe: Recipe,
     place: Place,
-) -> Tensor:
+) -> StepResult:
     """One optimiser step on this worker's share of a global batch.
 
     The loss is the sum over the share, divided by the global batch size and multiplied by the
-    number of workers, so that DDP's mean over workers is the mean over the global batch, however
-    unevenly it is split.
-
-    Returns:
-        The summed loss of the share, on the device and without a gradient.
+    number of workers, so that the mean over workers is the mean over the global batch, however
+    unevenly it is split. Every worker cuts its share into as many parts.
     """
-    scale = place.world / batch.global_size
-    total: Tensor | None = None
-    parts = list(on_device(batch, recipe, place).parts(recipe.accumulate))
-    for index, part in enumerate(parts):
-        with _synced(network, index == len(parts) - 1):
-            with _precision(recipe, place):
+    batch = on_device(keyed(batch, recipe.seed, place), recipe, place)
+    parts = batch.parts(min(recipe.accumulate, batch.global_size // place.world))
+    guard = Guard(network, place) if recipe.on_nan == "skip" else None
+    loss: Tensor | None = None
+    for part in parts:
+        with synced(network, part is parts[-1]), sample_keys(part.tensors[KEYS]):
+            with autocast(recipe, place):
                 output = network(part.inputs)
-            loss = task.loss(output, part)
-            (loss * scale).backward()  # type: ignore[no-untyped-call]
-        total = loss.detach() if total is None else total + loss.detach()
+            summed = task.loss(output, part)
+            (summed * (place.world / batch.global_size)).backward()  # type: ignore[no-untyped-call]
+        loss = summed.detach() if loss is None else loss + summed.detach()
+    assert loss is not None  # a share is never empty: see Recipe
     if recipe.clip_norm is not None:
         nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
-    optimizer.step()
+    moved = guard is None or guard.passes(loss)
+    if moved:
+        optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    assert total is not None  # a share is never empty: see Recipe
-    return total
+    return StepResult(loss, moved)
 
 
-@torch.no_grad()
-def evaluate(network: nn.Module, task: Task, run: Assignment, place: Place) -> Tally:
-    """Counts over the whole evaluation split, the same on every rank."""
-    recipe, was_training = run.recipe, network.training
-    network.eval()
-    counts = task.zero(place.device)
-    for batch in open_evaluation(run, place, task.by_row):
-        batch = on_device(batch, recipe, place)
-        with _precision(recipe, place):
-            output = task.predict(network, batch)
-        counts = counts + task.count(output, batch)
-    network.train(was_training)
-    return task.unpack(place.sum(counts.pack()), place.device)
-
-
-def on_device(batch: Batch, recipe: Recipe, place: Place) -> Batch:
-    """A batch on the device, its images in the recipe's memory format."""
-    if place.device.type != "cpu":
-        batch = batch.mapped(lambda one: one.to(place.device, non_blocking=True))
-    if recipe.channels_last and batch.inputs.ndim == 4:
-        last = torch.channels_last
-        batch = batch.mapped(lambda o: o.contiguous(memory_format=last) if o.ndim == 4 else o)
-    return batch
-
-
-def _distributed(model: nn.Module, place: Place) -> nn.Module:
-    if place.world == 1:
-        return model
-    has_statistics = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules())
-    return DistributedDataParallel(
-        model,
-        device_ids=None if place.device.type == "cpu" else [place.device],
-        broadcast_buffers=has_statistics,  # constants, like LeNet-5's codes, need no traffic
-        gradient_as_bucket_view=True,
-    )
-
-
-def _synced(network: nn.Module, last: bool) -> AbstractContextManager[None]:
-    """Gradients are exchanged with the last part of a share only."""
-    if last or not isinstance(network, DistributedDataParallel):
-        return nullcontext()
-    return network.no_sync()
-
-
-def _precision(recipe: Recipe, place: Place) -> AbstractContextManager[object]:
-    if recipe.precision == "fp32":
-        return nullcontext()
-    return torch.autocast(place.device.type, dtype=torch.bfloat16)
+def keyed(batch: Batch, seed: int, place: Place) -> Batch:
+    """A batch with what `SampleDropout` draws by: a key for each seed and place in the order."""
+    first = batch.cursor - batch.global_size + place.rank
+    origin = seed * KEY_STEP % 2**62
+    keys = torch.arange(origin + first, origin + batch.cursor, place.world)
+    return replace(batch, tensors={**batch.tensors, KEYS: keys})

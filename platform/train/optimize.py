@@ -1,56 +1,57 @@
-"""Optimisers by name, and the learning rate as a pure function of the step."""
+"""Optimisers by name, on groups of parameters that learn at their own rates."""
 
-import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 
-from striate.train.config import OptimizerConfig, ScheduleConfig
+from striate.train.config import OptimizerConfig
+
+Group = dict[str, Any]
+RATE_FACTOR = "rate_factor"
 
 
-def _sgd(groups: list[dict[str, object]], config: OptimizerConfig) -> Optimizer:
-    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, fused=True)
+def _sgd(groups: list[Group], config: OptimizerConfig) -> Optimizer:
+    divided = any(isinstance(one, DTensor) for group in groups for one in group["params"])
+    return torch.optim.SGD(
+        groups,
+        lr=config.lr,
+        momentum=config.momentum,
+        fused=not divided,  # the fused kernel of torch 2.13 does not know tensors that are divided
+        foreach=divided,
+    )
 
 
-def _adamw(groups: list[dict[str, object]], config: OptimizerConfig) -> Optimizer:
+def _adamw(groups: list[Group], config: OptimizerConfig) -> Optimizer:
     return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, fused=True)
 
 
-OPTIMIZERS: dict[str, Callable[[list[dict[str, object]], OptimizerConfig], Optimizer]] = {
+OPTIMIZERS: dict[str, Callable[[list[Group], OptimizerConfig], Optimizer]] = {
     "sgd": _sgd,
     "adamw": _adamw,
 }
 
 
 def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
-    """An optimiser of the model's trainable parameters; vectors (biases, gains) do not decay."""
+    """An optimiser of the model's trainable parameters.
+
+    Vectors (biases, gains) are a group of their own, with the recipe's rate and decay for them.
+    """
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups: list[dict[str, object]] = [
-        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
+    decay, decay_of_vectors = config.weight_decay, config.weight_decay * config.decay_biases
+    weights = [parameter for parameter in trainable if parameter.ndim > 1]
+    vectors = [parameter for parameter in trainable if parameter.ndim <= 1]
+    groups: list[Group] = [
+        {"params": weights, "weight_decay": decay, RATE_FACTOR: 1.0},
+        {"params": vectors, "weight_decay": decay_of_vectors, RATE_FACTOR: config.bias_lr},
     ]
     return OPTIMIZERS[config.name]([group for group in groups if group["params"]], config)
 
 
-def rate_at(step: int, total_steps: int, config: ScheduleConfig) -> float:
-    """The learning rate over its peak for the step that comes after `step` steps.
-
-    >>> [round(rate_at(s, 5, ScheduleConfig(name="cosine")), 2) for s in range(5)]
-    [1.0, 0.9, 0.65, 0.35, 0.1]
-    """
-    warmup = round(config.warmup_share * total_steps)
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    if config.name == "constant":
-        return 1.0
-    progress = (step - warmup) / max(1, total_steps - warmup)
-    cosine = (1 + math.cos(math.pi * min(1.0, progress))) / 2
-    return config.final_share + (1 - config.final_share) * cosine
-
-
 def set_rate(optimizer: Optimizer, rate: float) -> None:
-    """Set the learning rate of all groups."""
+    """Set the learning rate of all groups, each by its own factor."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group[RATE_FACTOR]

@@ -26,6 +26,18 @@ class Place:
         """Whether this process writes and reports for all."""
         return self.rank == 0
 
+    def seed(self, seed: int, step: int) -> None:
+        """Make torch's own random numbers a function of (seed, step, rank), for layers that draw
+        from them: nothing of a generator needs to be in a checkpoint."""
+        word = ((seed * 1_000_003 + step) * 1_000_003 + self.rank) % 2**63
+        torch.default_generator.manual_seed(word)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(word)
+
+    def agree(self) -> None:
+        """Return when every process has come here."""
+        self.sum(torch.zeros(1, device=self.device))
+
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum of a tensor over all processes."""
         if self.world > 1:

@@ -1,13 +1,11 @@
 """What the loop says: every step's loss, fetched from the device once every N steps."""
 
-import math
 import time
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from striate.core.errors import TrainingFailed
 from striate.train.place import Place
 from striate.train.spool import Record, SpoolWriter
 
@@ -16,6 +14,7 @@ RATE = "train/learning_rate"
 THROUGHPUT = "train/samples_per_s"
 WAIT_SHARE = "train/data_wait_share"
 DAMAGED = "train/damaged_samples"
+SKIPPED = "train/skipped_steps"
 
 
 class Reporter:
@@ -42,7 +41,7 @@ class Reporter:
 
     def flush(
         self, step: int, rate: float, waited_s: float, damaged: Mapping[str, str] | None = None
-    ) -> None:
+    ) -> dict[int, float]:
         """Report all held steps, the last of which is `step`; every rank must call.
 
         Args:
@@ -51,16 +50,16 @@ class Reporter:
             waited_s: seconds waited for data since the start of the stream.
             damaged: name → reason of this rank's damaged samples; rank 0's are named in a note.
 
-        Raises:
-            TrainingFailed: a loss is not finite, the same on every rank.
+        Returns:
+            Step → loss over the whole batch, the same on every rank; some may not be finite.
         """
         if not self._losses:
-            return
+            return {}
         damaged = damaged or {}
         met = torch.tensor([float(len(damaged))], device=self._losses[0].device)
         sums = self._place.sum(torch.cat([torch.stack(self._losses), met]))
-        losses = (sums[:-1] / self._batch_size).tolist()
-        first = step - len(losses) + 1
+        means = (sums[:-1] / self._batch_size).tolist()
+        losses = dict(enumerate(means, start=step - len(means) + 1))
         for name in list(damaged)[self._named :]:
             self.note(step, f"The sample {name} cannot be used: {damaged[name]}.")
         self._named = len(damaged)
@@ -74,15 +73,10 @@ class Reporter:
                 WAIT_SHARE: (waited_s - self._waited_s) / seconds,
                 DAMAGED: float(sums[-1]),
             },
-            {first + index: loss for index, loss in enumerate(losses)},
+            losses,
         )
         self._losses, self._since, self._waited_s = [], now, waited_s
-        for index, loss in enumerate(losses):
-            if not math.isfinite(loss):
-                raise TrainingFailed(
-                    f"The loss is not finite at step {first + index}.",
-                    "Lower optimizer.lr, or set clip_norm.",
-                )
+        return losses
 
     def metrics(
         self, step: int, values: Mapping[str, float], losses: Mapping[int, float] | None = None

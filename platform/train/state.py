@@ -1,23 +1,27 @@
 """All that a step reads and changes, and its way into a checkpoint and back.
 
-The schedule and the order of samples are pure functions of the step and the cursor, so those two
-integers stand for them.
+The order of samples and their random choices are pure functions of the cursor, and the learning
+rate of the step and of past evaluations; so those few numbers stand for them.
 """
 
-from dataclasses import dataclass
+import copy
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from striate.core.bundle import Architecture
 from striate.models import build
 from striate.train.checkpoint import Checkpoint
 from striate.train.config import Recipe
 from striate.train.optimize import build_optimizer
+from striate.train.parallel import like, local, shard, whole
 from striate.train.place import Place
+from striate.train.precision import lay_out, type_of
 
 
 @dataclass
@@ -27,91 +31,128 @@ class TrainState:
     Attributes:
         model: the network, on its device.
         optimizer: with its momenta.
-        average: averaged weights, or None when the recipe has no `ema_decay`.
-        step: optimiser steps done.
+        average: the network with averaged weights, or None when the recipe has no `ema_decay`.
+        decay: of the averaged weights.
+        sharded: whether tensors are divided among the workers, so that all must capture.
+        step: optimiser steps done, those that were skipped included.
         cursor: samples seen since the start of training.
+        skipped: steps that were skipped, for their gradient was not finite.
+        history: the task's headline metric of every evaluation.
     """
 
     model: nn.Module
     optimizer: Optimizer
-    average: AveragedModel | None
+    average: nn.Module | None = None
+    decay: float = 0.0
+    sharded: bool = False
     step: int = 0
     cursor: int = 0
+    skipped: int = 0
+    history: list[float] = field(default_factory=list)
 
     @classmethod
     def fresh(cls, recipe: Recipe, place: Place) -> "TrainState":
-        """The seeded state before the first step, the same on every rank."""
+        """The seeded state before the first step, the same on every worker."""
         torch.manual_seed(recipe.seed)
         model = build(Architecture(name=recipe.model.name, arguments=recipe.model.arguments))
-        model.to(place.device)
-        if recipe.channels_last:
-            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        average = None
-        if recipe.ema_decay is not None:
-            rule = get_ema_multi_avg_fn(recipe.ema_decay)  # type: ignore[no-untyped-call]
-            average = AveragedModel(model, multi_avg_fn=rule, use_buffers=True)
-        state = cls(model, build_optimizer(model, recipe.optimizer), average)
-        torch.manual_seed(recipe.seed * 1_000_003 + place.rank)  # dropout differs between ranks
-        return state
+        model.to(type_of(recipe))
+        average = None if recipe.ema_decay is None else copy.deepcopy(model).requires_grad_(False)
+        sharded = recipe.scaling.strategy == "fsdp" and place.world > 1
+        for one in filter(None, (model, average)):
+            if sharded:
+                shard(one, place)  # wants contiguous weights, and moves them layer by layer
+            else:
+                one.to(place.device)
+            if recipe.channels_last and not sharded:
+                lay_out(one)
+        optimizer = build_optimizer(model, recipe.optimizer)
+        return cls(model, optimizer, average, recipe.ema_decay or 0.0, sharded)
 
     @property
     def network(self) -> nn.Module:
         """The network to evaluate and bundle: the averaged one where there is one."""
-        return self.model if self.average is None else self.average.module
+        return self.model if self.average is None else self.average
 
-    def capture(self, place: Place, about: dict[str, Any]) -> Checkpoint:
-        """The whole state; every rank must call, for each one's random state is in it."""
-        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        if self.average is not None:
-            averaged = self.average.state_dict()
-            tensors |= {f"average.{name}": value for name, value in averaged.items()}
-        scalars: dict[str, Any] = {}
-        for index, values in self.optimizer.state_dict()["state"].items():
-            for name, value in values.items():
-                into = tensors if isinstance(value, Tensor) else scalars
-                into[f"optimizer.{index}.{name}"] = value
-        tensors |= _random_states(place)
-        document = {
-            "cursor": self.cursor,
-            "optimizer_groups": self.optimizer.state_dict()["param_groups"],
-            "optimizer_scalars": scalars,
-            **about,
+    def weights(self) -> dict[str, Tensor]:
+        """Name → whole tensor of the network to bundle; every worker of a sharded run must call."""
+        return {
+            name: tensor.float() if tensor.dtype == torch.float64 else tensor
+            for name, tensor in ((k, whole(v)) for k, v in self.network.state_dict().items())
         }
-        whole = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-        return Checkpoint(self.step, whole, document)
 
-    def restore(self, checkpoint: Checkpoint, place: Place) -> None:
-        """Continue from a checkpoint, on this or another number of ranks."""
+    def advance(self, cursor: int, moved: bool) -> None:
+        """Count a step, after which the stream is at `cursor`; unless skipped, it moved weights."""
+        self.step, self.cursor = self.step + 1, cursor
+        if not moved:
+            self.skipped += 1
+        elif self.average is not None:
+            _follow(self.average, self.model, 1.0 if self.step == 1 else 1 - self.decay)
+
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Names and whole tensors of the state, one at a time, on their device.
+
+        Every worker of a sharded run must go through all of them; otherwise all workers hold the
+        same.
+        """
+        modules = {"model": self.model, "average": self.average}
+        for prefix, module in modules.items():
+            for name, value in ({} if module is None else module.state_dict()).items():
+                yield f"{prefix}.{name}", whole(value).detach()
+        for name, parameter in self.model.named_parameters():
+            for key, value in self.optimizer.state.get(parameter, {}).items():
+                yield f"optimizer.{name}.{key}", whole(value).detach()
+
+    def capture(self, about: dict[str, Any]) -> Checkpoint:
+        """The whole state on the CPU; every worker of a sharded run must call."""
+        tensors = {name: _copied(value) for name, value in self.tensors()}
+        return Checkpoint(self.step, tensors, {**self.document(), **about})
+
+    def document(self) -> dict[str, Any]:
+        """The rest of the state, as JSON has it."""
+        return {"cursor": self.cursor, "skipped": self.skipped, "history": list(self.history)}
+
+    @torch.no_grad()
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Continue from a checkpoint, on this or another number of workers."""
         tensors, document = checkpoint.tensors, checkpoint.document
-        self.model.load_state_dict(_under("model.", tensors))
-        if self.average is not None:
-            self.average.load_state_dict(_under("average.", tensors))
-        values: dict[int, dict[str, Any]] = {}
-        flat = _under("optimizer.", {**tensors, **document["optimizer_scalars"]})
-        for name, value in flat.items():
-            index, _, key = name.partition(".")
-            values.setdefault(int(index), {})[key] = value
-        groups = document["optimizer_groups"]
-        self.optimizer.load_state_dict({"state": values, "param_groups": groups})
+        modules = {"model": self.model, "average": self.average}
+        for prefix, module in modules.items():
+            for name, held in ({} if module is None else module.state_dict()).items():
+                local(held).copy_(local(like(tensors[f"{prefix}.{name}"], held)))
+        self._restore_optimizer(_under("optimizer.", tensors))
         self.step, self.cursor = checkpoint.step, document["cursor"]
-        _restore_random(tensors, place)
+        self.skipped, self.history = document["skipped"], list(document["history"])
+
+    def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
+        parameters = dict(self.model.named_parameters())
+        self.optimizer.state.clear()
+        for path, value in tensors.items():
+            name, _, key = path.rpartition(".")
+            parameter = parameters[name]
+            self.optimizer.state[parameter][key] = like(value, parameter)
 
 
-def _under(prefix: str, values: dict[str, Any]) -> dict[str, Any]:
+def _follow(average: nn.Module, model: nn.Module, weight: float) -> None:
+    """Move averaged weights and statistics towards the model's by the share `weight`."""
+    held, now = _own_tensors(average), _own_tensors(model)
+    torch._foreach_lerp_(
+        [one for one in held if one.is_floating_point()],
+        [other for other in now if other.is_floating_point()],
+        weight,
+    )
+    for one, other in zip(held, now, strict=True):
+        if not one.is_floating_point():
+            one.copy_(other)
+
+
+def _own_tensors(model: nn.Module) -> list[Tensor]:
+    """This worker's parts of the parameters and buffers."""
+    return [local(one.detach()) for one in itertools.chain(model.parameters(), model.buffers())]
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    return tensor.to("cpu", copy=True).contiguous()
+
+
+def _under(prefix: str, values: dict[str, Tensor]) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in values.items() if k.startswith(prefix)}
-
-
-def _random_states(place: Place) -> dict[str, Tensor]:
-    states = {f"random.{r}": s for r, s in enumerate(place.gather(torch.get_rng_state()))}
-    if place.device.type == "cuda":
-        own = torch.cuda.get_rng_state(place.device)
-        states |= {f"random_cuda.{r}": s for r, s in enumerate(place.gather(own))}
-    return states
-
-
-def _restore_random(tensors: dict[str, Tensor], place: Place) -> None:
-    """A rank that the checkpoint does not know keeps its fresh seed."""
-    if f"random.{place.rank}" in tensors:
-        torch.set_rng_state(tensors[f"random.{place.rank}"])
-    if place.device.type == "cuda" and f"random_cuda.{place.rank}" in tensors:
-        torch.cuda.set_rng_state(tensors[f"random_cuda.{place.rank}"], place.device)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from striate.data.batch import Batch
 from striate.train.config import ScheduleConfig, TaskConfig
-from striate.train.optimize import rate_at
+from striate.train.schedule import rate_at
 from striate.train.tasks.classification import Classification
 from striate.train.tasks.counts import Counts
 

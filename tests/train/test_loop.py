@@ -50,7 +50,7 @@ def train_until(run: Assignment, step: int, monkeypatch: pytest.MonkeyPatch) -> 
     """Train a run that dies when it is about to do `step` + 1."""
     original, done = loop.train_step, 0
 
-    def dying(*args: Any) -> torch.Tensor:
+    def dying(*args: Any) -> loop.StepResult:
         nonlocal done
         if done == step:
             raise Killed

@@ -6,27 +6,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from striate.train.mistake import Mistake
+
+__all__ = ["Mistake", "Mistakes"]
+
 DEFAULT_KEPT = 16
 _FIELDS = 5
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """One wrong answer.
-
-    Attributes:
-        row: the sample's row in the evaluation split.
-        unit: which unit of the row, 0 where the answer is about the whole row.
-        true: its class; the first one where it has several.
-        predicted: the class that was given instead.
-        score: the probability that the network gave to it.
-    """
-
-    row: int
-    unit: int
-    true: int
-    predicted: int
-    score: float
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,46 @@
+"""Evaluation: exact sums over the whole held-out split, however it is shared among workers."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from striate.train.assignment import Assignment
+from striate.train.feed import open_evaluation
+from striate.train.parallel import equalise, gathered
+from striate.train.place import Place
+from striate.train.precision import autocast, on_device
+from striate.train.tasks.base import Tally, Task
+from striate.train.tasks.mistakes import Mistakes
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a network makes of the evaluation split.
+
+    Attributes:
+        tally: the task's sums.
+        mistakes: the most confident wrong answers.
+    """
+
+    tally: Tally
+    mistakes: Mistakes
+
+
+@torch.no_grad()
+def evaluate(network: nn.Module, task: Task, run: Assignment, place: Place) -> Evaluation:
+    """Evaluate over the whole split; every worker must call, and gets the same."""
+    recipe, was_training = run.recipe, network.training
+    network.eval()
+    equalise(network, place)
+    tally, mistakes = task.zero(place.device), Mistakes()
+    with gathered(network):
+        for batch in open_evaluation(run, place, task.by_row):
+            batch = on_device(batch, recipe, place)
+            with autocast(recipe, place):
+                output = task.predict(network, batch)
+            tally = tally + task.count(output, batch)
+            mistakes = mistakes + task.mistakes(output, batch)
+    network.train(was_training)
+    sums = task.unpack(place.sum(tally.pack()), place.device)
+    return Evaluation(sums, Mistakes.merged(place.gather(mistakes.pack())))

@@ -1,0 +1,142 @@
+"""Losses that are not finite: which samples were in the batch, and when to give up."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from striate.core.errors import StriateError, TrainingFailed
+from striate.core.files import write_atomic
+from striate.data.batch import Batch
+from striate.data.reader import SplitReader
+from striate.train.assignment import Assignment
+from striate.train.parallel import statistics, whole
+from striate.train.place import Place
+
+MOST_SKIPS = 20
+"""Steps skipped one after the other before the run is given up."""
+
+
+class Guard:
+    """Decides whether a step may move weights: the loss and the gradient are finite everywhere.
+
+    Made before the forward pass, whose effect on running statistics it can undo. It waits for the
+    device once a step.
+    """
+
+    def __init__(self, network: nn.Module, place: Place) -> None:
+        self._network = network
+        self._place = place
+        self._before = [one.clone() for one in statistics(network)]
+
+    @torch.no_grad()
+    def passes(self, loss: Tensor) -> bool:
+        """Whether the step is good, the same on every worker, each of which calls.
+
+        Args:
+            loss: of this worker's share.
+        """
+        gradients = [one.grad for one in self._network.parameters() if one.grad is not None]
+        norm = whole(nn.utils.get_total_norm(gradients))  # the same on all workers
+        if bool(torch.isfinite(self._place.sum(loss.clone()) + norm)):
+            return True
+        for statistic, before in zip(statistics(self._network), self._before, strict=True):
+            statistic.copy_(before)
+        return False
+
+
+_Ids = tuple[int, int, Tensor, Tensor]  # cursor, global size, rows, units
+
+
+class NanWatch:
+    """Keeps the ids of the latest batches until their losses are known to be finite.
+
+    The losses come with the next report, so that no step waits for the device.
+
+    Args:
+        run: whose folder gets ``nan/step-…-rank-….json``.
+        place: this process; all processes make the same calls.
+    """
+
+    def __init__(self, run: Assignment, place: Place) -> None:
+        self._run = run
+        self._place = place
+        self._ids: dict[int, _Ids] = {}
+        self._in_a_row = 0
+
+    def hold(self, step: int, batch: Batch, moved: bool) -> str:
+        """Remember the batch of a step; one that was skipped is written down at once.
+
+        Returns:
+            One sentence for the user where the step was skipped, else nothing.
+
+        Raises:
+            TrainingFailed: too many steps were skipped one after the other.
+        """
+        self._ids[step] = (batch.cursor, batch.global_size, batch.rows, batch.units)
+        self._in_a_row = 0 if moved else self._in_a_row + 1
+        if moved:
+            return ""
+        where = self._write(step)
+        if self._in_a_row >= MOST_SKIPS:
+            raise TrainingFailed(
+                f"{MOST_SKIPS} steps in a row, up to step {step}, were skipped: their loss or"
+                f" gradient is not finite. The samples of their batches are in {where.parent}.",
+                "Lower optimizer.lr, set clip_norm, or look at the samples.",
+            )
+        return (
+            f"Step {step} was skipped: its loss or gradient is not finite. The samples of its"
+            f" batch are in {where}."
+        )
+
+    def check(self, losses: Mapping[int, float]) -> None:
+        """Go through the losses of all steps that are held.
+
+        Args:
+            losses: step → loss over the whole batch, the same in every process.
+
+        Raises:
+            TrainingFailed: one of them is not finite, and the recipe says to stop then.
+        """
+        bad = [step for step, loss in losses.items() if not math.isfinite(loss)]
+        if bad and self._run.recipe.on_nan == "stop":
+            where = self._write(bad[0])
+            self._place.agree()  # the first to raise ends the others
+            raise TrainingFailed(
+                f"The loss is not finite at step {bad[0]}. The samples of its batch are in"
+                f" {where}.",
+                "Lower optimizer.lr, set clip_norm, or skip such steps with on_nan=skip.",
+            )
+        self._ids.clear()
+
+    def _write(self, step: int) -> Path:
+        """Write down this process's samples of a step; gives back rank 0's file."""
+        cursor, global_size, rows, units = self._ids[step]
+        document: dict[str, Any] = {
+            "step": step,
+            "rank": self._place.rank,
+            "workers": self._place.world,
+            "first_position": cursor - global_size,
+            "rows": rows.tolist(),
+            "units": units.tolist(),
+            "keys": keys_of(self._run, rows),
+        }
+        content = json.dumps(document, indent=1).encode()
+        write_atomic(self._file(step, self._place.rank), content)
+        return self._file(step, 0)
+
+    def _file(self, step: int, rank: int) -> Path:
+        return self._run.folder / "nan" / f"step-{step:08d}-rank-{rank}.json"
+
+
+def keys_of(run: Assignment, rows: Tensor) -> list[str]:
+    """The names that rows of the training split have in the corpus; none where shards are gone."""
+    try:
+        reader = SplitReader(run.shards, run.recipe.data.train_split)
+        return [sample.key for sample in reader.stored(rows.cpu().numpy())]
+    except StriateError:
+        return []

@@ -162,9 +162,9 @@ def _ours(bundle: Path, home: Path) -> Iterator[dict[str, Target]]:
 
 def _bare_batching(bundle: Path, pipe: Connection) -> None:
     """The very server of a replica, in a plain process."""
-    from striate.serve.server import TaggingServer
+    from striate.serve.loading import tagging_server
 
-    server = TaggingServer(_predictor(bundle), ("digits", "1"))
+    server = tagging_server(_predictor(bundle), ("digits", "1"))
     pipe.send(server.address)
     pipe.recv()
     server.stop(1)

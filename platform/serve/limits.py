@@ -13,6 +13,12 @@ class Limits(BaseModel):
         pixels: largest decoded image; known from its header, before anything is decoded.
         top_k: most labels a caller may ask for.
         queued: most requests waiting for a batch; one more is refused.
+        queued_bytes: most bytes that the waiting requests may hold together.
+        stream_window: photos of one stream that may be under way; then it is read no further.
+        rows: most samples in one inference request.
+        images: most encoded images in one inference request.
+        parameters: most parameters, inputs or outputs named in one inference request.
+        streams: most calls at once on one connection.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -21,6 +27,12 @@ class Limits(BaseModel):
     pixels: int = Field(default=64_000_000, ge=1)
     top_k: int = Field(default=1000, ge=1)
     queued: int = Field(default=1024, ge=1)
+    queued_bytes: int = Field(default=512 * MEBIBYTE, ge=1)
+    stream_window: int = Field(default=64, ge=1)
+    rows: int = Field(default=1024, ge=1)
+    images: int = Field(default=64, ge=1)
+    parameters: int = Field(default=64, ge=1)
+    streams: int = Field(default=1024, ge=1)
 
     @property
     def message_bytes(self) -> int:
@@ -32,7 +44,7 @@ class Batching(BaseModel):
     """How requests become batches.
 
     Attributes:
-        max_size: most requests in a batch.
+        max_size: most samples in a batch.
         max_wait_ms: how long an unfilled batch waits for more; 0 takes what is there, which
             already fills batches under load, since requests gather while a batch is computed.
         threads: batches computed at a time.

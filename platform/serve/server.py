@@ -1,43 +1,48 @@
-"""A gRPC server around a tagging predictor: the same in a Serve replica and in a bare process.
+"""A gRPC server around one or several services: the same in a Serve replica and in a bare process.
 
 It runs its own event loop in a thread of its own, so that whoever owns the process (Serve, a test,
 a script) keeps its main thread and its loop; prediction runs in further threads.
 """
 
 import asyncio
+import logging
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from striate.core.errors import PlatformError
-from striate.serve.batcher import Batcher
-from striate.serve.limits import Batching, Limits
-from striate.serve.predictors.base import Predictor, answer
-from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
-from striate.serve.protos.striate.v1 import photo_tagging_pb2_grpc as pb_grpc
-from striate.serve.servicer import PhotoTagging
-from striate.serve.tags import Tag, TagRequest
+from striate.serve.gate import Gate, Method
+from striate.serve.limits import Limits
+from striate.serve.observer import NoObserver, Observer
+from striate.serve.servable import Servable
+from striate.serve.services import describe, health
+from striate.serve.services.base import Service
 
-SERVICE = pb.DESCRIPTOR.services_by_name["PhotoTagging"].full_name
+__all__ = ["ModelServer", "Service"]
+
+logger = logging.getLogger(__name__)
+
 START_TIMEOUT_S = 30.0
 Result = TypeVar("Result")
 
 
-class TaggingServer:
-    """Serves `striate.v1.PhotoTagging`, `grpc.health.v1.Health` and reflection.
+class ModelServer:
+    """Serves services, `grpc.health.v1.Health` and reflection.
+
+    Each service's models are asked a small real question before the server is made known as
+    healthy, and again with each `probe`.
 
     Args:
-        predictor: answers the requests.
-        model: name and version that answers carry.
+        services: what is served, each with another gRPC name.
         host: address to listen on.
         port: port to listen on, 0 for any; several processes may share one (SO_REUSEPORT).
         limits: what is accepted.
-        batching: how requests become batches.
+        edge_key: calls must carry it in the metadata `striate-edge-key`, all but health checks;
+            None lets all in.
+        observer: told of every call.
 
     Raises:
         PlatformError: the port is taken by something else.
@@ -45,35 +50,86 @@ class TaggingServer:
 
     def __init__(
         self,
-        predictor: Predictor[TagRequest, list[Tag]],
-        model: tuple[str, str],
+        services: Sequence[Service],
         host: str = "127.0.0.1",
         port: int = 0,
         limits: Limits | None = None,
-        batching: Batching | None = None,
+        edge_key: str | None = None,
+        observer: Observer | None = None,
     ) -> None:
-        self.host, self.port, self.model = host, port, model
+        self.host, self.port = host, port
+        self.services = tuple(services)
         self._limits = limits or Limits()
-        self._predictor = predictor
-        self._batcher = Batcher(self._compute, batching or Batching(), self._limits.queued)
+        self._observer = observer or NoObserver()
+        self._gate = Gate(edge_key, self._observer)
+        self._health = health.Health()
+        self._draining = self._stopped = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="grpc", daemon=True)
         self._thread.start()
-        self._stopped = False
-        self.run(self._start()).result(START_TIMEOUT_S)
+        try:
+            self.run(self._start()).result(START_TIMEOUT_S)
+        except BaseException:
+            self._end_loop()
+            raise
+        self._first_probe()
 
     @property
     def address(self) -> str:
         """`host:port` that it listens on."""
         return f"{self.host}:{self.port}"
 
+    @property
+    def service_names(self) -> tuple[str, ...]:
+        """Full gRPC names of the services."""
+        return tuple(service.name for service in self.services)
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """Names of the models that it answers for in the Open Inference Protocol."""
+        return tuple(name for service in self.services for name in service.models)
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that are answered now, health checks aside."""
+        return self._gate.in_flight
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait for a batch."""
+        return sum(servable.queued for servable in self._servables())
+
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
         """Run a coroutine on the server's loop, from any thread."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
-    async def answer(self, request: TagRequest) -> list[Tag]:
-        """Answer one request in a batch with others; call it on the server's loop."""
-        return await self._batcher.submit(request)
+    async def probe(self) -> None:
+        """Run a tiny real inference through every servable; call it on the server's loop.
+
+        The health of every service follows the outcome.
+
+        Raises:
+            Exception: the first failure's own; of a model whose numbers are not finite, a
+                `BundleError`.
+        """
+        found = await asyncio.gather(
+            *(servable.probe() for servable in self._servables()), return_exceptions=True
+        )
+        failed = {
+            id(servable): error
+            for servable, error in zip(self._servables(), found, strict=True)
+            if isinstance(error, BaseException)
+        }
+        for service in self.services:
+            ill = any(id(servable) in failed for servable in service.servables())
+            self._health.set(service.name, not ill and not self._draining)
+        self._health.set(health.WHOLE, not failed and not self._draining)
+        for error in failed.values():
+            raise error
+
+    def drain(self) -> None:
+        """Say NOT_SERVING from now on, and let streams end; calls are still answered."""
+        self.run(self._drain()).result(START_TIMEOUT_S)
 
     def stop(self, grace_s: float) -> None:
         """Refuse new calls, let those in flight finish within `grace_s`, and end."""
@@ -81,21 +137,25 @@ class TaggingServer:
             return
         self._stopped = True
         self.run(self._stop(grace_s)).result(grace_s + START_TIMEOUT_S)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._end_loop()
 
-    def _compute(self, requests: Sequence[TagRequest]) -> list[list[Tag] | Exception]:
-        return answer(self._predictor, requests)
+    def _servables(self) -> list[Servable[Any, Any]]:
+        """Each once, though several services may share it."""
+        every = [servable for service in self.services for servable in service.servables()]
+        return list({id(servable): servable for servable in every}.values())
 
     async def _start(self) -> None:
-        self._batcher.start()
         self._server = grpc.aio.server(options=_options(self._limits))
-        servicer = PhotoTagging(self.answer, self._limits, self.model)
-        register = pb_grpc.add_PhotoTaggingServicer_to_server
-        register(servicer, self._server)  # type: ignore[no-untyped-call]
-        await self._add_health()
-        reflection.enable_server_reflection((SERVICE, *_STANDARD), self._server)
+        for servable in self._servables():
+            servable.start(self._observer)
+        for service in self.services:
+            service.open(self._observer)
+            self._add(service.name, service.methods(), service)
+            self._health.set(service.name, False)
+        self._health.set(health.WHOLE, False)
+        self._add(health.SERVICE, self._health.methods())
+        described = describe.Reflection((*self.service_names, health.SERVICE))
+        self._add(describe.SERVICE, described.methods())
         try:
             self.port = self._server.add_insecure_port(f"{self.host}:{self.port}")
         except RuntimeError:
@@ -104,22 +164,42 @@ class TaggingServer:
             ) from None
         await self._server.start()
 
-    async def _add_health(self) -> None:
-        self._health = health.aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        for service in ("", SERVICE):
-            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+    def _add(
+        self, name: str, methods: Mapping[str, Method], service: Service | None = None
+    ) -> None:
+        model = (service.model,) if service is not None else ()
+        handlers = {
+            method: self._gate.handler(name, method, how, *model) for method, how in methods.items()
+        }
+        self._server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(name, handlers),)
+        )
+
+    def _first_probe(self) -> None:
+        try:
+            self.run(self.probe()).result(START_TIMEOUT_S)
+        except Exception:
+            logger.exception("The server at %s does not answer its first probe.", self.address)
+
+    async def _drain(self) -> None:
+        self._draining = True
+        for name in (*self.service_names, health.WHOLE):
+            self._health.set(name, False)
+        for service in self.services:
+            service.drain()
 
     async def _stop(self, grace_s: float) -> None:
-        await self._health.enter_graceful_shutdown()
+        await self._drain()
         await self._server.stop(grace_s)
-        await self._batcher.stop()
+        for servable in self._servables():
+            servable.stop()
+        for service in self.services:
+            service.close()
 
-
-_STANDARD = (
-    health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
-    reflection.SERVICE_NAME,
-)
+    def _end_loop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
 
 def _options(limits: Limits) -> list[tuple[str, int]]:
@@ -128,4 +208,5 @@ def _options(limits: Limits) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", limits.message_bytes),
         ("grpc.max_send_message_length", limits.message_bytes),
         ("grpc.max_metadata_size", 16 * 1024),
+        ("grpc.max_concurrent_streams", limits.streams),
     ]

@@ -1,20 +1,41 @@
 """From an exception to the gRPC status that a caller sees.
 
 An error that a user can cause keeps its sentence and its own status; anything else becomes
-INTERNAL with a neutral sentence and an id, and its details go to the server's log alone.
+INTERNAL with a neutral sentence and the request's id, and its details go to the server's log alone.
+
+::
+
+    exception                          status
+    StriateError and below             its `grpc_status` (the tree in `striate.core.errors`)
+    ├── QueueFull                      RESOURCE_EXHAUSTED
+    ├── TooLate                        DEADLINE_EXCEEDED
+    └── NotThroughTheEdge              UNAUTHENTICATED
+    a message that does not parse      INVALID_ARGUMENT
+    TimeoutError                       DEADLINE_EXCEEDED
+    anything else                      INTERNAL
 """
 
 import logging
-import uuid
 
 import grpc
 
 from striate.core.errors import StriateError
+from striate.serve.request_id import REQUEST_ID, request_id
 
 logger = logging.getLogger(__name__)
 
 ERROR_KEY = "striate-error"
 """Trailing metadata that carries `StriateError.code`, so that a client can rebuild the error."""
+LONGEST_SENTENCE = 1000
+"""Characters: a sentence travels in a header, and may quote what a caller sent."""
+
+
+class NotThroughTheEdge(StriateError):
+    """A call that reached a replica without the edge's key."""
+
+    code = "NOT_THROUGH_THE_EDGE"
+    exit_code = 9
+    grpc_status = "UNAUTHENTICATED"
 
 
 def status_of(error: BaseException) -> tuple[grpc.StatusCode, str, str]:
@@ -24,13 +45,17 @@ def status_of(error: BaseException) -> tuple[grpc.StatusCode, str, str]:
         The status, the sentence, and the error's stable code.
     """
     if isinstance(error, StriateError):
-        return grpc.StatusCode[error.grpc_status], str(error), error.code
-    identity = uuid.uuid4().hex[:12]
+        return grpc.StatusCode[error.grpc_status], _header(str(error)), error.code
+    if isinstance(error, TimeoutError):
+        return grpc.StatusCode.DEADLINE_EXCEEDED, "The deadline passed before an answer.", ""
+    identity = REQUEST_ID.get() or request_id(None)
     logger.error("Request %s failed.", identity, exc_info=error)
     return grpc.StatusCode.INTERNAL, f"The server failed on this request (id {identity}).", ""
 
 
-async def abort(context: "grpc.aio.ServicerContext", error: BaseException) -> None:  # type: ignore[type-arg]
-    """End a call with the status of `error`; always raises, as gRPC's own abort does."""
-    status, sentence, code = status_of(error)
-    await context.abort(status, sentence, ((ERROR_KEY, code),) if code else ())
+def _header(sentence: str) -> str:
+    """One line of at most `LONGEST_SENTENCE` characters that UTF-8 can carry."""
+    line = " ".join(sentence.split())
+    if len(line) > LONGEST_SENTENCE:
+        line = line[: LONGEST_SENTENCE - 1] + "…"
+    return line.encode("utf-8", "replace").decode("utf-8")

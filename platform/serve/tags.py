@@ -1,6 +1,14 @@
 """What is asked of a tagging model and what it answers, for server and client alike."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class ModelName(NamedTuple):
+    """A model's name and version, as answers carry them."""
+
+    name: str
+    version: str
 
 
 @dataclass(frozen=True)

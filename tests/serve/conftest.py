@@ -14,8 +14,9 @@ from PIL import Image
 from striate.core.bundle import Architecture, Bundle, BundleSpec, TensorSpec
 from striate.models import build
 from striate.serve.limits import Limits
+from striate.serve.loading import tagging_server
 from striate.serve.predictors import load_tagging
-from striate.serve.server import TaggingServer
+from striate.serve.server import ModelServer
 
 DIGITS: tuple[dict[str, Any], ...] = (
     {"op": "grayscale"},
@@ -84,10 +85,10 @@ def bundle(tmp_path_factory: pytest.TempPathFactory, write_bundle: Callable[...,
 
 
 @pytest.fixture(scope="session")
-def server(bundle: Bundle) -> Iterator[TaggingServer]:
+def server(bundle: Bundle) -> Iterator[ModelServer]:
     """A server of the bundle in this process, with small limits."""
     limits = Limits(image_bytes=200_000, top_k=100)
-    running = TaggingServer(load_tagging(bundle, "cpu"), ("digits", "7"), limits=limits)
+    running = tagging_server(load_tagging(bundle, "cpu"), ("digits", "7"), limits=limits)
     yield running
     running.stop(grace_s=1)
 

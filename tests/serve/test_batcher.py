@@ -36,14 +36,14 @@ def test_requests_gather_while_a_batch_is_computed() -> None:
         doubles = Doubles()
         batcher = Batcher(doubles, Batching(max_size=4), queued=100)
         batcher.start()
-        calls = [asyncio.create_task(batcher.submit(1))]
+        calls = [batcher.submit(1)]
         await settled(batcher)
-        calls += [asyncio.create_task(batcher.submit(n)) for n in range(2, 8)]
+        calls += [batcher.submit(n) for n in range(2, 8)]
         await settled(batcher)
         doubles.go.set()
         assert await asyncio.gather(*calls) == [2, 4, 6, 8, 10, 12, 14]
         assert doubles.batches == [[1], [2, 3, 4, 5], [6, 7]]
-        await batcher.stop()
+        batcher.stop()
 
     asyncio.run(scenario())
 
@@ -54,11 +54,11 @@ def test_one_bad_request_fails_alone() -> None:
         doubles.go.set()
         batcher = Batcher(doubles, Batching(max_size=4, max_wait_ms=50), queued=100)
         batcher.start()
-        calls = [asyncio.create_task(batcher.submit(n)) for n in (1, -2, 3)]
+        calls = [batcher.submit(n) for n in (1, -2, 3)]
         answers = await asyncio.gather(*calls, return_exceptions=True)
         assert [answers[0], answers[2]] == [2, 6]
         assert isinstance(answers[1], ValueError)
-        await batcher.stop()
+        batcher.stop()
 
     asyncio.run(scenario())
 
@@ -68,16 +68,16 @@ def test_a_full_queue_refuses_and_recovers() -> None:
         doubles = Doubles()
         batcher = Batcher(doubles, Batching(max_size=1), queued=2)
         batcher.start()
-        calls = [asyncio.create_task(batcher.submit(1))]
+        calls = [batcher.submit(1)]
         await settled(batcher)
-        calls += [asyncio.create_task(batcher.submit(n)) for n in (2, 3)]
+        calls += [batcher.submit(n) for n in (2, 3)]
         await settled(batcher)
         with pytest.raises(QueueFull):
             await batcher.submit(4)
         doubles.go.set()
         assert await asyncio.gather(*calls) == [2, 4, 6]
         assert await batcher.submit(5) == 10
-        await batcher.stop()
+        batcher.stop()
 
     asyncio.run(scenario())
 
@@ -87,15 +87,15 @@ def test_a_caller_that_left_is_not_computed() -> None:
         doubles = Doubles()
         batcher = Batcher(doubles, Batching(max_size=4), queued=100)
         batcher.start()
-        first = asyncio.create_task(batcher.submit(1))
+        first = batcher.submit(1)
         await settled(batcher)
-        gone, stays = (asyncio.create_task(batcher.submit(n)) for n in (2, 3))
+        gone, stays = (batcher.submit(n) for n in (2, 3))
         await settled(batcher)
         gone.cancel()
         doubles.go.set()
         assert [await first, await stays] == [2, 6]
         assert doubles.batches == [[1], [3]]
-        await batcher.stop()
+        batcher.stop()
 
     asyncio.run(scenario())
 
@@ -116,6 +116,6 @@ def test_a_failing_batch_fails_its_requests_and_no_more() -> None:
         with pytest.raises(MemoryError):
             await batcher.submit(1)
         assert await batcher.submit(2) == 2
-        await batcher.stop()
+        batcher.stop()
 
     asyncio.run(scenario())

@@ -35,7 +35,7 @@ from striate.serve.client import Client
 from striate.serve.deploy import Deployed, deploy, edge_folder, list_apps, undeploy
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.base import answer
-from striate.serve.server import SERVICE
+from striate.serve.services.tagging import SERVICE
 from striate.serve.table import read_table
 from striate.serve.tags import TagRequest
 

@@ -15,8 +15,9 @@ from striate.core.bundle import Bundle
 from striate.core.errors import PlatformError, UnknownName
 from striate.serve import edge
 from striate.serve.client import Client
+from striate.serve.loading import tagging_server
 from striate.serve.predictors import load_tagging
-from striate.serve.server import SERVICE, TaggingServer
+from striate.serve.services.tagging import SERVICE
 from striate.serve.table import DeployedApp, Table, read_table, write_table
 
 pytestmark = pytest.mark.cluster
@@ -66,7 +67,7 @@ def test_calls_go_to_the_application_they_name(
     folder: Path, address: str, bundle: Bundle, png: Png
 ) -> None:
     servers = {
-        name: TaggingServer(load_tagging(bundle, "cpu"), (name, "1"))
+        name: tagging_server(load_tagging(bundle, "cpu"), (name, "1"))
         for name in ("first", "second")
     }
     apps = tuple(entry(name, server.address) for name, server in servers.items())
@@ -87,7 +88,7 @@ def test_calls_go_to_the_application_they_name(
 
 
 def test_large_pictures_pass(folder: Path, address: str, bundle: Bundle, png: Png) -> None:
-    server = TaggingServer(load_tagging(bundle, "cpu"), ("digits", "1"))
+    server = tagging_server(load_tagging(bundle, "cpu"), ("digits", "1"))
     write_table(folder, Table(apps=(entry("photos", server.address),)))
     edge.reload(folder)
     picture = png(2500, 2000)
@@ -100,7 +101,7 @@ def test_large_pictures_pass(folder: Path, address: str, bundle: Bundle, png: Pn
 def test_no_call_fails_while_routes_change_and_servers_end(
     folder: Path, address: str, bundle: Bundle, png: Png
 ) -> None:
-    servers = [TaggingServer(load_tagging(bundle, "cpu"), ("digits", "0"))]
+    servers = [tagging_server(load_tagging(bundle, "cpu"), ("digits", "0"))]
     write_table(folder, Table(apps=(entry("photos", servers[0].address),)))
     edge.reload(folder)
     end, seen, failed = threading.Event(), set[str](), list[Exception]()
@@ -117,7 +118,7 @@ def test_no_call_fails_while_routes_change_and_servers_end(
     for thread in threads:
         thread.start()
     for version in range(1, 6):
-        servers.append(TaggingServer(load_tagging(bundle, "cpu"), ("digits", str(version))))
+        servers.append(tagging_server(load_tagging(bundle, "cpu"), ("digits", str(version))))
         write_table(folder, Table(apps=(entry("photos", servers[-1].address),)))
         edge.reload(folder)
         servers[-2].stop(10)
@@ -133,7 +134,7 @@ def test_no_call_fails_while_routes_change_and_servers_end(
 
 
 def test_one_of_two_servers_may_die(folder: Path, address: str, bundle: Bundle, png: Png) -> None:
-    servers = [TaggingServer(load_tagging(bundle, "cpu"), ("digits", str(n))) for n in range(2)]
+    servers = [tagging_server(load_tagging(bundle, "cpu"), ("digits", str(n))) for n in range(2)]
     write_table(folder, Table(apps=(entry("photos", *(server.address for server in servers)),)))
     edge.reload(folder)
     with Client(address) as client:

@@ -17,19 +17,20 @@ from torch import Tensor
 from striate.core.bundle import Bundle
 from striate.core.errors import PayloadTooLarge, PlatformError, RequestError, StriateError
 from striate.serve.client import Client
+from striate.serve.loading import tagging_server
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.tagging import TaggingPredictor
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 from striate.serve.protos.striate.v1 import photo_tagging_pb2_grpc as pb_grpc
-from striate.serve.server import SERVICE, TaggingServer
-from striate.serve.tags import TagRequest
+from striate.serve.server import ModelServer
+from striate.serve.services.tagging import SERVICE
 
 pytestmark = pytest.mark.unit
 Png = Callable[..., bytes]
 
 
 @pytest.fixture
-def client(server: TaggingServer) -> Iterator[Client]:
+def client(server: ModelServer) -> Iterator[Client]:
     with Client(server.address) as client:
         yield client
 
@@ -43,7 +44,7 @@ def test_answers_with_labels_and_the_model(client: Client, png: Png) -> None:
     assert client.tag(png(), min_score=0.999).labels == ()
 
 
-def test_the_defaults_of_the_message_hold(server: TaggingServer, png: Png) -> None:
+def test_the_defaults_of_the_message_hold(server: ModelServer, png: Png) -> None:
     with grpc.insecure_channel(server.address) as channel:
         stub = pb_grpc.PhotoTaggingStub(channel)  # type: ignore[no-untyped-call]
         assert len(stub.Tag(pb.TagRequest(image=png())).labels) == 5
@@ -104,7 +105,7 @@ class Failing(TaggingPredictor):
 def test_a_defect_tells_nothing_of_the_server(
     bundle: Bundle, png: Png, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = TaggingServer(Failing.load(bundle), ("digits", "7"))
+    server = tagging_server(Failing.load(bundle), ("digits", "7"))
     with (
         Client(server.address) as client,
         caplog.at_level(logging.ERROR),
@@ -116,7 +117,7 @@ def test_a_defect_tells_nothing_of_the_server(
     server.stop(1)
 
 
-def test_health_and_reflection_answer(server: TaggingServer) -> None:
+def test_health_and_reflection_answer(server: ModelServer) -> None:
     with grpc.insecure_channel(server.address) as channel:
         health: Any = health_pb2_grpc.HealthStub(channel)
         for service in ("", SERVICE):
@@ -127,7 +128,7 @@ def test_health_and_reflection_answer(server: TaggingServer) -> None:
 
 
 class Held(TaggingPredictor):
-    """A predictor that computes once it is let go."""
+    """A predictor that computes at once until it is held, and then once it is let go."""
 
     begun = threading.Event()
     go = threading.Event()
@@ -139,7 +140,10 @@ class Held(TaggingPredictor):
 
 
 def test_calls_in_flight_finish_and_new_ones_are_refused(bundle: Bundle, png: Png) -> None:
-    server = TaggingServer(Held.load(bundle), ("digits", "7"))
+    Held.go.set()
+    server = tagging_server(Held.load(bundle), ("digits", "7"))
+    Held.go.clear()
+    Held.begun.clear()
     with Client(server.address) as client, ThreadPoolExecutor(2) as threads:
         call = threads.submit(client.tag, png())
         assert Held.begun.wait(20)
@@ -153,8 +157,8 @@ def test_calls_in_flight_finish_and_new_ones_are_refused(bundle: Bundle, png: Pn
 
 
 def test_two_servers_share_a_port(bundle: Bundle, png: Png) -> None:
-    first = TaggingServer(load_tagging(bundle, "cpu"), ("digits", "1"))
-    second = TaggingServer(load_tagging(bundle, "cpu"), ("digits", "2"), port=first.port)
+    first = tagging_server(load_tagging(bundle, "cpu"), ("digits", "1"))
+    second = tagging_server(load_tagging(bundle, "cpu"), ("digits", "2"), port=first.port)
     first.stop(1)
     with Client(second.address) as client:
         assert client.tag(png()).version == "2"
@@ -162,15 +166,10 @@ def test_two_servers_share_a_port(bundle: Bundle, png: Png) -> None:
 
 
 def test_a_client_waits_for_a_server_until_its_deadline(bundle: Bundle, png: Png) -> None:
-    first = TaggingServer(load_tagging(bundle, "cpu"), ("digits", "1"))
+    first = tagging_server(load_tagging(bundle, "cpu"), ("digits", "1"))
     first.stop(1)
     with Client(first.address, deadline_s=20) as client, ThreadPoolExecutor(1) as threads:
         call = threads.submit(client.tag, png())
-        back = TaggingServer(load_tagging(bundle, "cpu"), ("digits", "2"), port=first.port)
+        back = tagging_server(load_tagging(bundle, "cpu"), ("digits", "2"), port=first.port)
         assert call.result(20).version == "2"
     back.stop(1)
-
-
-def test_requests_can_be_answered_without_grpc(server: TaggingServer, png: Png) -> None:
-    answered = server.run(server.answer(TagRequest(png(), top_k=2))).result(10)
-    assert len(answered) == 2

@@ -7,13 +7,11 @@ and drains it.
 """
 
 import asyncio
-import io
 import logging
 from pathlib import Path
 from typing import Any
 
 import ray
-from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 from ray import serve
 
@@ -21,9 +19,13 @@ from striate.core.bundle import Bundle
 from striate.core.registry import ModelVersion, fetch
 from striate.core.settings import Settings
 from striate.serve.limits import Batching, Limits
+from striate.serve.loading import probe_image, tagger
 from striate.serve.predictors import load_tagging
-from striate.serve.server import TaggingServer
-from striate.serve.tags import TagRequest
+from striate.serve.server import ModelServer
+from striate.serve.services.base import Service
+from striate.serve.services.tagging import PhotoTagging
+
+__all__ = ["PhotosArgs", "build", "named", "probe_image", "services"]
 
 logger = logging.getLogger(__name__)
 
@@ -74,16 +76,9 @@ class Photos:
 
     def __init__(self, args: PhotosArgs) -> None:
         self._args = args
-        bundle, version = fetch(args.model, _settings(args))
-        self._server = TaggingServer(
-            load_tagging(bundle, args.device, args.limits.pixels, args.program),
-            named(bundle, version),
-            args.host or ray.util.get_node_ip_address(),
-            args.port,
-            args.limits,
-            args.batching,
-        )
-        logger.info("Serving %s on %s.", self._server.model, self._server.address)
+        host = args.host or ray.util.get_node_ip_address()
+        self._server = ModelServer(services(args), host, args.port, args.limits)
+        logger.info("Serving %s on %s.", args.model, self._server.address)
 
     def where(self) -> dict[str, str]:
         """The replica, and the `host:port` that it listens on."""
@@ -92,16 +87,26 @@ class Photos:
 
     async def check_health(self) -> None:
         """Run a tiny real inference; Serve replaces a replica that fails or hangs here."""
-        probe = TagRequest(probe_image(), top_k=1)
-        answered = asyncio.wrap_future(self._server.run(self._server.answer(probe)))
-        if not await asyncio.wait_for(answered, self._args.check_timeout_s):
-            raise RuntimeError("The model's scores are not finite.")
+        probed = asyncio.wrap_future(self._server.run(self._server.probe()))
+        await asyncio.wait_for(probed, self._args.check_timeout_s)
 
     def __del__(self) -> None:
         """Serve calls this when the replica is to end: calls in flight finish first."""
         server = getattr(self, "_server", None)
         if server is not None:
             server.stop(self._args.drain_s)
+
+
+def services(args: PhotosArgs) -> list[Service]:
+    """What a replica serves.
+
+    Raises:
+        StriateError: as `striate.core.registry.fetch` and `load_tagging`.
+    """
+    bundle, version = fetch(args.model, _settings(args))
+    predictor = load_tagging(bundle, args.device, args.limits.pixels, args.program)
+    model = tagger(predictor, named(bundle, version), args.limits, args.batching)
+    return [PhotoTagging(model, args.limits)]
 
 
 def build(args: PhotosArgs) -> serve.Application:
@@ -128,13 +133,6 @@ def named(bundle: Bundle, version: ModelVersion | None) -> tuple[str, str]:
     if version is not None:
         return version.name, str(version.version)
     return bundle.spec.architecture.name, bundle.digest
-
-
-def probe_image() -> bytes:
-    """A small grey PNG, enough to walk the whole way of a request."""
-    buffer = io.BytesIO()
-    Image.new("L", (28, 28), 128).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def _settings(args: PhotosArgs) -> Settings:

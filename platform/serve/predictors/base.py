@@ -1,7 +1,7 @@
 """The predictor: what a model does to a request, knowing neither Ray nor gRPC."""
 
 from collections.abc import Sequence
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, Self, TypeVar, runtime_checkable
 
 from torch import Tensor
 
@@ -31,6 +31,15 @@ class Predictor(Protocol[Request, Answer]):
 
     def encode(self, output: Tensor, request: Request) -> Answer:
         """The answer from one row of output."""
+        ...
+
+
+@runtime_checkable
+class Immediate(Protocol[Request, Answer]):
+    """A predictor that costs next to nothing, and is asked on the event loop itself."""
+
+    def answer(self, request: Request) -> Answer:
+        """The answer, within microseconds; raises `RequestError` as `Predictor.decode` does."""
         ...
 
 

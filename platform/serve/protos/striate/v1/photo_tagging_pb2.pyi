@@ -35,6 +35,40 @@ class Label(_message.Message):
     score: float
     def __init__(self, name: _Optional[str] = ..., index: _Optional[int] = ..., score: _Optional[float] = ...) -> None: ...
 
+class TagStreamRequest(_message.Message):
+    __slots__ = ("id", "photo")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PHOTO_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    photo: TagRequest
+    def __init__(self, id: _Optional[str] = ..., photo: _Optional[_Union[TagRequest, _Mapping]] = ...) -> None: ...
+
+class TagStreamResponse(_message.Message):
+    __slots__ = ("answers",)
+    ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    answers: _containers.RepeatedCompositeFieldContainer[TagStreamAnswer]
+    def __init__(self, answers: _Optional[_Iterable[_Union[TagStreamAnswer, _Mapping]]] = ...) -> None: ...
+
+class TagStreamAnswer(_message.Message):
+    __slots__ = ("id", "tags", "failure")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    tags: TagResponse
+    failure: Failure
+    def __init__(self, id: _Optional[str] = ..., tags: _Optional[_Union[TagResponse, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ...) -> None: ...
+
+class Failure(_message.Message):
+    __slots__ = ("status", "message", "code")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    status: int
+    message: str
+    code: str
+    def __init__(self, status: _Optional[int] = ..., message: _Optional[str] = ..., code: _Optional[str] = ...) -> None: ...
+
 class Model(_message.Message):
     __slots__ = ("name", "version")
     NAME_FIELD_NUMBER: _ClassVar[int]

@@ -40,6 +40,11 @@ class PhotoTaggingStub:
                 request_serializer=striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photo__tagging__pb2.TagRequest.SerializeToString,
                 response_deserializer=striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photo__tagging__pb2.TagResponse.FromString,
                 _registered_method=True)
+        self.TagStream = channel.stream_stream(
+                '/striate.v1.PhotoTagging/TagStream',
+                request_serializer=striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photo__tagging__pb2.TagStreamRequest.SerializeToString,
+                response_deserializer=striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photo__tagging__pb2.TagStreamResponse.FromString,
+                _registered_method=True)
 
 
 class PhotoTaggingServicer:
@@ -54,6 +59,17 @@ class PhotoTaggingServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TagStream(self, request_iterator, context):
+        """Tags many photos on one call, for bulk work. Every request has an id of the caller's choice, its
+        answer carries the same; answers come as they are ready, in no promised order. The server reads
+        no further while too many photos of the call wait: a caller's writes then pause. A photo that
+        cannot be used answers with a failure, and the call goes on. A server that ends answers what it
+        has read and closes the call with UNAVAILABLE: send again what was not answered.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PhotoTaggingServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -61,6 +77,11 @@ def add_PhotoTaggingServicer_to_server(servicer, server):
                     servicer.Tag,
                     request_deserializer=striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photo__tagging__pb2.TagRequest.FromString,
                     response_serializer=striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photo__tagging__pb2.TagResponse.SerializeToString,
+            ),
+            'TagStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.TagStream,
+                    request_deserializer=striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photo__tagging__pb2.TagStreamRequest.FromString,
+                    response_serializer=striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photo__tagging__pb2.TagStreamResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +111,33 @@ class PhotoTagging:
             '/striate.v1.PhotoTagging/Tag',
             striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photo__tagging__pb2.TagRequest.SerializeToString,
             striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photo__tagging__pb2.TagResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TagStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/striate.v1.PhotoTagging/TagStream',
+            striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photo__tagging__pb2.TagStreamRequest.SerializeToString,
+            striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photo__tagging__pb2.TagStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,107 @@
+"""A predictor behind a batcher, with the model's name and a question that shows it is alive."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from striate.core.errors import BundleError
+from striate.serve.batcher import Batcher
+from striate.serve.limits import Batching, Limits
+from striate.serve.observer import Observer
+from striate.serve.predictors.base import Immediate, Predictor, answer
+from striate.serve.tags import ModelName
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+
+
+class Servable(Generic[Request, Answer]):
+    """Answers requests to one model on the server's loop.
+
+    Args:
+        model: name and version that answers carry.
+        predictor: computes in threads, in batches; an `Immediate` one answers on the loop.
+        probe: a small request that walks the whole way.
+        sound: whether the answer to `probe` is one of a model that works.
+        limits: how much may wait.
+        batching: how requests become batches.
+    """
+
+    def __init__(
+        self,
+        model: ModelName,
+        predictor: Predictor[Request, Answer] | Immediate[Request, Answer],
+        probe: Request,
+        sound: Callable[[Answer], bool],
+        limits: Limits | None = None,
+        batching: Batching | None = None,
+    ) -> None:
+        limits = limits or Limits()
+        self.model = model
+        self.predictor = predictor
+        self.immediate = isinstance(predictor, Immediate)
+        self._probe, self._sound = probe, sound
+        self._batcher = Batcher(
+            self._compute, batching or Batching(), limits.queued, limits.queued_bytes
+        )
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait for a batch."""
+        return self._batcher.waiting
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything waits or is computed."""
+        return self._batcher.busy > 0
+
+    def start(self, observer: Observer | None = None) -> None:
+        """Begin to take requests on the running loop; `observer` is told of batches."""
+        self._batcher.start(observer)
+
+    def stop(self) -> None:
+        """Stop; what still waits is cancelled."""
+        self._batcher.stop()
+
+    def now(self, request: Request) -> Answer:
+        """The answer of an immediate predictor, on the spot."""
+        assert isinstance(self.predictor, Immediate)
+        return self.predictor.answer(request)
+
+    def submit(
+        self, request: Request, deadline: float | None = None, size: int = 1, nbytes: int = 0
+    ) -> "asyncio.Future[Answer]":
+        """Let a request be answered in a batch with others; see `Batcher.submit`."""
+        return self._batcher.submit(request, deadline, size, nbytes)
+
+    async def ask(
+        self, request: Request, deadline: float | None = None, size: int = 1, nbytes: int = 0
+    ) -> Answer:
+        """The answer to one request.
+
+        Raises:
+            QueueFull: too many requests wait.
+            TooLate: the deadline passed before it was computed.
+            StriateError: what the predictor says of the request.
+        """
+        if self.immediate:
+            return self.now(request)
+        return await self._batcher.submit(request, deadline, size, nbytes)
+
+    async def probe(self) -> None:
+        """Run a tiny real inference.
+
+        Raises:
+            BundleError: its answer is no good, for example not finite.
+            Exception: whatever the predictor raises.
+        """
+        if not self._sound(await self.ask(self._probe)):
+            raise BundleError(
+                f"The model {self.model.name} version {self.model.version} answers a plain"
+                " question with numbers that are not finite.",
+                "Train it again, or deploy another version.",
+            )
+
+    def _compute(self, requests: Sequence[Request]) -> list[Answer | Exception]:
+        assert not isinstance(self.predictor, Immediate)
+        return answer(self.predictor, requests)

@@ -1,0 +1,1 @@
+"""The gRPC services: each turns messages into requests, and answers into messages."""

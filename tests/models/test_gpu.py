@@ -1,0 +1,13 @@
+"""What the zoo must do the same on a GPU."""
+
+import pytest
+import torch
+
+from striate.models.dropout import kept
+
+pytestmark = pytest.mark.gpu
+
+
+def test_masks_of_dropout_are_the_same_on_a_gpu() -> None:
+    keys, shape = torch.arange(256) * 987_654_321, torch.Size((256, 4096))
+    assert torch.equal(kept(keys.cuda(), 2, shape, 0.5).cpu(), kept(keys, 2, shape, 0.5))

@@ -1,0 +1,91 @@
+"""One process of several that train together by gloo, without Ray: ``fleet.py RANK PLAN.json``.
+
+The plan is a list of segments, which the processes go through one after the other: a segment has a
+number of workers, a recipe's overrides, and the step at which it ends. Segments of one folder go
+on from each other's checkpoints.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from striate.data.manifest import Manifest
+from striate.models import MODELS
+from striate.models.dropout import SampleDropout
+from striate.train.assignment import Assignment
+from striate.train.loop import train
+from striate.train.place import Place
+from striate.train.recipe import resolve
+
+BATCH = 37  # which neither two nor three workers share evenly
+
+
+class Dropping(nn.Module):
+    """A small network whose dropout works on maps and on vectors."""
+
+    input_shape = (1, 32, 32)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maps = nn.Sequential(nn.Conv2d(1, 6, 5, stride=2), nn.ReLU(), nn.MaxPool2d(2))
+        self.drop = SampleDropout(0.3)
+        self.hidden = nn.Linear(6 * 7 * 7, 32)
+        self.drop_hidden = SampleDropout(0.5, salt=1)
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 1, 32, 32) → (N, 10)."""
+        hidden = self.hidden(self.drop(self.maps(images)).flatten(1)).relu()
+        logits: Tensor = self.head(self.drop_hidden(hidden))
+        return logits
+
+
+def assignment(segment: dict[str, Any], folder: Path, shards: str) -> Assignment:
+    """The run of a segment, which ends at its step."""
+    manifest = Manifest.load(shards)
+    rows = manifest.rows("train")
+    overrides = [
+        "model.name=dropping",
+        f"batch_size={BATCH}",
+        f"epochs={segment['until'] * BATCH / rows}",
+        f"scaling.workers={segment['workers']}",
+        *segment["overrides"],
+    ]
+    return Assignment(
+        run_id=segment["folder"],
+        tracking_uri="http://127.0.0.1:1",
+        experiment_id="0",
+        recipe=resolve("lenet5-modern-digits", overrides),
+        shards=shards,
+        manifest_sha256=manifest.sha256,
+        labels=manifest.labels,
+        train_rows=rows,
+        folder=folder / segment["folder"],
+        created_unix_s=0.0,
+    )
+
+
+def main(rank: int, plan: Path) -> None:
+    """Go through the plan as one of its workers."""
+    torch.set_num_threads(1)
+    MODELS["dropping"] = Dropping
+    document = json.loads(plan.read_text())
+    for index, segment in enumerate(document["segments"]):
+        world = segment["workers"]
+        if rank >= world:
+            continue
+        if world > 1:
+            meeting = f"file://{plan.parent}/meeting-{index}"
+            dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=world)
+        train(assignment(segment, plan.parent, document["shards"]), Place(rank, world))
+        if world > 1:
+            dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,120 @@
+"""Real processes by gloo: the loss curve is the same on 1, 2 and 3 workers and through changes."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from striate.core.bundle import Bundle
+from striate.train.assignment import Outcome
+from striate.train.spool import SpoolReader, history
+
+pytestmark = pytest.mark.unit
+
+STEPS = 50
+FLEET = Path(__file__).parent / "fleet.py"
+COMMON = (
+    "optimizer.name=sgd",
+    "optimizer.lr=0.02",
+    "optimizer.momentum=0.9",
+    "optimizer.weight_decay=1e-3",
+    "optimizer.bias_lr=2",
+    "schedule.name=step",
+    "schedule.warmup_share=0",
+    "schedule.milestones_epochs=[0.7]",
+    "clip_norm=5",
+    "ema_decay=0.9",
+    "report_every=7",
+)
+FP64 = (*COMMON, "precision=fp64")
+FSDP = (*FP64, "scaling.strategy=fsdp", "accumulate=3")
+
+
+def segment(folder: str, workers: int, overrides: tuple[str, ...], until: int = STEPS) -> Any:
+    return {"folder": folder, "workers": workers, "overrides": overrides, "until": until}
+
+
+SEGMENTS = [
+    *(segment(f"fp64-{workers}", workers, FP64) for workers in (1, 2, 3)),
+    *(segment(f"fp32-{workers}", workers, COMMON) for workers in (1, 2, 3)),
+    segment("changing", 1, FP64, until=17),
+    segment("changing", 3, FP64, until=34),
+    segment("changing", 2, FP64),
+    segment("fsdp-2", 2, FSDP),
+    segment("fsdp-to-ddp", 3, FSDP, until=20),
+    segment("fsdp-to-ddp", 2, FP64, until=35),
+    segment("fsdp-to-ddp", 2, FSDP),
+]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, digits_shards: Path) -> Iterator[Path]:
+    """The folder of all runs: three processes go through the plan."""
+    folder = tmp_path_factory.mktemp("worlds")
+    plan = folder / "plan.json"
+    plan.write_text(json.dumps({"shards": str(digits_shards), "segments": SEGMENTS}))
+    logs = [(folder / f"log-{rank}.txt").open("wb") for rank in range(3)]
+    workers = [
+        subprocess.Popen([sys.executable, str(FLEET), str(rank), str(plan)], stderr=log)
+        for rank, log in enumerate(logs)
+    ]
+    try:
+        ended = [worker.wait(timeout=240) for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+    said = [(folder / f"log-{rank}.txt").read_text()[-2000:] for rank in range(3)]
+    assert ended == [0, 0, 0], said
+    yield folder
+
+
+def curve(runs: Path, name: str) -> list[float]:
+    """The loss of each of the steps."""
+    losses = dict(history(SpoolReader(runs / name / "spool.jsonl").read())["train/loss"])
+    assert list(losses) == list(range(1, STEPS + 1))
+    return list(losses.values())
+
+
+def furthest(one: list[float], other: list[float]) -> float:
+    """The largest relative difference of two curves."""
+    return max(abs(a - b) / abs(b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("name", ["fp64-2", "fp64-3", "changing", "fsdp-2", "fsdp-to-ddp"])
+def test_the_loss_curve_is_that_of_one_undisturbed_worker(runs: Path, name: str) -> None:
+    """Also with 1, then 3, then 2 workers; and sharded, with gradients summed up in parts."""
+    assert furthest(curve(runs, name), curve(runs, "fp64-1")) < 1e-9
+
+
+def test_in_float32_the_curves_differ_by_rounding_alone(
+    runs: Path, record_property: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = curve(runs, "fp32-1")
+    apart = {world: furthest(curve(runs, f"fp32-{world}"), one) for world in (2, 3)}
+    record_property("float32_difference", apart)
+    with capsys.disabled():
+        print(f"\nfloat32, {STEPS} steps, against one worker: {apart}")
+    assert max(apart.values()) < 1e-3
+
+
+@pytest.mark.parametrize("name", ["fp64-3", "changing", "fsdp-2", "fsdp-to-ddp"])
+def test_averaged_weights_and_metrics_are_those_of_one_worker(runs: Path, name: str) -> None:
+    left, right = Bundle.open(runs / name / "bundle"), Bundle.open(runs / "fp64-1" / "bundle")
+    ours, theirs = left.state(), right.state()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.allclose(ours[key], theirs[key], rtol=1e-5, atol=1e-7) for key in ours)
+    one, other = (
+        Outcome.model_validate_json((runs / run / "outcome.json").read_bytes())
+        for run in (name, "fp64-1")
+    )
+    assert one.metrics == pytest.approx(other.metrics, rel=1e-6)
+    assert one.confusion == other.confusion
+    assert [(m.row, m.true, m.predicted) for m in one.mistakes] == [
+        (m.row, m.true, m.predicted) for m in other.mistakes
+    ]
+    assert len(one.mistakes) > 0

@@ -10,11 +10,12 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from striate.core.errors import BundleError
 from striate.core.files import atomic_folder, sha256_of
+from striate.core.tensors import save_tensors
 
 FORMAT_VERSION = 1
 SPEC_FILE = "bundle.json"
@@ -141,9 +142,8 @@ class Bundle:
             PlatformError: the disk is full.
         """
         with atomic_folder(path) as folder:
-            save_file(
-                {k: v.detach().contiguous().cpu() for k, v in state.items()}, folder / WEIGHTS_FILE
-            )
+            weights = {k: v.detach().contiguous().cpu() for k, v in state.items()}
+            save_tensors(weights, folder / WEIGHTS_FILE)
             for name, text in (assets or {}).items():
                 (folder / _plain(name)).write_text(text, encoding="utf-8")
             files = {

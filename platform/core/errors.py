@@ -11,12 +11,14 @@
     ├── BundleError               4   FAILED_PRECONDITION
     ├── CheckpointError           5   DATA_LOSS
     ├── PlatformError             6   UNAVAILABLE
-    │   └── TrackingUnavailable   6   UNAVAILABLE
+    │   ├── TrackingUnavailable   6   UNAVAILABLE
+    │   └── RolledBack           12   ABORTED
     ├── PlacementError            7   FAILED_PRECONDITION
     ├── UnsupportedLayer          8   FAILED_PRECONDITION
     ├── RequestError              9   INVALID_ARGUMENT
     │   └── PayloadTooLarge       9   RESOURCE_EXHAUSTED
     └── TrainingFailed           10   INTERNAL
+        └── TrainingStopped      11   CANCELLED
 
 Every message is one sentence that names the thing; `remedy` is one that says what to do. Both
 reach the command line and a gRPC caller, so neither may hold a trace or a path of the server
@@ -119,6 +121,14 @@ class TrackingUnavailable(PlatformError):
     code = "TRACKING"
 
 
+class RolledBack(PlatformError):
+    """A new version was tried, did not keep its limits, and was taken back."""
+
+    code = "ROLLED_BACK"
+    exit_code = 12
+    grpc_status = "ABORTED"
+
+
 class PlacementError(StriateError):
     """No pool can take the work."""
 
@@ -155,6 +165,14 @@ class TrainingFailed(StriateError):
 
     code = "TRAINING"
     exit_code = 10
+
+
+class TrainingStopped(TrainingFailed):
+    """A run was asked to end before its end; it wrote a checkpoint and can be resumed."""
+
+    code = "STOPPED"
+    exit_code = 11
+    grpc_status = "CANCELLED"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

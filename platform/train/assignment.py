@@ -8,6 +8,7 @@ from striate.core.errors import UnknownName
 from striate.core.files import write_atomic
 from striate.core.settings import Settings
 from striate.train.config import Location, Recipe
+from striate.train.mistake import Mistake
 
 RUN_FILE = "run.json"
 RECIPE_FILE = "recipe.json"
@@ -47,6 +48,11 @@ class Assignment(BaseModel):
         """Optimiser steps of the whole run."""
         return max(1, round(self.recipe.epochs * self.train_rows / self.recipe.batch_size))
 
+    @property
+    def steps_per_epoch(self) -> float:
+        """Optimiser steps of one pass over the training split."""
+        return self.train_rows / self.recipe.batch_size
+
     def evaluates_at(self, step: int) -> bool:
         """Whether an evaluation is due after `step` steps: every so many epochs, and at the end."""
         every = self.train_rows * self.recipe.evaluate_every_epochs
@@ -59,9 +65,13 @@ class Assignment(BaseModel):
         return self.folder / "spool.jsonl"
 
     @property
-    def system_spool(self) -> Path:
-        """System metrics of the driver."""
-        return self.folder / "system.jsonl"
+    def system(self) -> Path:
+        """System metrics, one spool for each node that holds workers."""
+        return self.folder / "system"
+
+    def spools(self) -> list[Path]:
+        """All files of metrics that there are now; a node that joins adds one."""
+        return [self.spool, *sorted(self.system.glob("*.jsonl"))]
 
     @property
     def checkpoints(self) -> Path:
@@ -82,6 +92,16 @@ class Assignment(BaseModel):
     def failure(self) -> Path:
         """Why a worker gave up, when restarting cannot help."""
         return self.folder / "failure.json"
+
+    @property
+    def stop_request(self) -> Path:
+        """Its presence asks the workers to end with a checkpoint."""
+        return self.folder / "stop"
+
+    @property
+    def stopped(self) -> Path:
+        """After which step the workers ended because they were asked to."""
+        return self.folder / "stopped.json"
 
     @property
     def filters(self) -> Path:
@@ -124,13 +144,24 @@ class Outcome(BaseModel):
     Attributes:
         metrics: over the whole evaluation split.
         confusion: counts; row: true label, column: most likely one.
+        mistakes: the most confident wrong answers, the worst first.
         steps: optimiser steps of the whole run.
         seconds: of training, evaluation and checkpoints in the last start of the workers.
+        restarts: starts of the workers after the first.
+        repeated_steps: steps that restarts did again because the checkpoint was older.
+        checkpoint_blocked_share: share of the last start's time in which training waited for
+            checkpoints.
+        startup: seconds from the command to the first step, by part, of the last call.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     metrics: dict[str, float]
     confusion: tuple[tuple[int, ...], ...]
+    mistakes: tuple[Mistake, ...] = ()
     steps: int
     seconds: float
+    restarts: int = 0
+    repeated_steps: int = 0
+    checkpoint_blocked_share: float = 0.0
+    startup: dict[str, float] = {}

@@ -2,25 +2,25 @@
 
 import json
 import os
+import time
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from striate.core.bundle import (
-    Architecture,
-    Bundle,
-    BundleSpec,
-    Provenance,
-    TensorSpec,
-)
+from striate.core.bundle import Bundle
 from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
 from striate.train.assignment import Assignment, Outcome
-from striate.train.checkpoint import Checkpoint, CheckpointStore
+from striate.train.bundled import bundle_assets, bundle_spec
+from striate.train.checkpoint import Checkpoint
+from striate.train.evaluate import Evaluation
+from striate.train.keeper import Keeper
+from striate.train.ledger import Ledger
+from striate.train.parallel import whole
+from striate.train.patience import patient
 from striate.train.place import Place
-from striate.train.report import Reporter
+from striate.train.report import SKIPPED, Reporter
 from striate.train.spool import SpoolWriter
 from striate.train.state import TrainState
 from striate.train.tasks.base import Tally
@@ -36,9 +36,12 @@ class Recorder:
     def __init__(self, run: Assignment, place: Place) -> None:
         self.run = run
         self.place = place
-        self.store = CheckpointStore(run.checkpoints, run.recipe.checkpoint.keep)
         self._spool = SpoolWriter(run.spool) if place.first else None
         self._reporter = Reporter(place, self._spool, run.recipe.batch_size)
+        self._keeper = Keeper(
+            run, place, self._durable, self._reporter.note, self._reporter.metrics
+        )
+        self._ledger = Ledger(run.folder)
         pid = json.dumps({"pid": os.getpid(), "rank": place.rank})
         self._attempt(
             0,
@@ -52,19 +55,13 @@ class Recorder:
         Raises:
             CheckpointError: there are checkpoints, and none is good.
         """
-        payload = b""
-        if self.place.first:
-            self.store.sweep()
-            checkpoint, complaints = self.store.load_latest()
-            for complaint in complaints:
-                assert checkpoint is not None
-                text = f"{complaint} The run goes on from step {checkpoint.step}."
-                self._reporter.note(checkpoint.step, text)
-            payload = checkpoint.to_bytes() if checkpoint else b""
-        payload = self.place.from_first(payload)
+        payload = self.place.from_first(self._keeper.load() if self.place.first else b"")
         if payload:
-            state.restore(Checkpoint.from_bytes(payload), self.place)
+            state.restore(Checkpoint.from_bytes(payload))
             self._reporter.note(state.step, f"Restored from the checkpoint of step {state.step}.")
+        if self.place.first:
+            self._attempt(state.step, "The start", lambda: self._enter(state.step))
+        self._keeper.begin(state.step)
         self._reporter.rest()
 
     def loss(self, loss: Tensor) -> None:
@@ -73,7 +70,7 @@ class Recorder:
 
     def report(
         self, step: int, rate: float, waited_s: float, damaged: Mapping[str, str] | None = None
-    ) -> None:
+    ) -> dict[int, float]:
         """Write all losses held, and how many samples were damaged; every rank must call.
 
         Args:
@@ -81,23 +78,30 @@ class Recorder:
             rate: learning rate of the last step.
             waited_s: seconds waited for data since the start of the stream.
             damaged: name → reason of the samples that others stood in for, on this rank.
+
+        Returns:
+            Step → loss over the whole batch, for each step since the last report.
         """
-        self._reporter.flush(step, rate, waited_s, damaged or {})
+        return self._reporter.flush(step, rate, waited_s, damaged or {})
+
+    def skip(self, state: TrainState, text: str) -> None:
+        """Say that a step was skipped, and how many have been."""
+        self._reporter.metrics(state.step, {SKIPPED: float(state.skipped)})
+        self._reporter.note(state.step, text)
 
     def saves_at(self, step: int) -> bool:
-        """Whether a checkpoint is due after `step` steps; the same on every rank."""
-        return step % self.run.recipe.checkpoint.every_steps == 0 or step == self.run.total_steps
+        """Whether a checkpoint may be due after `step` steps; the same on every rank, each of
+        which must ask after every step."""
+        self._ledger.reached(step)
+        return self._keeper.due(step)
 
     def checkpoint(self, state: TrainState) -> None:
-        """Write a checkpoint; every rank must call."""
-        about = {"run_id": self.run.run_id, "recipe": self.run.recipe.name}
-        checkpoint = state.capture(self.place, about)
-        if self.place.first:
-            self._attempt(
-                state.step,
-                f"The checkpoint of step {state.step}",
-                lambda: self.store.save(checkpoint),
-            )
+        """Take the checkpoint that is due; every rank must call.
+
+        Raises:
+            TrainingStopped: the run was asked to end, and has its checkpoint.
+        """
+        self._keeper.take(state)
         self._reporter.rest()
 
     def evaluation(self, state: TrainState, counts: Tally) -> None:
@@ -105,6 +109,7 @@ class Recorder:
         metrics = {f"test/{name}": value for name, value in counts.metrics().items()}
         self._reporter.metrics(state.step, metrics)
         weights = first_layer(state.network)
+        weights = None if weights is None else whole(weights)
         if self.place.first and weights is not None:
             content = save({"weight": weights.detach().float().cpu().contiguous()})
             path = self.run.filters / f"step-{state.step:08d}.safetensors"
@@ -115,23 +120,58 @@ class Recorder:
             )
         self._reporter.rest()
 
-    def finish(self, state: TrainState, counts: Tally, seconds: float) -> None:
-        """Write the bundle and what the run came to.
+    def finish(self, state: TrainState, evaluation: Evaluation, seconds: float) -> None:
+        """Write the bundle and what the run came to; every rank must call.
 
         Raises:
             PlatformError: the disk has no room.
+            OSError: the storage refuses in another way.
         """
+        weights = state.weights()
         if self._spool is None:
             return
+        self._keeper.finish(state.step)
+        counts = evaluation.tally
         metrics = counts.metrics()
         spec = bundle_spec(self.run, state.network, metrics)
-        Bundle.write(self.run.bundle, spec, state.network.state_dict())
-        confusion = [] if counts.confusion is None else counts.confusion.long().tolist()
-        outcome = Outcome.model_validate(
-            {"metrics": metrics, "confusion": confusion, "steps": state.step, "seconds": seconds}
+        assets = bundle_assets(self.run)
+        self._patiently(state.step, lambda: Bundle.write(self.run.bundle, spec, weights, assets))
+        outcome = Outcome(
+            metrics=metrics,
+            confusion=[] if counts.confusion is None else counts.confusion.long().tolist(),
+            mistakes=evaluation.mistakes.worst,
+            steps=state.step,
+            seconds=seconds,
+            restarts=self._ledger.restarts,
+            repeated_steps=self._ledger.repeated_steps,
+            checkpoint_blocked_share=self._keeper.blocked_share,
         )
+        content = outcome.model_dump_json(indent=1).encode()
+        self._patiently(state.step, self._durable)
         self._spool.close()
-        write_atomic(self.run.outcome, outcome.model_dump_json(indent=1).encode())
+        self._patiently(state.step, lambda: write_atomic(self.run.outcome, content))
+
+    def _enter(self, step: int) -> None:
+        """Count this start of the run."""
+        self._ledger = Ledger.begun(self.run.folder, time.time(), self.place.world, step)
+        counts = {
+            "train/workers": float(self.place.world),
+            "train/restarts": float(self._ledger.restarts),
+            "train/repeated_steps": float(self._ledger.repeated_steps),
+        }
+        self._reporter.metrics(step, counts)
+
+    def _durable(self) -> None:
+        if self._spool is not None:
+            self._spool.sync()
+
+    def _patiently(self, step: int, write: Callable[[], object]) -> None:
+        """Write what must be written, as long as the recipe has patience with the storage."""
+
+        def said(reason: str) -> None:
+            self._reporter.note(step, f"The storage refuses: {reason} It is tried again.")
+
+        patient(write, self.run.recipe.checkpoint.patience_s, said)
 
     def _attempt(self, step: int, what: str, write: Callable[[], None]) -> None:
         try:
@@ -150,24 +190,3 @@ def first_layer(model: nn.Module) -> Tensor | None:
         if kernels.ndim == 3:  # one kernel a connection, as in LeNet's first layer
             return kernels.unsqueeze(1)
     return None
-
-
-def bundle_spec(run: Assignment, model: nn.Module, metrics: dict[str, float]) -> BundleSpec:
-    """What the bundle of a run says of its model."""
-    recipe = run.recipe
-    shape = tuple(int(size) for size in model.input_shape)  # type: ignore[union-attr]
-    return BundleSpec(
-        architecture=Architecture(name=recipe.model.name, arguments=recipe.model.arguments),
-        task=recipe.task.name,
-        input=TensorSpec(dtype="float32", shape=shape, layout="CHW", units="normalised intensity"),
-        output=TensorSpec(dtype="float32", shape=(len(run.labels),), layout="C", units="logit"),
-        preprocessing=recipe.data.preprocessing,
-        labels=run.labels,
-        provenance=Provenance(
-            run_id=run.run_id,
-            recipe=recipe.name,
-            data_manifest_sha256=run.manifest_sha256,
-            source_revision=f"striate {version('striate')}",
-            metrics=metrics,
-        ),
-    )

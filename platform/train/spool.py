@@ -8,6 +8,7 @@ that repeats steps changes nothing; a last line that a killed worker left torn i
 import json
 import math
 import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Self
@@ -57,27 +58,38 @@ class Record(BaseModel):
 class SpoolWriter:
     """Appends records; what a full disk refuses is held in memory and tried again.
 
-    A line that a killed predecessor left torn is closed first, so that it harms no other.
+    Several threads may use one writer. A line that a killed predecessor left torn is closed
+    first, so that it harms no other.
     """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         self._path = path
+        self._lock = threading.Lock()
         size = os.fstat(self._descriptor).st_size
         torn = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
         self._held = b"\n" if torn else b""
 
     def append(self, records: Iterable[Record]) -> bool:
         """Append records; whether all that was ever appended is now in the file."""
-        self._held += b"".join(record.line() for record in records)
         try:
-            while self._held:
-                written = os.write(self._descriptor, self._held)
-                self._held = self._held[written:]
+            with self._lock:
+                self._held += b"".join(record.line() for record in records)
+                self._write()
         except OSError:
             return False
         return True
+
+    def sync(self) -> None:
+        """Bring all that was ever appended to the disk.
+
+        Raises:
+            OSError: the disk refuses some of it for now.
+        """
+        with self._lock:
+            self._write()
+            os.fsync(self._descriptor)
 
     def close(self) -> None:
         """Sync and close.
@@ -85,14 +97,20 @@ class SpoolWriter:
         Raises:
             PlatformError: records are still held because the disk refuses them.
         """
-        complete = self.append(())
-        os.fsync(self._descriptor)
-        os.close(self._descriptor)
-        if not complete:
+        try:
+            self.sync()
+        except OSError as error:
             raise PlatformError(
                 f"The disk that holds {self._path} is full: some metrics are not written.",
                 "Free some room and resume the run.",
-            )
+            ) from error
+        finally:
+            os.close(self._descriptor)
+
+    def _write(self) -> None:
+        while self._held:
+            written = os.write(self._descriptor, self._held)
+            self._held = self._held[written:]
 
 
 class SpoolReader:

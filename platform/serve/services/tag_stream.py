@@ -81,10 +81,11 @@ class TagStream:
             raw = await context.read()
             if raw is EOF:
                 return
-            self._under_way += 1
-            self._take(_parse(raw))
+            for photo in _parse(raw).photos:
+                self._under_way += 1
+                self._take(photo)
 
-    def _take(self, message: pb.TagStreamRequest) -> None:
+    def _take(self, message: pb.StreamedPhoto) -> None:
         identity = message.id
         try:
             if len(identity.encode()) > LONGEST_ID_BYTES:

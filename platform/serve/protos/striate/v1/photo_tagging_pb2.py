@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n3striate/serve/protos/striate/v1/photo_tagging.proto\x12\nstriate.v1\"=\n\nTagRequest\x12\r\n\x05image\x18\x01 \x01(\x0c\x12\r\n\x05top_k\x18\x02 \x01(\r\x12\x11\n\tmin_score\x18\x03 \x01(\x02\"R\n\x0bTagResponse\x12!\n\x06labels\x18\x01 \x03(\x0b\x32\x11.striate.v1.Label\x12 \n\x05model\x18\x02 \x01(\x0b\x32\x11.striate.v1.Model\"3\n\x05Label\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\r\n\x05score\x18\x03 \x01(\x02\"E\n\x10TagStreamRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12%\n\x05photo\x18\x02 \x01(\x0b\x32\x16.striate.v1.TagRequest\"A\n\x11TagStreamResponse\x12,\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x1b.striate.v1.TagStreamAnswer\"x\n\x0fTagStreamAnswer\x12\n\n\x02id\x18\x01 \x01(\t\x12\'\n\x04tags\x18\x02 \x01(\x0b\x32\x17.striate.v1.TagResponseH\x00\x12&\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x13.striate.v1.FailureH\x00\x42\x08\n\x06result\"8\n\x07\x46\x61ilure\x12\x0e\n\x06status\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\"&\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t2\x94\x01\n\x0cPhotoTagging\x12\x36\n\x03Tag\x12\x16.striate.v1.TagRequest\x1a\x17.striate.v1.TagResponse\x12L\n\tTagStream\x12\x1c.striate.v1.TagStreamRequest\x1a\x1d.striate.v1.TagStreamResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n3striate/serve/protos/striate/v1/photo_tagging.proto\x12\nstriate.v1\"=\n\nTagRequest\x12\r\n\x05image\x18\x01 \x01(\x0c\x12\r\n\x05top_k\x18\x02 \x01(\r\x12\x11\n\tmin_score\x18\x03 \x01(\x02\"R\n\x0bTagResponse\x12!\n\x06labels\x18\x01 \x03(\x0b\x32\x11.striate.v1.Label\x12 \n\x05model\x18\x02 \x01(\x0b\x32\x11.striate.v1.Model\"3\n\x05Label\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\r\n\x05score\x18\x03 \x01(\x02\"=\n\x10TagStreamRequest\x12)\n\x06photos\x18\x01 \x03(\x0b\x32\x19.striate.v1.StreamedPhoto\"B\n\rStreamedPhoto\x12\n\n\x02id\x18\x01 \x01(\t\x12%\n\x05photo\x18\x02 \x01(\x0b\x32\x16.striate.v1.TagRequest\"A\n\x11TagStreamResponse\x12,\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x1b.striate.v1.TagStreamAnswer\"x\n\x0fTagStreamAnswer\x12\n\n\x02id\x18\x01 \x01(\t\x12\'\n\x04tags\x18\x02 \x01(\x0b\x32\x17.striate.v1.TagResponseH\x00\x12&\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x13.striate.v1.FailureH\x00\x42\x08\n\x06result\"8\n\x07\x46\x61ilure\x12\x0e\n\x06status\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\"&\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t2\x94\x01\n\x0cPhotoTagging\x12\x36\n\x03Tag\x12\x16.striate.v1.TagRequest\x1a\x17.striate.v1.TagResponse\x12L\n\tTagStream\x12\x1c.striate.v1.TagStreamRequest\x1a\x1d.striate.v1.TagStreamResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,15 +39,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LABEL']._serialized_start=214
   _globals['_LABEL']._serialized_end=265
   _globals['_TAGSTREAMREQUEST']._serialized_start=267
-  _globals['_TAGSTREAMREQUEST']._serialized_end=336
-  _globals['_TAGSTREAMRESPONSE']._serialized_start=338
-  _globals['_TAGSTREAMRESPONSE']._serialized_end=403
-  _globals['_TAGSTREAMANSWER']._serialized_start=405
-  _globals['_TAGSTREAMANSWER']._serialized_end=525
-  _globals['_FAILURE']._serialized_start=527
-  _globals['_FAILURE']._serialized_end=583
-  _globals['_MODEL']._serialized_start=585
-  _globals['_MODEL']._serialized_end=623
-  _globals['_PHOTOTAGGING']._serialized_start=626
-  _globals['_PHOTOTAGGING']._serialized_end=774
+  _globals['_TAGSTREAMREQUEST']._serialized_end=328
+  _globals['_STREAMEDPHOTO']._serialized_start=330
+  _globals['_STREAMEDPHOTO']._serialized_end=396
+  _globals['_TAGSTREAMRESPONSE']._serialized_start=398
+  _globals['_TAGSTREAMRESPONSE']._serialized_end=463
+  _globals['_TAGSTREAMANSWER']._serialized_start=465
+  _globals['_TAGSTREAMANSWER']._serialized_end=585
+  _globals['_FAILURE']._serialized_start=587
+  _globals['_FAILURE']._serialized_end=643
+  _globals['_MODEL']._serialized_start=645
+  _globals['_MODEL']._serialized_end=683
+  _globals['_PHOTOTAGGING']._serialized_start=686
+  _globals['_PHOTOTAGGING']._serialized_end=834
 # @@protoc_insertion_point(module_scope)

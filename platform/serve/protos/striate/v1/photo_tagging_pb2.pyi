@@ -36,6 +36,12 @@ class Label(_message.Message):
     def __init__(self, name: _Optional[str] = ..., index: _Optional[int] = ..., score: _Optional[float] = ...) -> None: ...
 
 class TagStreamRequest(_message.Message):
+    __slots__ = ("photos",)
+    PHOTOS_FIELD_NUMBER: _ClassVar[int]
+    photos: _containers.RepeatedCompositeFieldContainer[StreamedPhoto]
+    def __init__(self, photos: _Optional[_Iterable[_Union[StreamedPhoto, _Mapping]]] = ...) -> None: ...
+
+class StreamedPhoto(_message.Message):
     __slots__ = ("id", "photo")
     ID_FIELD_NUMBER: _ClassVar[int]
     PHOTO_FIELD_NUMBER: _ClassVar[int]

@@ -60,7 +60,7 @@ class PhotoTaggingServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TagStream(self, request_iterator, context):
-        """Tags many photos on one call, for bulk work. Every request has an id of the caller's choice, its
+        """Tags many photos on one call, for bulk work. Every photo has an id of the caller's choice, its
         answer carries the same; answers come as they are ready, in no promised order. The server reads
         no further while too many photos of the call wait: a caller's writes then pause. A photo that
         cannot be used answers with a failure, and the call goes on. A server that ends answers what it

@@ -29,6 +29,7 @@ def list_runs(recipe: str | None, limit: int, as_json: bool) -> None:
     """
     from striate.core.tracking import tracking_uri_of
     from striate.train import runs as tracked
+    from striate.train.words import in_words
 
     found = tracked.list_runs(tracking_uri_of(Settings.load()), recipe, limit)
     if as_json:
@@ -39,14 +40,17 @@ def list_runs(recipe: str | None, limit: int, as_json: bool) -> None:
             f"[link={run.url}]{run.run_id[:10]}[/link]",
             run.recipe,
             run.status.lower(),
-            run.metrics.get("test/top1"),
+            in_words(run.headline),
+            run.score,
             run.metrics.get("test/loss"),
             None if run.seconds is None else round(run.seconds, 1),
             _when(run.started_unix_s),
         )
         for run in found
     ]
-    print_table("runs", ("run", "recipe", "status", "top-1", "loss", "seconds", "began"), rows)
+    print_table(
+        "runs", ("run", "recipe", "status", "metric", "held out", "loss", "seconds", "began"), rows
+    )
 
 
 @runs.command()
@@ -81,26 +85,24 @@ def show(run_id: str, as_json: bool) -> None:
 @click.argument("run_ids", metavar="RUN...", nargs=-1, required=True)
 @json_option
 def compare(run_ids: tuple[str, ...], as_json: bool) -> None:
-    """Show the figures of several runs side by side, and the fields in which they differ.
+    """Show in what runs differ, what came of it, and what it cost; the first is the measure.
+
+    The curves are drawn into a picture. It and the comparison are kept in this home, and in MLflow
+    with each of the runs.
 
     \b
     Example: striate runs compare 4c645a1f aec1c87c
     """
+    from striate.cli.runs_compare import compare as compare_runs
+    from striate.cli.runs_compare import print_comparison
     from striate.core.tracking import tracking_uri_of
-    from striate.train.runs import differences, find_run
 
-    uri = tracking_uri_of(Settings.load())
-    chosen = [find_run(uri, run_id) for run_id in run_ids]
-    metrics = sorted({name for run in chosen for name in run.metrics})
-    figures = {name: [run.metrics.get(name) for run in chosen] for name in metrics}
-    fields = differences(chosen)
+    settings = Settings.load()
+    result, picture = compare_runs(tracking_uri_of(settings), run_ids, settings.home)
     if as_json:
-        ids = [run.run_id for run in chosen]
-        print_json({"runs": ids, "metrics": figures, "differences": fields})
-        return
-    columns = ("", *(run.run_id[:8] for run in chosen))
-    print_table("figures", columns, [(name, *values) for name, values in figures.items()])
-    print_table("differences", columns, [(name, *values) for name, values in fields.items()])
+        print_json({**result.model_dump(mode="json"), "curves": str(picture)})
+    else:
+        print_comparison(result, result.runs, picture)
 
 
 @runs.command()

@@ -127,14 +127,19 @@ def _draw_images(title: str, chosen: list[Row], manifest: Manifest, path: Path) 
     for row in chosen:
         label = _WNID.sub("", label_text(row.shard, row.at, manifest.labels))
         key = row.shard.key(row.at)
-        image = _unless_damaged(partial(_image, row))
+        image = _unless_damaged(partial(image_of, row))
         cells.append(Cell(image, (label, key) if key else (label,)))
         if manifest.columns.label.kind == "dense" and image is not None:
             cells.append(Cell(_regions(row, image, len(manifest.labels)), ("", "labels")))
     contact_sheet(title, cells).save(path)
 
 
-def _image(row: Row) -> Pixels:
+def image_of(row: Row) -> Pixels:
+    """A row's image, (height, width, 1 or 3) uint8, of raw pixels or an encoded photograph.
+
+    Raises:
+        RequestError: it cannot be decoded.
+    """
     from striate.data.transforms.decode import decode_image
 
     if row.shard.columns.payload.kind == "raw":

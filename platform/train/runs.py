@@ -1,5 +1,6 @@
 """Runs as MLflow knows them: listed, shown, compared."""
 
+import re
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -7,7 +8,9 @@ from pydantic import BaseModel, ConfigDict
 from striate.core.errors import UnknownName
 from striate.core.tracking import connect, said_when_unavailable
 
-RECIPE_TAG = "striate.recipe"
+TAG = "striate."
+RECIPE_TAG = f"{TAG}recipe"
+_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class RunSummary(BaseModel):
@@ -19,8 +22,11 @@ class RunSummary(BaseModel):
         status: ``RUNNING``, ``FINISHED``, ``FAILED`` or ``KILLED``.
         started_unix_s: when it began.
         seconds: until its end, or None while it runs.
+        headline: the metric that says which model is best; larger is better.
         metrics: the latest value of each, less system metrics.
         parameters: dotted recipe fields.
+        tags: what else is known of data, code and task, by names without ``striate.``.
+        parent: the sweep that it is a trial of, or None.
         url: its page.
     """
 
@@ -31,9 +37,17 @@ class RunSummary(BaseModel):
     status: str
     started_unix_s: float
     seconds: float | None
+    headline: str
     metrics: dict[str, float]
     parameters: dict[str, str]
+    tags: dict[str, str]
+    parent: str | None
     url: str
+
+    @property
+    def score(self) -> float | None:
+        """The headline metric at the latest evaluation."""
+        return self.metrics.get(f"test/{self.headline}")
 
 
 def list_runs(tracking_uri: str, recipe: str | None = None, limit: int = 50) -> list[RunSummary]:
@@ -59,6 +73,8 @@ def find_run(tracking_uri: str, run_id: str) -> RunSummary:
         UnknownName: no run, or more than one, begins so.
         TrackingUnavailable: MLflow does not answer.
     """
+    if _ID.fullmatch(run_id):
+        return _by_id(tracking_uri, run_id)
     runs = {run.run_id: run for run in list_runs(tracking_uri, limit=1000)}
     matching = [run for name, run in runs.items() if name.startswith(run_id)]
     if len(matching) != 1:
@@ -66,11 +82,17 @@ def find_run(tracking_uri: str, run_id: str) -> RunSummary:
     return matching[0]
 
 
-def differences(runs: list[RunSummary]) -> dict[str, list[str | None]]:
-    """Recipe fields in which runs differ: field → its value in each run."""
-    fields = sorted({field for run in runs for field in run.parameters})
-    table = {field: [run.parameters.get(field) for run in runs] for field in fields}
-    return {field: values for field, values in table.items() if len(set(values)) > 1}
+def _by_id(tracking_uri: str, run_id: str) -> RunSummary:
+    from mlflow.exceptions import MlflowException
+
+    client = connect(tracking_uri)
+    with said_when_unavailable(tracking_uri):
+        try:
+            return _summary(client.get_run(run_id), tracking_uri)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            raise UnknownName(f"There is no run {run_id!r}.", "See `striate runs ls`.") from None
 
 
 def _summary(run: Any, tracking_uri: str) -> RunSummary:
@@ -82,7 +104,10 @@ def _summary(run: Any, tracking_uri: str) -> RunSummary:
         status=info.status,
         started_unix_s=info.start_time / 1000,
         seconds=(info.end_time - info.start_time) / 1000 if info.end_time else None,
+        headline=data.tags.get(f"{TAG}headline", "top1"),
         metrics={k: v for k, v in data.metrics.items() if not k.startswith("system/")},
         parameters=dict(data.params),
+        tags={k.removeprefix(TAG): v for k, v in data.tags.items() if k.startswith(TAG)},
+        parent=data.tags.get("mlflow.parentRunId"),
         url=f"{base}/runs/{info.run_id}",
     )

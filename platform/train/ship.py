@@ -6,7 +6,7 @@ shipped when the run is published, or by `striate runs sync RUN`.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from striate.core.errors import TrackingUnavailable
@@ -52,16 +52,21 @@ class Shipper:
     Args:
         run_id: the run.
         tracking_uri: of its server.
-        spools: files that are appended to while this works; they may not exist yet.
+        spools: tells the files that are appended to while this works; they may not exist yet.
         every_s: seconds between two looks at the spools.
     """
 
     def __init__(
-        self, run_id: str, tracking_uri: str, spools: Sequence[Path], every_s: float = 1.0
+        self,
+        run_id: str,
+        tracking_uri: str,
+        spools: Callable[[], Sequence[Path]],
+        every_s: float = 1.0,
     ) -> None:
         self._run_id = run_id
         self._tracking_uri = tracking_uri
-        self._readers = [SpoolReader(path) for path in spools]
+        self._spools = spools
+        self._readers: dict[Path, SpoolReader] = {}
         self._every_s = every_s
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="striate-shipper", daemon=True)
@@ -71,7 +76,9 @@ class Shipper:
         waiting: list[Record] = []
         pause_s = self._every_s
         while not self._done.wait(pause_s):
-            waiting.extend(_metrics(self._readers))
+            for path in self._spools():
+                self._readers.setdefault(path, SpoolReader(path))
+            waiting.extend(_metrics(self._readers.values()))
             try:
                 while waiting and not self._done.is_set():
                     send(self._run_id, self._tracking_uri, waiting[:BATCH])
@@ -97,7 +104,7 @@ def ship_all(run_id: str, tracking_uri: str, spools: Sequence[Path]) -> None:
         send(run_id, tracking_uri, waiting[start : start + BATCH])
 
 
-def _metrics(readers: Sequence[SpoolReader]) -> list[Record]:
+def _metrics(readers: Iterable[SpoolReader]) -> list[Record]:
     return [r for reader in readers for r in reader.read() if r.kind == "metric"]
 
 

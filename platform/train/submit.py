@@ -1,6 +1,7 @@
 """Sending a training to a cluster: the installed package, the recipe, and where things lie."""
 
 import ipaddress
+import os
 import secrets
 import shlex
 import tempfile
@@ -15,6 +16,7 @@ from striate.data.storage import Source
 from striate.train.assignment import RECIPE_FILE
 from striate.train.config import Recipe
 from striate.train.jobs import RECIPE_KEY, JobServer
+from striate.train.revision import VARIABLE, git_revision
 from striate.train.wheel import build_wheel
 
 _STOP_WITHIN_S = 60  # Ray's own 3 s are too short for a last checkpoint
@@ -88,6 +90,8 @@ def job_environment(settings: Settings, near: bool, given: Sequence[str]) -> dic
         UsageError: one of them is no assignment.
     """
     values: dict[str, str] = {}
+    if (revision := git_revision(os.environ)) is not None:
+        values[VARIABLE] = revision
     if near:
         values[ENVIRONMENT["home"]] = str(settings.home)
     if settings.tracking_uri and (near or not _is_loopback(settings.tracking_uri)):

@@ -1,6 +1,5 @@
 """One MLflow run per job, opened and closed by the driver, whatever happens to its workers."""
 
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,16 +9,31 @@ from striate.core.bundle import Bundle
 from striate.core.errors import TrackingUnavailable, UnknownName
 from striate.core.registry import ModelVersion, register
 from striate.core.tracking import connect, said_when_unavailable
+from striate.data.manifest import Manifest
 from striate.train.assignment import RECIPE_FILE, Assignment
 from striate.train.config import Recipe
+from striate.train.events import headline_of, unit_of
 from striate.train.pictures import draw_all
+from striate.train.revision import code_tags
 from striate.train.ship import Shipper, ship_all
-from striate.train.spool import Record, SpoolWriter
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-SYSTEM_EVERY_S = 5.0
+
+def tags_of(recipe: Recipe, manifest: Manifest) -> dict[str, str]:
+    """What a run's tags say of its data, its code and its task, for whoever compares runs."""
+    data = recipe.data
+    return {
+        "striate.recipe": recipe.name,
+        "striate.headline": headline_of(recipe),
+        "striate.unit": unit_of(recipe),
+        "striate.corpus": manifest.corpus,
+        "striate.shards": manifest.sha256,
+        "striate.train_rows": str(manifest.rows(data.train_split)),
+        "striate.test_rows": str(manifest.rows(data.test_split)),
+        **code_tags(),
+    }
 
 
 def open_run(tracking_uri: str, recipe: Recipe, tags: Mapping[str, str]) -> tuple[str, str]:
@@ -97,7 +111,7 @@ def publish(run: Assignment, within_s: float = 30.0) -> ModelVersion | None:
 
 
 def _publish(run: Assignment) -> ModelVersion | None:
-    ship_all(run.run_id, run.tracking_uri, [run.spool, run.system_spool])
+    ship_all(run.run_id, run.tracking_uri, run.spools())
     client = connect(run.tracking_uri)
     with said_when_unavailable(run.tracking_uri):
         client.log_artifact(run.run_id, str(run.folder / RECIPE_FILE))
@@ -124,43 +138,12 @@ def kept(run: Assignment) -> TrackingUnavailable:
 
 @contextmanager
 def shipping(run: Assignment) -> Iterator[None]:
-    """Ship metrics, and sample the driver's machine, while the block runs."""
-    shipper = Shipper(run.run_id, run.tracking_uri, [run.spool, run.system_spool])
-    done = threading.Event()
-    sampler = threading.Thread(target=_sample, args=(run, done), daemon=True)
-    sampler.start()
+    """Ship metrics while the block runs: the run's own, and those of each node."""
+    shipper = Shipper(run.run_id, run.tracking_uri, run.spools)
     try:
         yield
     finally:
-        done.set()
-        sampler.join()
         shipper.close()
-
-
-def _sample(run: Assignment, done: threading.Event) -> None:
-    """Write system metrics to a spool of their own; their step is the run's age in seconds."""
-    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
-
-    monitor = SystemMetricsMonitor(run.run_id, tracking_uri=run.tracking_uri)
-    writer = SpoolWriter(run.system_spool)
-    while True:
-        monitor.collect_metrics()
-        values: dict[str, Any] = monitor.aggregate_metrics()
-        for source in monitor.monitors:
-            source.clear_metrics()
-        now = time.time()
-        writer.append(
-            Record(
-                key=f"system/{key}",
-                step=round(now - run.created_unix_s),
-                value=float(value),
-                time_ms=round(now * 1000),
-            )
-            for key, value in values.items()
-        )
-        if done.wait(SYSTEM_EVERY_S):
-            writer.close()
-            return
 
 
 def flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

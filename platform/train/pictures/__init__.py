@@ -1,0 +1,44 @@
+"""Pictures that people look at, drawn from what a run leaves in its folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from PIL import Image
+
+from striate.train.assignment import Assignment
+from striate.train.pictures.confusion import confusion_matrix
+from striate.train.pictures.curves import learning_curves
+from striate.train.pictures.filters import animation, first_layer_filters
+from striate.train.pictures.mistakes import worst_mistakes
+from striate.train.pictures.style import DPI
+
+_DRAWINGS: dict[str, Callable[[Assignment], Figure | Image.Image | None]] = {
+    "learning_curves.png": learning_curves,
+    "confusion_matrix.png": confusion_matrix,
+    "first_layer_filters.png": first_layer_filters,
+    "worst_mistakes.png": worst_mistakes,
+}
+ANIMATION = "first_layer_filters.gif"
+
+
+def draw_all(run: Assignment) -> list[Path]:
+    """Draw what the run's folder holds data for, as files in its ``pictures``."""
+    folder = run.folder / "pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = []
+    for name, draw in _DRAWINGS.items():
+        picture = draw(run)
+        if picture is not None:
+            save(picture, folder / name)
+            drawn.append(folder / name)
+    moving = animation(run, folder / ANIMATION)
+    return [*drawn, moving] if moving else drawn
+
+
+def save(picture: Figure | Image.Image, path: Path) -> None:
+    """Write a picture as a PNG file."""
+    if isinstance(picture, Figure):
+        picture.savefig(path, dpi=DPI)
+    else:
+        picture.save(path)

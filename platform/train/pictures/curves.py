@@ -1,0 +1,110 @@
+"""Learning curves: training and held-out loss, and the task's headline metric, against epochs."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
+
+from striate.train.assignment import Assignment
+from striate.train.events import headline_of
+from striate.train.pictures.style import TEST, TRAIN, TRAIN_SMOOTH, quiet
+from striate.train.report import LOSS
+from striate.train.spool import SpoolReader, history
+from striate.train.words import in_words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Points = list[tuple[int, float]]
+_AS_ERROR = {"top1": "top-1 error", "frame_accuracy": "frame error"}
+_SECOND = {"top1": "top5", "video_hit1": "video_hit5"}
+
+
+def learning_curves(run: Assignment) -> Figure | None:
+    """Two panels: losses, and the headline metric in per cent; None before the first report."""
+    series = history(SpoolReader(run.spool).read())
+    if not series.get(LOSS):
+        return None
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    losses, scores = figure.subplots(1, 2)
+    _draw_losses(losses, run, series[LOSS], series.get("test/loss", []))
+    _draw_scores(scores, run, series)
+    for axes in (losses, scores):
+        quiet(axes)
+    figure.suptitle(f"{run.recipe.name}, seed {run.recipe.seed}")
+    return figure
+
+
+def epochs_of(run: Assignment, points: Points) -> list[float]:
+    """Where points stand on the axis of epochs."""
+    return [step * run.recipe.batch_size / run.train_rows for step, _ in points]
+
+
+def log_scale(axes: "Axes", lowest: float) -> None:
+    """A logarithmic loss with plain numbers on it."""
+    axes.set_yscale("log")
+    axes.set_ylim(bottom=0.8 * lowest)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+
+
+def smoothed(values: np.ndarray, width: int) -> np.ndarray:
+    """The mean of each value and the ones before it, `width` altogether."""
+    return np.convolve(values, np.ones(width) / width, mode="valid")
+
+
+def _draw_losses(axes: "Axes", run: Assignment, train: Points, held_out: Points) -> None:
+    values = np.array([value for _, value in train])
+    epochs = epochs_of(run, train)
+    width = max(1, round(run.train_rows / run.recipe.batch_size))
+    smooth = len(values) >= 2 * width > 2
+    faint = 0.35 if smooth else 1.0
+    label = None if smooth else "train, each batch"
+    axes.plot(epochs, values, color=TRAIN, alpha=faint, linewidth=0.8, label=label)
+    if smooth:
+        means = smoothed(values, width)
+        axes.plot(epochs[width - 1 :], means, color=TRAIN_SMOOTH, label="train, mean of an epoch")
+    _draw_held_out(axes, run, held_out, "held out")
+    axes.set(xlabel="epoch", ylabel="loss", title="Loss")
+    finite = values[np.isfinite(values)]
+    if len(finite) and finite.min() > 0:
+        low = np.percentile(finite, 2)  # a few lucky batches would squeeze the rest
+        log_scale(axes, min([low, *(value for _, value in held_out if value > 0)]))
+    axes.legend(frameon=False)
+
+
+def _draw_scores(axes: "Axes", run: Assignment, series: dict[str, Points]) -> None:
+    """The headline metric, as an error where the field says so, and its companion at five."""
+    headline = headline_of(run.recipe, len(run.labels))
+    error, second = headline in _AS_ERROR, _SECOND.get(headline)
+    named = {headline: "o-"} | ({second: ".:"} if second else {})
+    drawn = {}
+    for metric, style in named.items():
+        points = series.get(f"test/{metric}", [])
+        drawn[metric] = [(s, 100 * (1 - v if error else v)) for s, v in points]
+        label = in_words(metric) + (" error" if error and metric in {"top1", "top5"} else "")
+        label = _AS_ERROR.get(metric, label)
+        _draw_held_out(axes, run, drawn[metric], label, style)
+    title = _AS_ERROR.get(headline, in_words(headline))
+    axes.set(xlabel="epoch", ylabel=f"{title}, %", title=f"Held-out {title}")
+    axes.set_ylim(bottom=0)
+    axes.set_xlim(left=0)
+    if drawn[headline]:
+        _annotate(axes, run, drawn[headline])
+        axes.legend(frameon=False)
+
+
+def _annotate(axes: "Axes", run: Assignment, points: Points) -> None:
+    end = epochs_of(run, points)[-1], points[-1][1]
+    near: dict[str, Any] = {"xytext": (-4, 8), "textcoords": "offset points", "ha": "right"}
+    axes.annotate(f"{end[1]:.2f} %", end, color=TEST, **near)
+
+
+def _draw_held_out(
+    axes: "Axes", run: Assignment, points: Points, label: str, style: str = "o-"
+) -> None:
+    if points:
+        values = [value for _, value in points]
+        look: dict[str, Any] = {"markersize": 4, "label": label, "color": TEST}
+        axes.plot(epochs_of(run, points), values, style, **look)

@@ -1,0 +1,49 @@
+"""Which code this is: version, a hash of the sources, and the git revision where one is known."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from striate.core import errors
+from striate.train.wheel import code_sha256
+
+VARIABLE = "STRIATE_REVISION"
+"""What a submitted job is told of the checkout that it was sent from."""
+
+
+def code_tags() -> dict[str, str]:
+    """Tags of a run that say with which code it was trained."""
+    tags = {"striate.version": version("striate"), "striate.code": code_sha256()[:12]}
+    revision = git_revision(os.environ)
+    return tags if revision is None else {**tags, "striate.git": revision}
+
+
+def git_revision(environment: Mapping[str, str]) -> str | None:
+    """The commit of the checkout that this code is run from, ``+changes`` where it has some.
+
+    None for an installed package, which belongs to no checkout, and without git.
+    """
+    if environment.get(VARIABLE):
+        return environment[VARIABLE]
+    source = Path(errors.__file__).resolve()
+    room = source.parents[1]
+    if _git(room, "ls-files", "--error-unmatch", str(source)) is None:
+        return None  # another project's checkout may lie around an installed package
+    commit = _git(room, "rev-parse", "--short=12", "HEAD")
+    if commit is None:
+        return None
+    changes = _git(room, "status", "--porcelain", "--", ".", "../models")
+    return f"{commit}+changes" if changes else commit
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What git says, or None when it fails or is not there."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=20
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

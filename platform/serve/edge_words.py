@@ -1,0 +1,70 @@
+"""What the edge's configuration is made of: names of files and headers, and answers in gRPC."""
+
+from collections.abc import Mapping
+
+import grpc
+
+ADMIN_SOCKET = "admin.sock"
+SHARES_FILE = "shares.map"
+TOKENS_FILE = "tokens.map"
+APP_KEY = "striate-app"
+EDGE_KEY = "striate-edge-key"
+TRIAL_KEY = "striate-trial"  # with the edge's key: the version on trial is meant
+
+HEALTH = "grpc.health.v1.Health"
+INFERENCE = "inference.GRPCInferenceService"
+REFLECTION = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
+PUSHBACK = "grpc-retry-pushback-ms"
+
+# HAProxy's own errors in gRPC's terms.
+_ERRORS = {
+    400: ("INTERNAL", "The request is malformed."),
+    408: ("DEADLINE_EXCEEDED", "The request did not arrive in time."),
+    500: ("INTERNAL", "The edge failed on this request."),
+    502: ("UNAVAILABLE", "No replica answers."),
+    503: ("UNAVAILABLE", "No replica answers."),
+    504: ("DEADLINE_EXCEEDED", "No replica answered in time."),
+}
+
+
+def refusal(
+    status: str, sentence: str, condition: str = "", headers: Mapping[str, str] | None = None
+) -> str:
+    """A rule that answers a call with a gRPC status; `sentence` may hold HAProxy's expressions."""
+    more = "".join(f" hdr {name} {value}" for name, value in (headers or {}).items())
+    answer = f'hdr grpc-status {_number(status)} hdr grpc-message "{sentence}"'
+    return f"  http-request return status 200 {answer}{more} {condition}".rstrip()
+
+
+def error_rules() -> list[str]:
+    """Answers to what HAProxy itself finds wrong."""
+    return [
+        f"  http-error status {code} hdr grpc-status {_number(status)}"
+        f' hdr grpc-message "{sentence}"'
+        for code, (status, sentence) in _ERRORS.items()
+    ]
+
+
+def answer_rules() -> list[str]:
+    """Make the edge's own answers gRPC's Trailers-Only: HTTP 200, its content type, no body."""
+    own = "{ res.hdr(grpc-status) -m found } !{ res.hdr(content-type) -m found }"
+    return [
+        f"  http-after-response set-status 200 if {own}",
+        f"  http-after-response set-header content-type application/grpc if {own}",
+    ]
+
+
+def methods(*services: str) -> str:
+    """The condition that a call goes to one of these services."""
+    return f"{{ path -m beg {' '.join(f'/{service}/' for service in services)} }}"
+
+
+def quoted(text: str) -> str:
+    """`text` as one word of HAProxy's configuration."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
+    return f'"{escaped}"'
+
+
+def _number(status: str) -> int:
+    value: int = grpc.StatusCode[status].value[0]
+    return value

@@ -1,0 +1,81 @@
+"""Tells the edge of replicas as they come, drain and go; run as a module by the edge's keeper."""
+
+import logging
+import sys
+import time
+from pathlib import Path
+
+from striate.core.errors import StriateError
+from striate.core.settings import Settings
+from striate.serve import edge, edge_runtime
+from striate.serve.edge_files import living
+from striate.serve.table import Table, read_table
+
+logger = logging.getLogger(__name__)
+
+PERIOD_S = 0.4
+PATIENCE_S = 2.0
+
+
+def main(folder: Path) -> None:
+    """Follow the applications of the folder's table, for as long as the process lives."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
+    said = ""
+    while True:
+        try:
+            look(folder)
+            said = ""
+        except StriateError as problem:
+            if str(problem) != said:
+                logger.warning("%s", problem)
+            said = str(problem)
+            time.sleep(PATIENCE_S)
+        time.sleep(PERIOD_S)
+
+
+def look(folder: Path) -> None:
+    """Look once at who lives, tell the edge, and wake what calls wait for.
+
+    Raises:
+        PlatformError: the cluster or the edge does not answer.
+    """
+    table = read_table(folder)
+    if not table.apps:
+        return
+    from striate.serve import cluster
+
+    cluster.connect(Settings.load())
+    found = living_now(table, living(folder))
+    edge.follow(folder, found)
+    _wake(folder, table, found)
+
+
+def living_now(table: Table, former: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Addresses of the replicas that take calls, by Serve's name of their application.
+
+    An application that Serve gives no answer on keeps what it had: its replicas may well live.
+    """
+    from striate.serve import cluster
+
+    found = {}
+    for version in (version for app in table.apps for version in app.versions):
+        name = version.serve_name
+        try:
+            found[name] = tuple(sorted(set(cluster.replicas(name).values())))
+        except StriateError as problem:
+            logger.info("%s", problem)
+            found[name] = former.get(name, version.addresses)
+    return found
+
+
+def _wake(folder: Path, table: Table, found: dict[str, tuple[str, ...]]) -> None:
+    from striate.serve import cluster
+
+    for name, calls in edge_runtime.held(folder).items():
+        app = table.find(name)
+        if calls and app is not None and not found.get(app.serve_name):
+            cluster.wake(app.serve_name)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,33 +1,137 @@
 """From a bundle to what a server answers with."""
 
 import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 from PIL import Image
 
+from striate.core.bundle import Bundle, BundleSpec
+from striate.core.registry import ModelVersion
 from striate.serve.limits import Batching, Limits
-from striate.serve.predictors.base import Immediate, Predictor
-from striate.serve.servable import Servable
+from striate.serve.predictors.network import Network, load_network
+from striate.serve.predictors.tagging import TaggingPredictor
+from striate.serve.predictors.tensors import TensorPredictor, sound
+from striate.serve.servable import AnyPredictor, Servable
+from striate.serve.served import FixedModels, ServedModel
 from striate.serve.server import ModelServer
+from striate.serve.services.inference import Inference
 from striate.serve.services.tagging import PhotoTagging, Tagger
 from striate.serve.tags import ModelName, Tag, TagRequest
 
 PROBE_SIDE = 28
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """A bundle with its network, from which any number of servables are made.
+
+    Attributes:
+        bundle: what was loaded.
+        model: name and version that answers carry.
+        network: from the bundle's input to its output.
+        limits: what is accepted.
+        batching: how requests become batches.
+        platform: what runs the network, as ModelMetadata tells it.
+    """
+
+    bundle: Bundle
+    model: ModelName
+    network: Network
+    limits: Limits
+    batching: Batching
+    platform: str = "striate_torch"
+
+    def tagger(self) -> Tagger:
+        """It tags photos.
+
+        Raises:
+            BundleError: the bundle is not for tagging photos.
+        """
+        predictor = TaggingPredictor(self.bundle.spec, self.network, self.limits.pixels)
+        image = probe_image(*photo_size(self.bundle.spec))
+        return tagger(predictor, self.model, self.limits, self.batching, image)
+
+    def served(self) -> ServedModel:
+        """It answers the Open Inference Protocol.
+
+        Raises:
+            BundleError: an element type that the protocol does not have.
+        """
+        spec, rows = self.bundle.spec, self.batching.max_size
+        predictor = TensorPredictor(spec, self.network, self.limits.pixels, rows)
+        probe = predictor.probe()
+        servable = Servable(self.model, predictor, probe, sound, self.limits, self.batching)
+        return ServedModel(replace(predictor.card, platform=self.platform), servable)
+
+
+def load(
+    bundle: Bundle,
+    model: tuple[str, str],
+    device: str = "cpu",
+    program: Path | None = None,
+    limits: Limits | None = None,
+    batching: Batching | None = None,
+) -> Loaded:
+    """Load a bundle's network.
+
+    Args:
+        bundle: what to load.
+        model: name and version that answers carry.
+        device: a torch device, or the name of the chip that `program` is for.
+        program: folder of the bundle's program for an emulated chip; None runs on torch.
+        limits: what is accepted.
+        batching: how requests become batches.
+
+    Raises:
+        BundleError: the weights do not fit, or the program is not the bundle's own.
+    """
+    network = load_network(bundle, device, program)
+    platform = "striate_torch" if program is None else f"striate_chip_{device}"
+    return Loaded(
+        bundle, ModelName(*model), network, limits or Limits(), batching or Batching(), platform
+    )
+
+
+def inference_of(models: Sequence[Loaded]) -> Inference:
+    """The Open Inference Protocol of one or several bundles."""
+    return Inference(FixedModels([model.served() for model in models]), models[0].limits)
+
+
+def named(bundle: Bundle, version: ModelVersion | None) -> ModelName:
+    """The model's name and version that answers carry.
+
+    A bundle outside the registry is named after its architecture, with its digest as version.
+    """
+    if version is not None:
+        return ModelName(version.name, str(version.version))
+    return ModelName(bundle.spec.architecture.name, bundle.digest)
+
+
 def tagger(
-    predictor: Predictor[TagRequest, list[Tag]] | Immediate[TagRequest, list[Tag]],
+    predictor: AnyPredictor[TagRequest, list[Tag]],
     model: tuple[str, str],
     limits: Limits | None = None,
     batching: Batching | None = None,
+    image: bytes | None = None,
 ) -> Tagger:
-    """A tagging predictor made ready to be served under a model's name and version."""
-    probe = TagRequest(probe_image(), top_k=1)
+    """A tagging predictor made ready to be served under a model's name and version.
+
+    Args:
+        predictor: answers.
+        model: name and version that answers carry.
+        limits: what is accepted.
+        batching: how requests become batches.
+        image: the photo of the probe, where the predictor takes photos of some sizes only.
+    """
+    probe = TagRequest(image or probe_image(), top_k=1)
     return Servable(ModelName(*model), predictor, probe, bool, limits, batching)
 
 
 def tagging_server(
-    predictor: Predictor[TagRequest, list[Tag]] | Immediate[TagRequest, list[Tag]],
+    predictor: AnyPredictor[TagRequest, list[Tag]],
     model: tuple[str, str],
     host: str = "127.0.0.1",
     port: int = 0,
@@ -39,9 +143,16 @@ def tagging_server(
     return ModelServer([service], host, port, limits)
 
 
-@lru_cache(maxsize=1)
-def probe_image() -> bytes:
-    """A small grey PNG, enough to walk the whole way of a request."""
+def photo_size(spec: BundleSpec) -> tuple[int, int]:
+    """Height and width of a photo that a bundle takes, also without a step that resizes."""
+    margin = sum(step["margin"] for step in spec.preprocessing if step["op"] == "pad")
+    height, width = (max(1, side - 2 * margin) for side in spec.input.shape[-2:])
+    return height, width
+
+
+@lru_cache(maxsize=8)
+def probe_image(height: int = PROBE_SIDE, width: int = PROBE_SIDE) -> bytes:
+    """A grey PNG, enough to walk the whole way of a request."""
     buffer = io.BytesIO()
-    Image.new("L", (PROBE_SIDE, PROBE_SIDE), 128).save(buffer, "PNG")
+    Image.new("L", (width, height), 128).save(buffer, "PNG")
     return buffer.getvalue()

@@ -8,11 +8,12 @@ from striate.core.errors import BundleError
 from striate.serve.batcher import Batcher
 from striate.serve.limits import Batching, Limits
 from striate.serve.observer import Observer
-from striate.serve.predictors.base import Immediate, Predictor, answer
+from striate.serve.predictors.base import Batched, Immediate, Predictor, answer
 from striate.serve.tags import ModelName
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
+AnyPredictor = Predictor[Request, Answer] | Immediate[Request, Answer] | Batched[Request, Answer]
 
 
 class Servable(Generic[Request, Answer]):
@@ -30,7 +31,7 @@ class Servable(Generic[Request, Answer]):
     def __init__(
         self,
         model: ModelName,
-        predictor: Predictor[Request, Answer] | Immediate[Request, Answer],
+        predictor: AnyPredictor[Request, Answer],
         probe: Request,
         sound: Callable[[Answer], bool],
         limits: Limits | None = None,
@@ -102,6 +103,8 @@ class Servable(Generic[Request, Answer]):
                 "Train it again, or deploy another version.",
             )
 
-    def _compute(self, requests: Sequence[Request]) -> list[Answer | Exception]:
+    def _compute(self, requests: Sequence[Request]) -> Sequence[Answer | Exception]:
+        if isinstance(self.predictor, Batched):
+            return self.predictor.answers(requests)
         assert not isinstance(self.predictor, Immediate)
         return answer(self.predictor, requests)

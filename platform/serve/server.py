@@ -149,7 +149,7 @@ class ModelServer:
         for servable in self._servables():
             servable.start(self._observer)
         for service in self.services:
-            service.open(self._observer)
+            service.open(self._observer, lambda: self._health.serving(health.WHOLE))
             self._add(service.name, service.methods(), service)
             self._health.set(service.name, False)
         self._health.set(health.WHOLE, False)

@@ -1,7 +1,11 @@
 """What is asked of a tagging model and what it answers, for server and client alike."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:  # a client needs no numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class ModelName(NamedTuple):
@@ -13,9 +17,12 @@ class ModelName(NamedTuple):
 
 @dataclass(frozen=True)
 class TagRequest:
-    """A photo (PNG or JPEG bytes), how many labels at most, and the least score."""
+    """A photo, how many labels at most, and the least score.
 
-    image: bytes
+    The photo is PNG or JPEG bytes, or (height, width, channels) uint8 pixels decoded before.
+    """
+
+    image: "bytes | NDArray[np.uint8]"
     top_k: int = 5
     min_score: float = 0.0
 

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from striate.core.bundle import Bundle
-from striate.serve.predictors.tagging import DEFAULT_PIXELS, TaggingPredictor
+from striate.serve.predictors.images import DEFAULT_PIXELS
+from striate.serve.predictors.network import load_network
+from striate.serve.predictors.tagging import TaggingPredictor
 
 
 def load_tagging(
@@ -20,10 +22,4 @@ def load_tagging(
     Raises:
         BundleError: the bundle is not for tagging, or the program is not its own.
     """
-    if program is not None:
-        from striate.serve.predictors.chip import load_chip_tagging
-
-        return load_chip_tagging(bundle, device, program, pixels)
-    predictor = TaggingPredictor.load(bundle, device)
-    predictor.pixels = pixels
-    return predictor
+    return TaggingPredictor(bundle.spec, load_network(bundle, device, program), pixels)

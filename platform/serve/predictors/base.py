@@ -43,6 +43,15 @@ class Immediate(Protocol[Request, Answer]):
         ...
 
 
+@runtime_checkable
+class Batched(Protocol[Request, Answer]):
+    """A predictor whose requests hold several samples each, and that joins them itself."""
+
+    def answers(self, requests: Sequence[Request]) -> Sequence[Answer | Exception]:
+        """In the order of `requests`, the answer or the exception of each."""
+        ...
+
+
 def answer(predictor: Predictor[R, A], requests: Sequence[R]) -> list[A | Exception]:
     """Answer a batch; a request that cannot be decoded fails alone.
 
@@ -61,5 +70,8 @@ def answer(predictor: Predictor[R, A], requests: Sequence[R]) -> list[A | Except
     if samples:
         outputs = predictor.predict(stack(list(samples.values())))
         for index, output in zip(samples, outputs, strict=True):
-            answers[index] = predictor.encode(output, requests[index])
+            try:
+                answers[index] = predictor.encode(output, requests[index])
+            except Exception as error:
+                answers[index] = error
     return [answers[index] for index in range(len(requests))]

@@ -1,4 +1,4 @@
-"""Tagging on an emulated chip: the bundle's network as the chip's own program."""
+"""A bundle on an emulated chip: its network as the chip's own program."""
 
 from pathlib import Path
 
@@ -8,19 +8,16 @@ from torch import Tensor
 from striate.accelerators.program import Program
 from striate.core.bundle import Bundle
 from striate.core.errors import BundleError
-from striate.serve.predictors.tagging import DEFAULT_PIXELS, TaggingPredictor
+from striate.serve.predictors.network import Network
 
 
-def load_chip_tagging(
-    bundle: Bundle, chip: str, program: Path, pixels: int = DEFAULT_PIXELS
-) -> TaggingPredictor:
-    """The tagging predictor whose logits a program computes, integer by integer.
+def chip_network(bundle: Bundle, chip: str, program: Path) -> Network:
+    """The network as a chip's program computes it, integer by integer.
 
     Args:
-        bundle: says what goes in and what the outputs are called.
+        bundle: what the program must have been compiled from.
         chip: the chip that the program must be for.
         program: folder of a program compiled from this very bundle.
-        pixels: largest decoded image.
 
     Raises:
         BundleError: the program is damaged, for another chip, or of another network.
@@ -35,8 +32,8 @@ def load_chip_tagging(
             "Compile the model again for this chip.",
         )
 
-    def logits(images: Tensor) -> Tensor:
+    def network(inputs: Tensor) -> Tensor:
         with torch.inference_mode():
-            return torch.flatten(loaded.run(images), 1)
+            return torch.flatten(loaded.run(inputs), 1)
 
-    return TaggingPredictor(bundle.spec, logits, pixels)
+    return network

@@ -19,6 +19,6 @@ class EchoPredictor:
         Raises:
             RequestError: the request has no bytes.
         """
-        if not request.image:
+        if not len(request.image):
             raise RequestError("The request holds no image.", "Send the bytes of a PNG or JPEG.")
         return list(_ANSWER)

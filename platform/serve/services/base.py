@@ -1,6 +1,6 @@
 """What a server needs to know of a service."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from striate.serve.gate import Method
@@ -33,8 +33,13 @@ class Service(Protocol):
         """What computes its answers now; the server starts, probes and stops each once."""
         ...
 
-    def open(self, observer: Observer) -> None:
-        """Begin, on the server's loop; `observer` is told of what the service does by itself."""
+    def open(self, observer: Observer, serving: Callable[[], bool]) -> None:
+        """Begin, on the server's loop.
+
+        Args:
+            observer: told of what the service does by itself.
+            serving: whether the whole server is ready.
+        """
         ...
 
     def drain(self) -> None:

@@ -1,6 +1,6 @@
 """`striate.v1.PhotoTagging`: one photo a call, or many on a stream."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from striate.serve.gate import Call, Method, Stream, Unary
@@ -42,7 +42,7 @@ class PhotoTagging:
         """The tagger."""
         return (self._tagger,)
 
-    def open(self, observer: Observer) -> None:
+    def open(self, observer: Observer, serving: Callable[[], bool]) -> None:
         """Nothing is held beside the tagger."""
 
     def drain(self) -> None:
@@ -55,7 +55,7 @@ class PhotoTagging:
 
     async def _tag(self, message: pb.TagRequest, call: Call) -> pb.TagResponse:
         request = checked(message, self._limits)
-        tags = await self._tagger.ask(request, call.deadline, 1, len(request.image))
+        tags = await self._tagger.ask(request, call.deadline, 1, len(message.image))
         return response(tags, self._model)
 
     async def _tag_stream(self, call: Call) -> None:

@@ -138,7 +138,7 @@ def in_ray_train(config: dict[str, Any]) -> None:
 
 def start_peer(plan: Plan) -> None:
     """Start the plain processes, with the allocator's settings that Striate's workers have."""
-    from striate.train.workers import KEEP_MEMORY
+    from striate.train.on_ray import KEEP_MEMORY
 
     os.environ.update(KEEP_MEMORY)
     context = multiprocessing.get_context("spawn")
@@ -151,7 +151,7 @@ def start_ours(plan: Plan) -> threading.Thread:
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    from striate.train.workers import KEEP_MEMORY, own_cluster_only
+    from striate.train.on_ray import KEEP_MEMORY, ray_train_environment
 
     trainer = TorchTrainer(
         in_ray_train,
@@ -166,7 +166,7 @@ def start_ours(plan: Plan) -> threading.Thread:
     )
 
     def fit() -> None:
-        with own_cluster_only():
+        with ray_train_environment({}):
             trainer.fit()
 
     thread = threading.Thread(target=fit, daemon=True)

@@ -1,20 +1,22 @@
 """One training job: prepare, open the run, train on Ray or in this process, publish."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from striate.core.errors import RecipeError, StriateError, TrainingFailed
+from striate.core.errors import RecipeError, StriateError, TrainingFailed, TrainingStopped
 from striate.core.settings import Settings
 from striate.core.tracking import tracking_uri_of
+from striate.train import startup
 from striate.train.assignment import Assignment, Outcome
 from striate.train.config import Recipe
 from striate.train.events import Digest, TrainEvent, headline_of
 from striate.train.recipe import overridden
 from striate.train.ship import Follower
+from striate.train.signals import stopping_softly
 from striate.train.spool import Record, SpoolWriter
-from striate.train.tracking import close_run, open_run, publish, reopen_run, shipping
+from striate.train.tracking import close_run, open_run, publish, reopen_run, shipping, tags_of
 
 OnEvent = Callable[[TrainEvent], None]
 
@@ -32,6 +34,9 @@ class TrainResult:
         steps: optimiser steps of the whole run.
         seconds: from the call to the registered model.
         headline: the metric that says which model is best; larger is better.
+        restarts: starts of the workers after the first.
+        repeated_steps: steps that restarts did again because the checkpoint was older.
+        startup: seconds up to the first step, by part.
     """
 
     run_id: str
@@ -42,6 +47,9 @@ class TrainResult:
     steps: int
     seconds: float
     headline: str = "top1"
+    restarts: int = 0
+    repeated_steps: int = 0
+    startup: dict[str, float] = field(default_factory=dict)
 
 
 def run(
@@ -50,6 +58,8 @@ def run(
     *,
     resume: str | None = None,
     on_event: OnEvent | None = None,
+    tags: Mapping[str, str] | None = None,
+    command_unix_s: float | None = None,
 ) -> TrainResult:
     """Train a recipe to a tracked and registered model.
 
@@ -58,6 +68,8 @@ def run(
         settings: where data and runs lie, and where Ray and MLflow are.
         resume: a run of this home to continue from its latest checkpoint, in the same MLflow run.
         on_event: called from a thread of its own with what the run says.
+        tags: further tags of a new MLflow run.
+        command_unix_s: when the command that calls this was begun; now when None.
 
     Raises:
         TrackingUnavailable: MLflow does not answer: at the start, and nothing was started; or at
@@ -66,26 +78,36 @@ def run(
         RecipeError: the recipe is not the one that the run to resume was started with.
         DataError: the shards are damaged or missing.
         TrainingFailed: the run ended without a model; it can be resumed.
+        TrainingStopped: it was asked to, by Ctrl-C or SIGTERM; it can be resumed.
     """
-    began = time.monotonic()
+    began, called_unix_s = time.monotonic(), time.time()
     tell = on_event or (lambda event: None)
     assignment = (
-        _begin(recipe, settings, tell) if resume is None else _again(recipe, settings, resume)
+        _begin(recipe, settings, tell, tags or {})
+        if resume is None
+        else _again(recipe, settings, resume)
     )
-    assignment.failure.unlink(missing_ok=True)
-    assignment.outcome.unlink(missing_ok=True)
+    for leftover in (assignment.failure, assignment.outcome, assignment.stop_request):
+        leftover.unlink(missing_ok=True)
+    startup.begin(assignment.folder, command_unix_s or called_unix_s)
+    startup.mark(assignment.folder, "imports", called_unix_s)
+    startup.mark(assignment.folder, "shards and tracked run")
     digest = Digest.of(assignment.recipe, len(assignment.labels), assignment.total_steps)
 
     def handle(records: list[Record]) -> None:
         for event in digest.events(records):
             tell(event)
 
+    def say(text: str) -> None:
+        tell(TrainEvent(0, assignment.total_steps, note=text))
+
     follower = Follower(assignment.spool, handle)
     try:
-        with shipping(assignment):
+        with shipping(assignment), stopping_softly(assignment, say):
             _train(assignment, settings)
     except BaseException as error:
-        _mark(assignment, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        ended = isinstance(error, KeyboardInterrupt | TrainingStopped)
+        _mark(assignment, "KILLED" if ended else "FAILED")
         raise
     finally:
         follower.close()
@@ -100,20 +122,24 @@ def run(
         steps=outcome.steps,
         seconds=time.monotonic() - began,
         headline=headline_of(assignment.recipe),
+        restarts=outcome.restarts,
+        repeated_steps=outcome.repeated_steps,
+        startup=outcome.startup,
     )
 
 
-def _begin(recipe: Recipe, settings: Settings, tell: OnEvent) -> Assignment:
+def _begin(
+    recipe: Recipe, settings: Settings, tell: OnEvent, more_tags: Mapping[str, str]
+) -> Assignment:
     """Check everything, then open the MLflow run and make the run's folder."""
     from striate.data.manifest import Manifest
     from striate.train.feed import samples_per_epoch
 
     tracking_uri = tracking_uri_of(settings)
     _check_model(recipe)
-    shards = _shards(recipe, settings, tell)
+    shards = shards_of(recipe, settings, tell)
     manifest = Manifest.load(shards)
-    manifest.rows(recipe.data.test_split)
-    tags = {"striate.recipe": recipe.name, "striate.shards": manifest.sha256}
+    tags = {**tags_of(recipe, manifest), **more_tags}
     run_id, experiment_id = open_run(tracking_uri, recipe, tags)
     assignment = Assignment(
         run_id=run_id,
@@ -137,11 +163,11 @@ def _again(recipe: Recipe, settings: Settings, run_id: str) -> Assignment:
     from striate.data.storage import Source
 
     before = Assignment.load(settings, run_id)
-    free = {"scaling", "checkpoint", "report_every", "epochs", "evaluate_every_epochs"}
-    for field in Recipe.model_fields:
-        if field not in free and getattr(recipe, field) != getattr(before.recipe, field):
+    free = {"scaling", "checkpoint", "report_every", "epochs", "evaluate_every_epochs", "on_nan"}
+    for name in Recipe.model_fields:
+        if name not in free and getattr(recipe, name) != getattr(before.recipe, name):
             raise RecipeError(
-                f"The run {before.run_id} was started with another {field}.",
+                f"The run {before.run_id} was started with another {name}.",
                 f"Resume it as it was, or change only {', '.join(sorted(free))}.",
             )
     if Manifest.load(before.shards).sha256 != before.manifest_sha256:
@@ -173,7 +199,7 @@ def _check_model(recipe: Recipe) -> None:
     build(Architecture(name=recipe.model.name, arguments=recipe.model.arguments))
 
 
-def _shards(recipe: Recipe, settings: Settings, tell: OnEvent) -> str:
+def shards_of(recipe: Recipe, settings: Settings, tell: OnEvent) -> str:
     """The folder or URI of shards; a corpus that comes along is ingested when it is missing."""
     from striate.data.corpora import CORPORA
     from striate.data.manifest import MANIFEST_FILE
@@ -199,10 +225,14 @@ def _train(assignment: Assignment, settings: Settings) -> None:
     Raises:
         TrainingFailed, or what a worker wrote down as its reason to give up.
     """
-    from striate.train.workers import here, on_ray
+    if assignment.recipe.scaling.workers == 0:
+        from striate.train.workers import here
 
-    start = here if assignment.recipe.scaling.workers == 0 else on_ray
-    start(assignment, settings)
+        here(assignment)
+    else:
+        from striate.train.on_ray import on_ray
+
+        on_ray(assignment, settings)
     if not assignment.outcome.is_file():
         raise TrainingFailed(
             f"The run {assignment.run_id} ended without a model.",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from striate.core.bundle import Bundle
 from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
+from striate.train import startup
 from striate.train.assignment import Assignment, Outcome
 from striate.train.bundled import bundle_assets, bundle_spec
 from striate.train.checkpoint import Checkpoint
@@ -42,6 +43,7 @@ class Recorder:
             run, place, self._durable, self._reporter.note, self._reporter.metrics
         )
         self._ledger = Ledger(run.folder)
+        self._startup: dict[str, float] = {}
         pid = json.dumps({"pid": os.getpid(), "rank": place.rank})
         self._attempt(
             0,
@@ -61,6 +63,7 @@ class Recorder:
             self._reporter.note(state.step, f"Restored from the checkpoint of step {state.step}.")
         if self.place.first:
             self._attempt(state.step, "The start", lambda: self._enter(state.step))
+            startup.mark(self.run.folder, "model and checkpoint")
         self._keeper.begin(state.step)
         self._reporter.rest()
 
@@ -93,6 +96,8 @@ class Recorder:
         """Whether a checkpoint may be due after `step` steps; the same on every rank, each of
         which must ask after every step."""
         self._ledger.reached(step)
+        if not self._startup and self.place.first:
+            self._startup = self._started(step)
         return self._keeper.due(step)
 
     def checkpoint(self, state: TrainState) -> None:
@@ -145,6 +150,7 @@ class Recorder:
             restarts=self._ledger.restarts,
             repeated_steps=self._ledger.repeated_steps,
             checkpoint_blocked_share=self._keeper.blocked_share,
+            startup=self._startup,
         )
         content = outcome.model_dump_json(indent=1).encode()
         self._patiently(state.step, self._durable)
@@ -153,6 +159,7 @@ class Recorder:
 
     def _enter(self, step: int) -> None:
         """Count this start of the run."""
+        self.run.stopped.unlink(missing_ok=True)
         self._ledger = Ledger.begun(self.run.folder, time.time(), self.place.world, step)
         counts = {
             "train/workers": float(self.place.world),
@@ -160,6 +167,17 @@ class Recorder:
             "train/repeated_steps": float(self._ledger.repeated_steps),
         }
         self._reporter.metrics(step, counts)
+
+    def _started(self, step: int) -> dict[str, float]:
+        """After the first step: where the time since the command went; said once a command."""
+        if before := startup.parts_of(self.run.folder):
+            return before
+        startup.mark(self.run.folder, startup.FIRST_STEP)
+        if parts := startup.parts_of(self.run.folder):
+            self._reporter.note(step, startup.sentence(parts))
+            metrics = {f"startup/{name.replace(' ', '_')}_s": s for name, s in parts.items()}
+            self._reporter.metrics(step, {**metrics, "startup/total_s": sum(parts.values())})
+        return parts
 
     def _durable(self) -> None:
         if self._spool is not None:

@@ -1,0 +1,229 @@
+"""A run on Ray Train workers, from the driver's side: started, watched, started again."""
+
+import contextlib
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from striate.core import errors
+from striate.core.cluster import connected
+from striate.core.errors import PlatformError, StriateError, TrainingFailed, TrainingStopped
+from striate.core.settings import Settings
+from striate.train import startup
+from striate.train.assignment import Assignment
+from striate.train.ledger import attempts_of
+from striate.train.spool import Record, SpoolWriter
+
+_REMEDY = "Run `striate up`, or train here with --workers 0."
+_ELASTIC_WAIT_S = 20.0
+_SOFTLY = "A worker was asked to end."
+_CONTROLLER_DIED = "Ray Train's controller died."
+
+# glibc gives the memory of large activations back to the system at each free and faults it in again
+# at the next step: 1,300 to 1,600 page faults a step of LeNet-5, a tenth of its time.
+KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(1 << 25)}
+
+
+def on_ray(assignment: Assignment, settings: Settings) -> None:
+    """Train on Ray Train workers until the run is at its end, has failed, or is asked to stop.
+
+    Ray Train starts dead workers again by itself. When its controller dies, or a worker was ended
+    softly, this starts a new one, which goes on from the latest checkpoint.
+
+    Raises:
+        PlatformError: there is no cluster, or it cannot hold the workers.
+        TrainingFailed: workers or controllers died more often than the recipe allows.
+        TrainingStopped: the run was asked to end.
+    """
+    with connected(settings.ray_address, _REMEDY):
+        startup.mark(assignment.folder, "connection to Ray")
+        _check_room(assignment)
+        failures = 0
+        while not assignment.outcome.is_file():
+            why = _once(assignment)
+            if assignment.failure.is_file():
+                raise _reason(assignment, None)
+            if assignment.outcome.is_file() or why is None:
+                return
+            failures += why != _SOFTLY
+            if failures > assignment.recipe.scaling.max_failures:
+                raise TrainingFailed(
+                    f"{why} That is once too often for the run {assignment.run_id}.",
+                    f"Resume it: `striate train --resume {assignment.run_id}`.",
+                )
+            _note(assignment, f"{why} The run goes on from its latest checkpoint.")
+
+
+def _once(assignment: Assignment) -> str | None:
+    """One Ray Train run; why it ended before its end, or None when another makes no sense."""
+    from ray.exceptions import RayActorError
+    from ray.train import ControllerError, TrainingFailedError
+
+    assignment.stopped.unlink(missing_ok=True)
+    starts = len(attempts_of(assignment.folder))
+
+    def early() -> bool:
+        """Asked to end before any worker began: there is nothing to save."""
+        return assignment.stop_request.exists() and len(attempts_of(assignment.folder)) == starts
+
+    try:
+        with ray_train_environment(_variables(assignment)):
+            _in_thread(lambda: _fit(assignment), early)
+    except RayActorError:
+        return _CONTROLLER_DIED
+    except ControllerError as error:
+        return f"Ray Train's controller gave up: {_last_line(error)}."
+    except TrainingFailedError as error:
+        raise _reason(assignment, error) from error
+    if not assignment.stopped.is_file():
+        return None
+    step = int(json.loads(assignment.stopped.read_bytes())["step"])
+    if assignment.stop_request.exists():
+        raise _stopped(assignment, f"after step {step} of {assignment.total_steps}")
+    advanced = step > attempts_of(assignment.folder)[-1].step
+    return _SOFTLY if advanced else "A worker was asked to end before it did a step."
+
+
+def _fit(assignment: Assignment) -> None:
+    import ray.train
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    from striate.train.steward import Steward
+    from striate.train.workers import work
+
+    scaling = assignment.recipe.scaling
+    most = scaling.max_workers
+    trainer = TorchTrainer(
+        work,
+        train_loop_config={"assignment": assignment.model_dump_json()},
+        torch_config=TorchConfig(backend="nccl" if scaling.gpu else "gloo"),
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=scaling.workers if most is None else (scaling.workers, most),
+            elastic_resize_monitor_interval_s=scaling.resize_every_s,
+            use_gpu=scaling.gpu,
+            resources_per_worker={"CPU": scaling.cpus_per_worker, "GPU": int(scaling.gpu)},
+        ),
+        run_config=ray.train.RunConfig(
+            name=assignment.run_id,
+            storage_path=str(assignment.folder / "ray"),
+            failure_config=ray.train.FailureConfig(max_failures=scaling.max_failures),
+            worker_runtime_env={"env_vars": KEEP_MEMORY},
+            callbacks=[Steward(assignment.folder, scaling.grace_s)],
+        ),
+    )
+    startup.mark(assignment.folder, "import of Ray Train")
+    trainer.fit()
+
+
+def _in_thread(action: Callable[[], None], left_early: Callable[[], bool]) -> None:
+    """Run something in a thread, so that signals reach this one and Ray handles none of them."""
+    raised: list[BaseException] = []
+    done = threading.Event()
+
+    def run() -> None:
+        try:
+            action()
+        except BaseException as error:
+            raised.append(error)
+        finally:
+            done.set()
+
+    threading.Thread(target=run, name="striate-fit", daemon=True).start()
+    while not done.wait(0.2):
+        if left_early():
+            raise TrainingStopped("The run was stopped before its workers began.")
+    if raised:
+        raise raised[0]
+
+
+def _variables(assignment: Assignment) -> dict[str, str]:
+    """How Ray Train's own processes shall behave, where the user does not say otherwise."""
+    values = {
+        "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "1",  # finds a dead worker, and the end, in half Ray's
+        "RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S": "2",
+    }
+    if assignment.recipe.scaling.max_workers is not None:
+        # A dead node is counted as room for a while; then fewer workers have to do.
+        values["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(_ELASTIC_WAIT_S)
+    return {name: os.environ.get(name, value) for name, value in values.items()}
+
+
+@contextmanager
+def ray_train_environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Variables for Ray Train's controller and workers, and the address of the connected cluster.
+
+    Without an address in its environment, the PlacementGroupCleaner of Ray 2.60 asks whatever Ray
+    it finds on the machine. Where several run, it may find another's, take the controller for
+    dead, and end the workers. Ray passes on only the variables that it lists.
+    """
+    import ray
+    from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
+
+    values = {**variables, "RAY_ADDRESS": ray.get_runtime_context().gcs_address}
+    before = {name: os.environ.get(name) for name in values}
+    listed = set(ENV_VARS_TO_PROPAGATE)
+    ENV_VARS_TO_PROPAGATE.update(values)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        ENV_VARS_TO_PROPAGATE.intersection_update(listed)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _check_room(assignment: Assignment) -> None:
+    """Say at once what Ray would wait for without end."""
+    import ray
+
+    scaling, held = assignment.recipe.scaling, ray.cluster_resources()
+    wanted = {"CPU": scaling.workers * scaling.cpus_per_worker}
+    wanted |= {"GPU": scaling.workers} if scaling.gpu else {}
+    for kind, count in wanted.items():
+        if held.get(kind, 0) < count:
+            raise PlatformError(
+                f"{scaling.workers} workers need {count} {kind}s, and the cluster has"
+                f" {held.get(kind, 0):g}.",
+                "Lower --workers or scaling.cpus_per_worker, or add nodes.",
+            )
+
+
+def _reason(assignment: Assignment, error: BaseException | None) -> StriateError:
+    """The error that a worker wrote down, or one sentence on what Ray says."""
+    if assignment.failure.is_file():
+        document = json.loads(assignment.failure.read_text(encoding="utf-8"))
+        kind = getattr(errors, document["error"], TrainingFailed)
+        failure: StriateError = kind(*document["args"])
+        return failure
+    failures = getattr(error, "worker_failures", {})
+    why = _last_line(next(iter(failures.values()), error))
+    return TrainingFailed(
+        f"The workers of the run {assignment.run_id} died: {why}",
+        f"Resume it: `striate train --resume {assignment.run_id}`.",
+    )
+
+
+def _stopped(assignment: Assignment, when: str) -> TrainingStopped:
+    return TrainingStopped(
+        f"The run {assignment.run_id} was stopped {when}.",
+        f"Go on with it: `striate train --resume {assignment.run_id}`.",
+    )
+
+
+def _last_line(error: object) -> str:
+    return " ".join(str(error).strip().splitlines()[-1:])
+
+
+def _note(assignment: Assignment, text: str) -> None:
+    """Tell the user through the run's own spool."""
+    with contextlib.suppress(OSError, PlatformError):
+        writer = SpoolWriter(assignment.spool)
+        now = time.time_ns() // 1_000_000
+        writer.append([Record(kind="note", text=text, time_ms=now)])
+        writer.close()

@@ -1,0 +1,94 @@
+"""Striate's hooks in Ray Train's controller and workers: no step is lost that need not be.
+
+Ray Train ends its workers without a word when it changes their number. Here they are asked first,
+and wait with a fresh checkpoint when they are ended. While a node is being drained, its workers are
+asked for a checkpoint at every look, so that its end costs as little as the time between two looks.
+"""
+
+import logging
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.train.v2._internal.execution.callback import (
+    ControllerCallback,
+    WorkerCallback,
+    WorkerGroupCallback,
+)
+from ray.train.v2._internal.execution.controller.state import ResizingState
+
+from striate.train import startup
+from striate.train.asks import HERE, save_here, stop_here
+
+logger = logging.getLogger(__name__)
+
+
+class Steward(ControllerCallback, WorkerGroupCallback, WorkerCallback):  # type: ignore[misc]
+    """One run's hooks; Ray sends copies to its controller and its workers.
+
+    An error here would end the run, so none leaves: without the hooks the run is only less well
+    kept.
+
+    Args:
+        folder: the run's.
+        grace_s: seconds in which workers may write a checkpoint before their number changes.
+    """
+
+    def __init__(self, folder: Path, grace_s: float) -> None:
+        self._folder = folder
+        self._grace_s = grace_s
+        self._group: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_group": None}
+
+    def after_controller_start(self, train_run_context: object) -> None:
+        """In the controller: it is there."""
+        startup.mark(self._folder, "controller")
+
+    def before_worker_group_start(self, worker_group_context: object) -> None:
+        """In the controller: it begins to start workers."""
+        startup.mark(self._folder, "choice of workers")
+
+    def after_worker_group_start(self, worker_group: Any) -> None:
+        """In the controller: the workers are there and connected with each other."""
+        self._group = worker_group
+        startup.mark(self._folder, "workers")
+
+    def after_controller_state_update(self, previous_state: object, current_state: object) -> None:
+        """In the controller: before a change of the workers' number, they save and end."""
+        if isinstance(current_state, ResizingState):
+            self._ask(stop_here, self._grace_s, wait_s=self._grace_s + 5)
+
+    def after_worker_group_poll_status(self, worker_group_status: Any) -> None:
+        """In the controller: while a node is drained, its workers save."""
+        if worker_group_status.get_preemption_info() is not None:
+            self._ask(save_here, wait_s=0)
+
+    def before_worker_group_shutdown(self, worker_group: object) -> None:
+        """In the controller: nobody is left to ask."""
+        self._group = None
+
+    def after_init_train_context(self) -> None:
+        """In a worker, on its main thread: a first SIGTERM is answered with a checkpoint."""
+        former = signal.getsignal(signal.SIGTERM)
+
+        def end_softly(number: int, frame: Any) -> None:
+            if HERE.training and not HERE.stopping:
+                HERE.stop()
+            elif callable(former):
+                former(number, frame)
+
+        signal.signal(signal.SIGTERM, end_softly)
+
+    def _ask(self, question: Callable[..., object], *args: object, wait_s: float) -> None:
+        """Call a function in all workers and wait for them, for some seconds at most."""
+        if self._group is None:
+            return
+        try:
+            answers = [w.execute_async(question, *args) for w in self._group.get_workers()]
+            ray.wait(answers, num_returns=len(answers), timeout=wait_s)
+        except Exception:  # a worker that is gone; Ray finds out by itself
+            logger.warning("The workers cannot be asked for a checkpoint.", exc_info=True)

@@ -84,9 +84,8 @@ def platform(short_folder: Path) -> Iterator[Platform]:
     try:
         striate("up", "--chip", CHIP, *ports, environment=environment)
         settings = Settings.load({"STRIATE_HOME": str(home)})
-        addresses = {
-            variable: str(getattr(settings, name)) for name, variable in ENVIRONMENT.items()
-        }
+        known = {variable: getattr(settings, name) for name, variable in ENVIRONMENT.items()}
+        addresses = {variable: str(value) for variable, value in known.items() if value is not None}
         yield Platform(home, settings, {**environment, **addresses})
     finally:
         striate("down", environment=environment)
@@ -97,8 +96,9 @@ def ray_cluster(platform: Platform) -> Iterator[Platform]:
     """The platform, with this process connected to its Ray."""
     import ray
 
-    before = {name: os.environ.get(name) for name in ENVIRONMENT.values()}
-    os.environ.update({name: platform.environment[name] for name in ENVIRONMENT.values()})
+    names = [name for name in ENVIRONMENT.values() if name in platform.environment]
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update({name: platform.environment[name] for name in names})
     ray.init(address=platform.settings.ray_address, log_to_driver=False, logging_level="ERROR")
     yield platform
     ray.shutdown()

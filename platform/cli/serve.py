@@ -1,25 +1,50 @@
-"""`striate deploy`, `apps`, `undeploy` and `query`."""
+"""`striate deploy`, `rollback`, `apps` and `undeploy`."""
 
-import time
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from striate.cli.output import console, json_option, note, print_json, print_table, progress_console
-from striate.core.errors import PlatformError
 from striate.core.settings import Settings
 
-if TYPE_CHECKING:
-    from striate.serve.client import Client, TagResult
+BAKE_S = 30.0
+_PERCENT = re.compile(r"(?P<number>\d+(\.\d+)?)\s*%")
+
+
+class Percent(click.ParamType[float]):
+    """``10%`` as 10.0."""
+
+    name = "percent"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number before the sign, from 0 to 100."""
+        found = _PERCENT.fullmatch(str(value).strip())
+        if isinstance(value, float):
+            return value
+        if found is None or not 0 <= float(found["number"]) <= 100:
+            self.fail(f"{value!r} is no share; give one like 10%.", param, ctx)
+        return float(found["number"])
 
 
 @click.command()
 @click.argument("app", default="photos")
-@click.option("--model", required=True, help="models:/NAME@ALIAS, models:/NAME/VERSION, a folder.")
+@click.option(
+    "--model", "models", multiple=True,
+    help="models:/NAME@ALIAS, models:/NAME/VERSION, a folder; ROLE=… for one of several roles.",
+)  # fmt: skip
 @click.option("--name", help="What callers ask for; the application's own name if left out.")
 @click.option("--pool", help="Where it runs: cpu, gpu, chip:NAME.")
-@click.option("--replicas", type=click.IntRange(1, 1000), default=1, show_default=True)
+@click.option("--replicas", default="1", show_default=True, help="N, or MIN:MAX with the load.")
+@click.option("--in-flight", type=float, help="Calls a replica that MIN:MAX aims at.  [default: 8]")
+@click.option("--latency-ms", type=float, help="99th percentile that MIN:MAX keeps under.")
+@click.option("--canary", type=Percent(), help="Try it on a share of the calls first, like 10%.")
+@click.option("--bake", "bake_s", type=float, help="Seconds that it is watched.  [default: 30]")
+@click.option("--max-error-rate", type=Percent(), help="Take it back above this.  [default: 1%]")
+@click.option("--max-latency-ms", type=float, help="Take it back when 1% of calls are slower.")
 @click.option(
     "--program",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -28,32 +53,53 @@ if TYPE_CHECKING:
 @json_option
 def deploy(
     app: str,
-    model: str,
+    models: tuple[str, ...],
     name: str | None,
     pool: str | None,
-    replicas: int,
+    replicas: str,
+    in_flight: float | None,
+    latency_ms: float | None,
     program: Path | None,
     as_json: bool,
+    **trial: float | None,
 ) -> None:
-    """Deploy a registered model behind gRPC, or replace the version that runs.
+    """Deploy registered models behind gRPC, or replace the version that runs.
 
-    The new version takes traffic once it has answered a real call; the old one drains.
+    The new version takes traffic once it has answered a real call through the edge; the old one
+    drains. With --canary, --bake, --max-error-rate or --max-latency-ms it is watched first, and
+    taken back by itself when it does not keep its limits.
 
     \b
     Example: striate deploy photos --model models:/lenet5-digits@champion
+             striate deploy photos --model models:/lenet5-digits/4 --canary 10% --bake 60
     """
     from striate.serve.deploy import deploy as deploy_app
 
-    settings = Settings.load()
-    with progress_console.status(f"{name or app} comes up with {model} …"):
+    given = {"target_in_flight": in_flight, "latency_ms": latency_ms}
+    options = {option: value for option, value in given.items() if value is not None}
+    with progress_console.status(f"{name or app} comes up …") as status:
         deployed = deploy_app(
-            app, model, settings, name=name, pool=pool, replicas=replicas, program=program
-        )
-    if as_json:
-        print_json(deployed.model_dump())
-        return
-    model_name = f"{deployed.model} version {deployed.version}"
-    console.print(f"{deployed.name} answers at {deployed.address} with {model_name}.", markup=False)
+            app, models, Settings.load(), name=name, pool=pool, replicas=replicas,
+            program=program, trial=_trial(**trial), say=lambda what: status.update(f"{what} …"),
+            **options,
+        )  # fmt: skip
+    _say_deployed(deployed, as_json)
+
+
+@click.command()
+@click.argument("name")
+@json_option
+def rollback(name: str, as_json: bool) -> None:
+    """Go back to the version before, or take back the one that is on trial.
+
+    \b
+    Example: striate rollback photos
+    """
+    from striate.serve.deploy import rollback as roll_back
+
+    with progress_console.status(f"{name} goes back …") as status:
+        deployed = roll_back(name, Settings.load(), say=lambda what: status.update(f"{what} …"))
+    _say_deployed(deployed, as_json)
 
 
 @click.group()
@@ -70,6 +116,9 @@ def apps() -> None:
 def list_(as_json: bool) -> None:
     """List the deployed applications; the first answers callers that name none.
 
+    Replicas are those that run of those that are wanted, and the bounds between them; a canary is
+    the version on trial and its share of the calls; `before` counts the versions to go back to.
+
     \b
     Example: striate apps ls
     """
@@ -84,9 +133,8 @@ def list_(as_json: bool) -> None:
             "No application is deployed. Example: striate deploy photos --model models:/NAME@ALIAS"
         )
         return
-    columns = ("name", "app", "status", "model", "version", "pool", "replicas", "address")
-    rows = [[_app_row(entry)[column] for column in columns] for entry in found]
-    print_table("Deployed applications", columns, rows)
+    columns = ("name", "app", "status", "model", "version", "pool", "replicas", "canary", "before")
+    print_table("Deployed applications", columns, [_shown_row(entry) for entry in found])
 
 
 @click.command()
@@ -108,74 +156,59 @@ def undeploy(name: str, as_json: bool) -> None:
         console.print(f"{name} is down.", markup=False)
 
 
-@click.group()
-def query() -> None:
-    """Call a deployed application over gRPC.
+def _trial(
+    canary: float | None,
+    bake_s: float | None,
+    max_error_rate: float | None,
+    max_latency_ms: float | None,
+) -> Any:
+    """How the new version is tried; None where nothing asks for it."""
+    from striate.serve.rollout import WHOLE, Trial
+    from striate.serve.verdict import Bounds
 
-    \b
-    Example: striate query tag photo.png --top-k 3
-    """
+    if canary is bake_s is max_error_rate is max_latency_ms is None:
+        return None
+    share = {} if max_error_rate is None else {"max_error_rate": max_error_rate / 100}
+    return Trial(
+        percent=WHOLE if canary is None else canary,
+        seconds=BAKE_S if bake_s is None else bake_s,
+        bounds=Bounds(max_latency_ms=max_latency_ms, **share),
+    )
 
 
-@query.command()
-@click.argument(
-    "photos", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
-@click.option("--top-k", type=click.IntRange(1), default=5, show_default=True)
-@click.option("--min-score", type=click.FloatRange(0, 1), default=0.0, show_default=True)
-@click.option("--app", help="The application's name; the edge's default if left out.")
-@click.option("--address", help="HOST:PORT to call; the platform's edge if left out.")
-@click.option("--deadline", type=float, default=10.0, show_default=True, help="Seconds a photo.")
-@json_option
-def tag(
-    photos: tuple[Path, ...],
-    top_k: int,
-    min_score: float,
-    app: str | None,
-    address: str | None,
-    deadline: float,
-    as_json: bool,
-) -> None:
-    """Tag photos: the labels that each shows, the best first.
-
-    \b
-    Example: striate query tag photo.png --top-k 3
-    """
-    from striate.serve.client import Client
-
-    with Client(address or _address(), app, deadline) as client:
-        answers = [(path, *_timed(client, path, top_k, min_score)) for path in photos]
+def _say_deployed(deployed: Any, as_json: bool) -> None:
     if as_json:
-        print_json([_tag_row(path, result, took_ms) for path, result, took_ms in answers])
+        print_json(deployed.model_dump())
         return
-    for path, result, took_ms in answers:
-        title = f"{path.name}: {result.model} version {result.version}, {took_ms:.1f} ms"
-        print_table(title, ("label", "score"), [(tag.name, tag.score) for tag in result.labels])
-
-
-def _address() -> str:
-    address = Settings.load().grpc_address
-    if address is None:
-        raise PlatformError(
-            "No gRPC edge is known.", "Run `striate up`, or give --address HOST:PORT."
-        )
-    return address
-
-
-def _timed(client: "Client", path: Path, top_k: int, min_score: float) -> tuple["TagResult", float]:
-    image = path.read_bytes()
-    started = time.perf_counter()
-    result = client.tag(image, top_k, min_score)
-    return result, (time.perf_counter() - started) * 1000
-
-
-def _tag_row(path: Path, result: "TagResult", took_ms: float) -> dict[str, Any]:
-    labels = [{"name": tag.name, "index": tag.index, "score": tag.score} for tag in result.labels]
-    model = {"name": result.model, "version": result.version}
-    return {"photo": str(path), "labels": labels, "model": model, "ms": took_ms}
+    model_name = f"{deployed.model} version {deployed.version}"
+    console.print(f"{deployed.name} answers at {deployed.address} with {model_name}.", markup=False)
 
 
 def _app_row(entry: Any) -> dict[str, Any]:
     app = entry.app
-    fields = {"address": ", ".join(app.addresses), "status": entry.status, "message": entry.message}
-    return {**app.model_dump(exclude={"addresses"}), **fields}
+    hidden = {"addresses", "arguments", "canary", "canary_percent", "history"}
+    canary = None
+    if app.canary is not None:
+        canary = {"version": app.canary.version, "percent": app.canary_percent}
+    return {
+        **app.model_dump(mode="json", exclude=hidden),
+        "address": ", ".join(app.addresses),
+        "status": entry.status,
+        "message": entry.message,
+        "running": entry.running,
+        "wanted": entry.wanted,
+        "canary": canary,
+        "before": [former.version for former in app.history],
+    }
+
+
+def _shown_row(entry: Any) -> list[object]:
+    app = entry.app
+    replicas = f"{entry.running}/{entry.wanted}"
+    if ":" in str(app.replicas):
+        replicas += f" of {app.replicas}"
+    canary = f"{app.canary.version} {app.canary_percent:g}%" if app.canary else None
+    return [
+        app.name, app.app, entry.status, app.model, app.version, app.pool, replicas, canary,
+        len(app.history) or None,
+    ]  # fmt: skip

@@ -22,6 +22,8 @@ ENVIRONMENT = {
     "ray_dashboard": "STRIATE_RAY_DASHBOARD",
     "tracking_uri": "MLFLOW_TRACKING_URI",
     "grpc_address": "STRIATE_GRPC_ADDRESS",
+    "grpc_ca": "STRIATE_GRPC_CA",
+    "token": "STRIATE_TOKEN",
     "cache_gb": "STRIATE_CACHE_GB",
 }
 SETTINGS_FILE = "settings.toml"
@@ -37,6 +39,9 @@ class Settings(BaseModel):
         ray_dashboard: `http://host:port` of Ray's dashboard and job server, or None.
         tracking_uri: MLflow tracking URI, or None.
         grpc_address: `host:port` that `striate query` calls, or None.
+        grpc_ca: PEM file of the authority that the gRPC edge's certificate must come from, or None:
+            then `striate query` speaks plain text.
+        token: what `striate query` shows to the gRPC edge, or None.
         cache_gb: gigabytes that remote shards may take in the local cache.
     """
 
@@ -47,6 +52,8 @@ class Settings(BaseModel):
     ray_dashboard: str | None = None
     tracking_uri: str | None = None
     grpc_address: str | None = None
+    grpc_ca: Path | None = None
+    token: str | None = Field(default=None, repr=False)
     cache_gb: float = Field(default=50.0, ge=0)
 
     @field_validator("home")

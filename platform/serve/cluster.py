@@ -5,17 +5,60 @@ Serve runs without proxies: every replica serves gRPC itself, and the edge stand
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from striate.core.cluster import connect as connect_to_cluster
 from striate.core.errors import PlatformError
 from striate.core.settings import Settings
+from striate.serve.tally import Tally
 
 if TYPE_CHECKING:
     from ray.serve import Application
+    from ray.serve.handle import DeploymentHandle, DeploymentResponse
 
+logger = logging.getLogger(__name__)
+
+ASK_S = 5.0
 _POLL_S = 0.1
-_ADDRESS_TRIES = 8
+_ENDING = {"STOPPING", "PENDING_MIGRATION"}
+
+_handles: dict[str, "DeploymentHandle[Any]"] = {}
+_waking: dict[str, tuple[float, "DeploymentResponse[Any]"]] = {}
+
+
+@dataclass(frozen=True)
+class AppState:
+    """Serve's own word on an application.
+
+    Attributes:
+        status: ``RUNNING``, ``DEPLOYING``, ``UNHEALTHY``, …
+        message: why, when something is wrong.
+        running: replicas that are up.
+        wanted: replicas that are up or on their way.
+    """
+
+    status: str
+    message: str = ""
+    running: int = 0
+    wanted: int = 0
+
+
+@dataclass(frozen=True)
+class Place:
+    """A replica: where it listens and what it answers there.
+
+    Attributes:
+        replica: its id; a replica that takes its place has another.
+        address: `host:port`.
+        services: full names of its gRPC services.
+        models: names that it answers for in the Open Inference Protocol.
+    """
+
+    replica: str
+    address: str
+    services: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
 
 
 def connect(settings: Settings) -> None:
@@ -31,12 +74,25 @@ def connect(settings: Settings) -> None:
     serve.start(proxy_location="Disabled")
 
 
-def statuses() -> dict[str, tuple[str, str]]:
-    """Serve's own word on each of its applications: status and message, by Serve's name."""
+def states() -> dict[str, AppState]:
+    """Each of Serve's applications, by Serve's name."""
     from ray import serve
 
-    applications = serve.status().applications
-    return {name: (str(app.status.value), app.message) for name, app in applications.items()}
+    found = {}
+    for name, overview in serve.status().applications.items():
+        counts: dict[str, int] = {}
+        for deployment in overview.deployments.values():
+            for state, count in deployment.replica_states.items():
+                counts[str(state)] = counts.get(str(state), 0) + count
+        wanted = sum(count for state, count in counts.items() if state not in _ENDING)
+        said = [overview.message, *(d.message for d in overview.deployments.values())]
+        found[name] = AppState(
+            status=str(overview.status.value),
+            message=" ".join(filter(None, said)),
+            running=counts.get("RUNNING", 0),
+            wanted=wanted,
+        )
+    return found
 
 
 def run(application: "Application", name: str, timeout_s: float) -> None:
@@ -50,49 +106,118 @@ def run(application: "Application", name: str, timeout_s: float) -> None:
     target = serve.RunTarget(target=application, name=name, route_prefix=None)
     serve.run_many([target], wait_for_applications_running=False)
     deadline = time.monotonic() + timeout_s
-    status, message = "NOT_STARTED", ""
+    state = AppState("NOT_STARTED")
     while time.monotonic() < deadline:
-        status, message = statuses().get(name, (status, message))
-        if status == "RUNNING":
+        state = states().get(name, state)
+        if state.status == "RUNNING":
             return
-        if status == "DEPLOY_FAILED":
+        if state.status == "DEPLOY_FAILED":
             break
         time.sleep(_POLL_S)
-    details = _deployment_message(name) or message
-    serve.delete(name)
+    delete(name)
     raise PlatformError(
-        f"The application does not start ({status}): {_last_line(details)}", "See Serve's log."
+        f"The application does not start ({state.status}): {_last_line(state.message)}",
+        "See Serve's log.",
     )
 
 
-def addresses(name: str, replicas: int) -> tuple[str, ...]:
-    """Where an application's replicas listen; each is asked through Serve."""
+def replicas(serve_name: str) -> dict[str, str]:
+    """Where an application's replicas listen, by their ids: those that may take new calls.
+
+    A replica that starts, or is to end, is not among them.
+
+    Raises:
+        PlatformError: Serve does not know the application, or does not answer.
+    """
+    return {place.replica: place.address for place in places(serve_name)}
+
+
+def places(serve_name: str) -> list[Place]:
+    """The replicas that may take new calls, sorted by their addresses.
+
+    Raises:
+        PlatformError: as `replicas`.
+    """
+    found = [
+        Place(
+            answer["replica"],
+            answer["address"],
+            tuple(answer["services"]),
+            tuple(answer["models"]),
+        )
+        for answer in _ask_all(serve_name, "where")
+    ]
+    return sorted(found, key=lambda place: place.address)
+
+
+def tallies(serve_name: str) -> dict[str, Tally]:
+    """What each replica has counted of its calls, by their ids.
+
+    Raises:
+        PlatformError: as `replicas`.
+    """
+    answers = _ask_all(serve_name, "tally")
+    return {answer["replica"]: Tally(**answer["tally"]) for answer in answers}
+
+
+def wake(serve_name: str, patience_s: float = 30.0) -> None:
+    """Ask an application that has scaled to zero for a replica; returns at once.
+
+    One call through Serve is enough: it waits for a replica, and Serve starts one for it. While
+    that call waits, waking again does nothing.
+    """
+    known = _waking.get(serve_name)
+    if known is not None and time.monotonic() - known[0] < patience_s:
+        return
+    _waking[serve_name] = (time.monotonic(), _handle(serve_name).where.remote())
+
+
+def delete(name: str, *, wait: bool = True) -> None:
+    """Delete an application once its calls in flight are done; nothing when there is none.
+
+    Args:
+        name: Serve's name.
+        wait: whether to return only once it is gone.
+    """
     from ray import serve
 
-    handle = serve.get_app_handle(name)
-    found: dict[str, str] = {}
-    for _ in range(_ADDRESS_TRIES * replicas):
-        answer = handle.where.remote().result(timeout_s=30)
-        found[answer["replica"]] = answer["address"]
-        if len(found) == replicas:
-            break
-    return tuple(sorted(set(found.values())))
+    _handles.pop(name, None)
+    _waking.pop(name, None)
+    if name in serve.status().applications:
+        serve.delete(name, _blocking=wait)
 
 
-def delete(name: str) -> None:
-    """Delete an application once its calls in flight are done; nothing when there is none."""
+def _ask_all(serve_name: str, method: str) -> list[dict[str, Any]]:
+    """The answers of all replicas that take calls; one that dies meanwhile is left out.
+
+    One that is slow to answer is alive, as far as anybody knows: then there is no answer at all.
+    """
+    from ray.exceptions import RayActorError
+    from ray.serve.exceptions import DeploymentUnavailableError, RayServeException
+
+    try:
+        asked = _handle(serve_name).broadcast(method)
+        answers = asked.results(timeout_s=ASK_S, return_exceptions=True)
+    except DeploymentUnavailableError as error:
+        state = states().get(serve_name)
+        if state is None or state.running:  # this process has not been told of them yet
+            raise PlatformError(f"Serve does not say where {serve_name} is.") from error
+        return []  # scaled to zero
+    except (RayServeException, TimeoutError) as error:
+        _handles.pop(serve_name, None)
+        raise PlatformError(f"Serve gives no answer on {serve_name}.") from error
+    slow = [a for a in answers if isinstance(a, Exception) and not isinstance(a, RayActorError)]
+    if slow:
+        raise PlatformError(f"A replica of {serve_name} gives no answer.") from slow[0]
+    return [answer for answer in answers if not isinstance(answer, Exception)]
+
+
+def _handle(serve_name: str) -> "DeploymentHandle[Any]":
     from ray import serve
 
-    if name in statuses():
-        serve.delete(name)
-
-
-def _deployment_message(name: str) -> str:
-    from ray import serve
-
-    overview = serve.status().applications.get(name)
-    deployments = overview.deployments.values() if overview else []
-    return " ".join(deployment.message for deployment in deployments)
+    if serve_name not in _handles:
+        _handles[serve_name] = serve.get_app_handle(serve_name)
+    return _handles[serve_name]
 
 
 def _last_line(text: str) -> str:

@@ -1,36 +1,36 @@
-"""Deploy, list and take down applications.
+"""Deploy, roll back, list and take down applications.
 
-A new version never replaces a running one in place: it starts beside it under a Serve name and a
-port of its own, answers a real call, and only then takes the traffic at the edge; the old one
-drains and ends. So a version that does not start, or does not answer, never gets a call.
+A new version never replaces a running one in place: it starts beside it under a Serve name of its
+own, answers a real call through the edge, and only then takes the traffic, or a share of it first;
+the former one drains and ends. So a version that does not start, or does not answer, never gets a
+call. What each version was made of stays in the table, so that it can be brought up again.
 """
 
-import fcntl
-import logging
-import random
-import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from striate.core.errors import PlatformError, UnknownName
-from striate.core.registry import fetch
+from striate.core.errors import UnknownName, UsageError
 from striate.core.settings import Settings
 from striate.serve import cluster, edge
-from striate.serve.client import Client
+from striate.serve.cluster import AppState
 from striate.serve.edge_config import check_name
-from striate.serve.programs import program_for
-from striate.serve.table import DeployedApp, Table, read_table, write_table
+from striate.serve.prepare import application_of, device_of, prepared
+from striate.serve.rollout import (
+    Say,
+    Trial,
+    edge_folder,
+    next_serve_name,
+    only_one,
+    roll_out,
+    withdraw,
+)
+from striate.serve.table import DeployedApp, read_table, table_lock, write_table
 
-logger = logging.getLogger(__name__)
-
-PORTS = range(9100, 9900)
-CPUS = 0.25  # a replica shares small machines with training; torch then uses one thread
-PROBE_S = 30.0
+__all__ = ["AppStatus", "Deployed", "deploy", "edge_folder", "list_apps", "rollback", "undeploy"]
 
 
 class Deployed(BaseModel):
@@ -45,30 +45,37 @@ class Deployed(BaseModel):
 
 
 class AppStatus(BaseModel):
-    """An application and Serve's word on it (``RUNNING``, ``UNHEALTHY``, ``GONE``, …)."""
+    """An application and Serve's word on it.
+
+    Attributes:
+        app: the application as the table has it.
+        status: ``RUNNING``, ``UNHEALTHY``, ``GONE``, …
+        message: why, when something is wrong.
+        running: replicas that are up.
+        wanted: replicas that are up or on their way.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     app: DeployedApp
     status: str
     message: str = ""
-
-
-def edge_folder(settings: Settings) -> Path:
-    """Where the edge's configuration and the table of applications lie."""
-    return settings.home / "edge"
+    running: int = 0
+    wanted: int = 0
 
 
 def deploy(
     app: str,
-    model_uri: str,
+    model_uri: str | Sequence[str],
     settings: Settings,
     *,
     name: str | None = None,
     pool: str | None = None,
-    replicas: int = 1,
+    replicas: int | str = 1,
+    trial: Trial | None = None,
     timeout_s: float = 180.0,
     program: Path | None = None,
+    say: Say = lambda _: None,
     **options: Any,
 ) -> Deployed:
     """Deploy a model, or put a new version in the place of a running one.
@@ -76,76 +83,81 @@ def deploy(
     Args:
         app: kind of application, a name in `striate.serve.apps.APPS`.
         model_uri: as `striate.core.registry.fetch` takes it; an alias is pinned to its version.
+            Several for a kind that takes several, each as ``ROLE=URI`` where they differ in role.
         settings: the cluster, MLflow, and the edge's address.
         name: what callers ask for; `app` when None.
         pool: where it runs: ``cpu``, ``gpu``, ``chip:NAME``; None leaves it to Ray.
-        replicas: how many.
+        replicas: how many, or ``MIN:MAX`` to follow the load.
+        trial: how it is tried beside the version that runs; None gives it the traffic as soon as
+            it has answered a probe through the edge.
         timeout_s: for the replicas to come up.
         program: for a chip's pool, the model's program; None compiles it, once.
-        options: further fields of `PhotosArgs`.
+        say: told what is waited for.
+        options: further arguments of the kind's.
 
     Raises:
         UnknownName: no such application or model.
+        UsageError: the application does not take such models, replicas or options.
         BundleError: the bundle or program is damaged or not for this application.
         PlacementError: the cluster has no such pool.
         UnsupportedLayer: the chip cannot run the model.
+        RolledBack: the new version was tried and did not keep its bounds.
         PlatformError: the cluster, MLflow or the new version does not answer.
     """
     from striate.serve.apps import APPS
-    from striate.serve.apps.photos import PhotosArgs
 
     if app not in APPS:
         raise UnknownName.of("application", app, APPS)
     check_name(name := name or app)
-    device = device_of(pool)
-    args, model, version = _prepared(model_uri, settings, device, program)
+    models = (model_uri,) if isinstance(model_uri, str) else tuple(model_uri)
+    made = prepared(APPS[app], models, settings, device_of(pool), program, options)
+    version = DeployedApp(
+        name=name,
+        app=app,
+        serve_name="",
+        model_uri=made.model_uri,
+        model=made.model,
+        version=made.version,
+        pool=pool,
+        replicas=_checked_replicas(replicas),
+        arguments=made.arguments,
+        deployed_unix_s=time.time(),
+    )
     cluster.connect(settings)
-    with _lock(edge_folder(settings)):
-        port = _free_port(read_table(edge_folder(settings)))
-        entry = DeployedApp(
-            name=name,
-            app=app,
-            serve_name=f"{name}.{port}",
-            model_uri=args["model"],
-            model=model,
-            version=version,
-            pool=pool,
-            replicas=replicas,
-            deployed_unix_s=time.time(),
-        )
-        placed = {"port": port, "replicas": replicas, "actor_options": _actor_options(pool)}
-        application = APPS[app](PhotosArgs(**args, **placed, **options))
-        _make_room(entry, settings)
-        cluster.run(application, entry.serve_name, timeout_s)
-        addresses = _probed(entry.serve_name, replicas)
-        _switch(entry.model_copy(update={"addresses": addresses}), settings)
-    address = settings.grpc_address if edge.running(edge_folder(settings)) else None
-    return Deployed(name=name, address=address or addresses[0], model=model, version=version)
+    folder = edge_folder(settings)
+    with only_one(folder, name):
+        _forget_trial(folder, name)
+        former = read_table(folder).find(name)
+        following = former.followed_by(version) if former else version
+        return _bring_up(following, settings, trial or Trial(), timeout_s, say)
 
 
-def _prepared(
-    model_uri: str, settings: Settings, device: str, program: Path | None
-) -> tuple[dict[str, Any], str, str]:
-    """The replicas' arguments for a model, its name and its version.
+def rollback(
+    name: str, settings: Settings, *, timeout_s: float = 180.0, say: Say = lambda _: None
+) -> Deployed:
+    """Go back to the version before, or take back the one that is on trial.
 
-    The predictor is loaded once here, so that what cannot be served is refused in the open and
-    before anything starts.
+    The version before comes up again from what it was made of, and takes over as any new version
+    does: no call is refused or cut.
+
+    Raises:
+        UnknownName: nothing of that name is deployed.
+        UsageError: there is no version before.
+        PlatformError: the cluster or the version before does not answer; what ran runs on.
     """
-    from striate.serve.apps.photos import named
-    from striate.serve.predictors import load_tagging
-
-    bundle, registered = fetch(model_uri, settings)
-    if device not in {"cpu", "cuda"}:
-        program = program or program_for(bundle, device, settings)
-    load_tagging(bundle, "cpu" if device == "cuda" else device, program=program)
-    args = {
-        "model": registered.uri if registered else str(bundle.path.absolute()),
-        "device": device,
-        "program": program.absolute() if program else None,
-        "tracking_uri": settings.tracking_uri,
-        "home": settings.home,
-    }
-    return args, *named(bundle, registered)
+    folder = edge_folder(settings)
+    cluster.connect(settings)
+    entry = _found(name, folder)
+    if entry.canary is not None:
+        say(f"version {entry.canary.version}, which is on trial, is taken back")
+        withdraw(folder, entry.canary)
+        return _deployed(entry, settings)
+    with only_one(folder, name):
+        entry = _found(name, folder)
+        if not entry.history:
+            raise UsageError(f"{name} has no version before {entry.version}.")
+        former = entry.history[-1].model_copy(update={"history": entry.history[:-1]})
+        return _bring_up(former, settings, Trial(), timeout_s, say)
 
 
 def undeploy(name: str, settings: Settings) -> None:
@@ -156,15 +168,13 @@ def undeploy(name: str, settings: Settings) -> None:
         PlatformError: the cluster does not answer.
     """
     folder = edge_folder(settings)
-    with _lock(folder):
-        table = read_table(folder)
-        entry = table.find(name)
-        if entry is None:
-            raise UnknownName.of("deployed application", name, [app.name for app in table.apps])
-        cluster.connect(settings)
-        write_table(folder, table.without(name))
-        edge.reload(folder)
-        cluster.delete(entry.serve_name)
+    entry = _found(name, folder)
+    cluster.connect(settings)
+    with table_lock(folder):
+        write_table(folder, read_table(folder).without(name))
+    edge.reload(folder)
+    for version in entry.versions:
+        cluster.delete(version.serve_name)
 
 
 def list_apps(settings: Settings) -> list[AppStatus]:
@@ -177,88 +187,100 @@ def list_apps(settings: Settings) -> list[AppStatus]:
     if not table.apps:
         return []
     cluster.connect(settings)
-    known = cluster.statuses()
-    gone = ("GONE", "Serve does not know it any more; deploy it again.")
-    found = [(app, *known.get(app.serve_name, gone)) for app in table.apps]
-    return [AppStatus(app=app, status=status, message=message) for app, status, message in found]
+    known = cluster.states()
+    gone = AppState("GONE", "Serve does not know it any more; deploy it again.")
+    found = [(app, known.get(app.serve_name, gone)) for app in table.apps]
+    return [
+        AppStatus(
+            app=app,
+            status=state.status,
+            message=state.message,
+            running=state.running,
+            wanted=state.wanted,
+        )
+        for app, state in found
+    ]
 
 
-def device_of(pool: str | None) -> str:
-    """The device of a pool: ``cpu``, ``cuda``, or a chip's name."""
-    if pool is None or pool == "cpu":
-        return "cpu"
-    return "cuda" if pool == "gpu" else pool.removeprefix("chip:")
+def _bring_up(
+    version: DeployedApp, settings: Settings, trial: Trial, timeout_s: float, say: Say
+) -> Deployed:
+    """Roll a version out under a Serve name of its own."""
+    from striate.serve.apps import APPS
+
+    folder = edge_folder(settings)
+    version = version.model_copy(
+        update={"serve_name": next_serve_name(version.name, read_table(folder))}
+    )
+    key = edge.edge_key(folder) if edge.running(folder) else None
+    application = application_of(version, APPS[version.app], key)
+    ended = _make_room(version, folder)
+    try:
+        version = roll_out(version, application, folder, trial, timeout_s, say)
+    except BaseException:
+        if ended is not None:
+            _bring_back(ended, folder, key, timeout_s)
+        raise
+    return _deployed(version, settings)
 
 
-def _actor_options(pool: str | None) -> dict[str, Any]:
-    """Ray's options for a replica; on a chip or GPU it claims a whole one."""
-    if pool is None:
-        return {"num_cpus": CPUS}
-    from striate.accelerators.pools import pool_options
-
-    return {"num_cpus": CPUS, **pool_options(pool, CPUS if pool == "cpu" else 1)}
-
-
-def _make_room(entry: DeployedApp, settings: Settings) -> None:
-    """End the running version first where a chip or GPU has no room for both.
+def _make_room(version: DeployedApp, folder: Path) -> DeployedApp | None:
+    """End the running version first where a chip or GPU has no room for both; returns it then.
 
     Calls wait at the edge meanwhile, as they do while a replica restarts.
     """
-    old = read_table(edge_folder(settings)).find(entry.name)
-    if old is None or old.pool in {None, "cpu"} or device_of(old.pool) != device_of(entry.pool):
-        return
+    former = read_table(folder).find(version.name)
+    if former is None or former.pool in {None, "cpu"} or former.pool != version.pool:
+        return None
     from striate.accelerators.pools import read_pools
+    from striate.serve.apps.replica import replica_range
 
-    name = old.pool.removeprefix("chip:") if old.pool else ""
+    name = str(former.pool).removeprefix("chip:")
     free = sum(pool.free for pool in read_pools() if pool.name == name)
-    if free < entry.replicas:
-        cluster.delete(old.serve_name)
+    if free >= max(1, replica_range(version.replicas)[0]):
+        return None
+    cluster.delete(former.serve_name)
+    return former
 
 
-def _switch(entry: DeployedApp, settings: Settings) -> None:
-    """Give `entry` the traffic of its name, then end what had it."""
-    folder = edge_folder(settings)
-    table = read_table(folder)
-    old = table.find(entry.name)
-    write_table(folder, table.with_app(entry))
+def _bring_back(former: DeployedApp, folder: Path, key: str | None, timeout_s: float) -> None:
+    """Start again what had to make room for a version that failed."""
+    from striate.serve.apps import APPS
+
+    cluster.run(application_of(former, APPS[former.app], key), former.serve_name, timeout_s)
     edge.reload(folder)
-    if old is not None:
-        cluster.delete(old.serve_name)
 
 
-def _probed(serve_name: str, replicas: int) -> tuple[str, ...]:
-    """The replicas' addresses, once a real call to each was answered."""
-    from striate.serve.apps.photos import probe_image
+def _forget_trial(folder: Path, name: str) -> None:
+    """Withdraw what a deployment that was cut off has left on trial."""
+    entry = read_table(folder).find(name)
+    if entry is not None and entry.canary is not None:
+        withdraw(folder, entry.canary)
+
+
+def _found(name: str, folder: Path) -> DeployedApp:
+    table = read_table(folder)
+    entry = table.find(name)
+    if entry is None:
+        raise UnknownName.of("deployed application", name, [app.name for app in table.apps])
+    return entry
+
+
+def _deployed(version: DeployedApp, settings: Settings) -> Deployed:
+    address = settings.grpc_address if edge.running(edge_folder(settings)) else None
+    return Deployed(
+        name=version.name,
+        address=address or version.addresses[0],
+        model=version.model,
+        version=version.version,
+    )
+
+
+def _checked_replicas(replicas: int | str) -> int | str:
+    from striate.serve.apps.replica import replica_range
 
     try:
-        addresses = cluster.addresses(serve_name, replicas)
-        for address in addresses:
-            with Client(address, deadline_s=PROBE_S) as client:
-                client.tag(probe_image(), top_k=1)
-    except Exception:
-        cluster.delete(serve_name)
-        raise
-    return addresses
-
-
-def _free_port(table: Table) -> int:
-    """A port that nothing here listens on and no deployed application has."""
-    used = {int(address.rpartition(":")[2]) for app in table.apps for address in app.addresses}
-    for port in random.sample(PORTS, len(PORTS)):
-        with socket.socket(socket.AF_INET) as probe:
-            try:
-                probe.bind(("", port))
-            except OSError:
-                continue
-        if port not in used:
-            return port
-    raise PlatformError(f"No port from {PORTS.start} to {PORTS.stop - 1} is free.")
-
-
-@contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """One deployment at a time: two would choose the same port, or lose each other's entry."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        replica_range(replicas)
+    except ValueError as error:
+        raise UsageError(f"The number of replicas {replicas!r} is wrong: it {error}.") from None
+    return replicas

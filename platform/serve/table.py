@@ -3,31 +3,50 @@
 It lies in the edge's folder as one JSON document that is written whole or not at all.
 """
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
+from striate.serve.edge_routing import Group, Route
 
 TABLE_FILE = "table.json"
+LOCK_FILE = "table.lock"
+HISTORY = 10
+"""Versions that an application can be rolled back to, one after the other."""
+HOLD_S = 10
+COLD_HOLD_S = 60
+"""How long calls wait at the edge for a replica: the longer one where none may be there at all,
+since a replica that starts loads torch and the model first."""
 
 
 class DeployedApp(BaseModel):
-    """One application that takes traffic.
+    """One version of an application, as it takes traffic.
 
     Attributes:
         name: what callers send as the metadata `striate-app`.
         app: its kind, a name in `striate.serve.apps.APPS`.
         serve_name: the Serve application behind it; another one for every deployment.
-        addresses: `host:port` of its replicas; several replicas of a node share one.
-        model_uri: the pinned model, for example ``models:/lenet5-digits/3``.
+        addresses: `host:port` of its replicas when it began; the edge follows them from then on.
+        services: full names of the gRPC services that it answers.
+        models: names that it answers for in the Open Inference Protocol.
+        model_uri: the pinned model, for example ``models:/lenet5-digits/3``; several with spaces
+            between them.
         model: the model's name.
         version: the model's version.
         pool: the pool it was placed on, or None.
-        replicas: how many were asked for.
+        replicas: how many were asked for, or ``MIN:MAX``.
+        arguments: what its kind's `build` was given, placement left out: it can be brought up
+            again from them.
         deployed_unix_s: when it began to take traffic.
+        canary: the version on trial beside it.
+        canary_percent: the share of the calls that the version on trial takes.
+        history: what ran before, the latest last.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,12 +55,53 @@ class DeployedApp(BaseModel):
     app: str
     serve_name: str
     addresses: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
     model_uri: str
     model: str
     version: str
     pool: str | None = None
-    replicas: int = 1
+    replicas: int | str = 1
+    arguments: dict[str, Any] = Field(default_factory=dict)
     deployed_unix_s: float
+    canary: "DeployedApp | None" = None
+    canary_percent: float = Field(default=0, ge=0, le=100)
+    history: tuple["DeployedApp", ...] = ()
+
+    @property
+    def versions(self) -> tuple["DeployedApp", ...]:
+        """The versions that run: itself, and the one on trial."""
+        return (self, self.canary) if self.canary else (self,)
+
+    def trying(self, canary: "DeployedApp", percent: float) -> "DeployedApp":
+        """The application with a version on trial."""
+        return self.model_copy(update={"canary": canary, "canary_percent": percent})
+
+    def settled(self) -> "DeployedApp":
+        """The application without a version on trial."""
+        return self.model_copy(update={"canary": None, "canary_percent": 0})
+
+    def followed_by(self, version: "DeployedApp") -> "DeployedApp":
+        """`version` in this one's place, with this one as the latest of its history."""
+        former = self.model_copy(
+            update={"canary": None, "canary_percent": 0, "history": (), "addresses": ()}
+        )
+        return version.model_copy(update={"history": (*self.history, former)[-HISTORY:]})
+
+    def route(self) -> Route:
+        """What the edge is told."""
+        shares = (100 - self.canary_percent, self.canary_percent)
+        groups = [
+            Group(version.addresses, round(100 * share), version.serve_name)
+            for version, share in zip(self.versions, shares, strict=False)
+        ]
+        return Route(
+            name=self.name,
+            services=self.services,
+            models=self.models,
+            groups=tuple(groups),
+            hold_s=COLD_HOLD_S if str(self.replicas).startswith("0:") else HOLD_S,
+        )
 
 
 class Table(BaseModel):
@@ -65,9 +125,9 @@ class Table(BaseModel):
         """The table less the application of that name."""
         return type(self)(apps=tuple(app for app in self.apps if app.name != name))
 
-    def routes(self) -> dict[str, tuple[str, ...]]:
-        """Addresses by application, the default first."""
-        return {app.name: app.addresses for app in self.apps}
+    def routes(self) -> tuple[Route, ...]:
+        """What the edge routes by, the default first."""
+        return tuple(app.route() for app in self.apps)
 
 
 def read_table(folder: Path) -> Table:
@@ -90,3 +150,12 @@ def read_table(folder: Path) -> Table:
 def write_table(folder: Path, table: Table) -> None:
     """Store the table in the edge's folder, whole or not at all."""
     write_atomic(folder / TABLE_FILE, (table.model_dump_json(indent=2) + "\n").encode())
+
+
+@contextmanager
+def table_lock(folder: Path) -> Iterator[None]:
+    """Hold the table from reading to writing: two that change it would lose each other's change."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK_FILE).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

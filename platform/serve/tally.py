@@ -21,16 +21,17 @@ BOUNDS_S = tuple(FIRST_S * GROWTH**i for i in range(72))
 """Upper bounds of the buckets, from half a millisecond to about 200 s; one more takes the rest."""
 
 # What a caller did wrong, or that a caller left, is no fault of the version that it called.
-FAULTS = frozenset({"UNKNOWN", "INTERNAL", "DATA_LOSS", "UNAVAILABLE", "UNIMPLEMENTED"})
+FAULTS = frozenset({"UNKNOWN", "INTERNAL", "DATA_LOSS", "UNAVAILABLE", "DEADLINE_EXCEEDED"})
 
 
 class Tally(BaseModel):
     """Calls of one replica, or of several.
 
     Attributes:
-        calls: calls that ended.
+        calls: calls that ended, and messages of streams that were answered.
         failed: those that ended with a status in `FAULTS`.
-        buckets: calls by latency; as many as `BOUNDS_S`, and one for what is slower.
+        buckets: calls by latency, streams left out; as many as `BOUNDS_S`, and one for what is
+            slower.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -78,7 +79,7 @@ def total(tallies: Iterable[Tally]) -> Tally:
 
 
 class Counter:
-    """Counts calls as they end, from any thread.
+    """An observer of a `striate.serve.server.ModelServer` that keeps a tally.
 
     Args:
         recent_s: how far back `recent` looks.
@@ -89,15 +90,33 @@ class Counter:
         self._lock = threading.Lock()
         self._calls = self._failed = 0
         self._buckets = [0] * (len(BOUNDS_S) + 1)
+        self._streams: set[tuple[str, str]] = set()
         self._marks: deque[tuple[float, Tally]] = deque([(time.monotonic(), Tally())])
 
-    def ended(self, code: str, seconds: float) -> None:
-        """Count a call by the name of its gRPC status and its duration."""
-        bucket = bisect.bisect_left(BOUNDS_S, seconds)
+    def request(
+        self, service: str, method: str, code: str, seconds: float, model: str, version: str
+    ) -> None:
+        """A call ended; how long a stream stayed open says nothing of the model."""
+        stream = (service, method) in self._streams
+        bucket = None if stream else bisect.bisect_left(BOUNDS_S, seconds)
         with self._lock:
             self._calls += 1
             self._failed += code in FAULTS
-            self._buckets[bucket] += 1
+            if bucket is not None:
+                self._buckets[bucket] += 1
+
+    def answered(self, service: str, method: str, code: str, model: str, version: str) -> None:
+        """A message of a stream was answered: it counts as a call."""
+        self._streams.add((service, method))
+        with self._lock:
+            self._calls += 1
+            self._failed += code in FAULTS
+
+    def batch(self, size: int, queue_seconds: float, compute_seconds: float) -> None:
+        """Batches are not counted here."""
+
+    def rejected(self, reason: str) -> None:
+        """Refusals are counted by their status."""
 
     def tally(self) -> Tally:
         """Everything since the start."""

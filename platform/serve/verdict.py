@@ -23,7 +23,7 @@ class Bounds(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_error_rate: float = Field(default=0.01, ge=0, lt=1)
+    max_error_rate: float = Field(default=0.01, ge=0, le=1)
     max_latency_ms: float | None = Field(default=None, gt=0)
 
 

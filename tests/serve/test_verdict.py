@@ -16,7 +16,7 @@ seconds = st.floats(0, 1000)
 def counted(*calls: tuple[str, float]) -> Tally:
     counter = Counter()
     for code, took_s in calls:
-        counter.ended(code, took_s)
+        counter.request("s", "M", code, took_s, "m", "1")
     return counter.tally()
 
 
@@ -44,9 +44,18 @@ def test_only_the_servers_own_failures_count() -> None:
     assert (tally.calls, tally.failed) == (6, 2)
 
 
+def test_a_stream_counts_by_its_messages_and_not_by_its_life() -> None:
+    counter = Counter()
+    for code in ("OK", "OK", "INTERNAL"):
+        counter.answered("s", "Stream", code, "m", "1")
+    counter.request("s", "Stream", "OK", 600.0, "m", "1")
+    tally = counter.tally()
+    assert (tally.calls, tally.failed, tally.slower_than(1)) == (4, 1, 0)
+
+
 def test_the_recent_past_forgets() -> None:
     counter = Counter(recent_s=0.0)
-    counter.ended("OK", 1.0)
+    counter.request("s", "M", "OK", 1.0, "m", "1")
     assert counter.recent().calls == 1
     assert counter.recent().calls == 0
 

@@ -1,12 +1,10 @@
 """Applications that can be deployed: what each answers stands in its own file."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
 from striate.serve.apps import photos
-from striate.serve.apps.photos import PhotosArgs
+from striate.serve.apps.replica import Kind
 
-if TYPE_CHECKING:
-    from ray.serve import Application
-
-APPS: dict[str, Callable[[PhotosArgs], "Application"]] = {"photos": photos.build}
+APPS: dict[str, Kind[Any]] = {
+    "photos": Kind(photos.PhotosArgs, photos.services, photos.build),
+}

@@ -1,0 +1,255 @@
+"""The Ray Serve shell around every application: one gRPC server in each replica, owned by Serve.
+
+Serve starts, places, checks, restarts, scales and ends replicas; a caller never meets it. An
+application adds its own arguments to `ReplicaArgs` and says which services a replica answers;
+`application` makes a Serve deployment of both.
+"""
+
+import asyncio
+import logging
+import re
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import ray
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from ray import serve
+from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
+
+from striate.core.settings import Settings
+from striate.serve.limits import Batching, Limits
+from striate.serve.scaling import IN_FLIGHT, LATENCY_S
+from striate.serve.server import ModelServer
+from striate.serve.services.base import Service
+from striate.serve.tally import Counter
+
+logger = logging.getLogger(__name__)
+
+REPLICAS = re.compile(r"(?P<least>\d+)(?::(?P<most>\d+))?")
+QUIET_S = 1.5
+"""A replica that is to end answers on until no call has come for this long: the edge has learnt by
+then that it goes (it looks several times in that time) and sends its calls elsewhere."""
+_REPORT_S = 1.0
+_LOOK_BACK_S = 3.0
+_UPSCALE_DELAY_S = 1.0
+
+
+class ReplicaArgs(BaseModel):
+    """What every application's `build` takes, beside its own fields.
+
+    Attributes:
+        port: where every replica listens; 0 lets each choose a free one, which the edge asks for.
+            Replicas of one node share a port that is given.
+        host: address that replicas listen on; None for their node's own, as Ray knows it.
+        replicas: how many: a number, or ``MIN:MAX``, between which Serve follows the load. A MIN
+            of 0 lets the last replica go when nobody calls.
+        target_in_flight: calls for each replica that following the load aims at.
+        latency_ms: what the 99th percentile in the replicas should stay under; None follows the
+            number of calls alone.
+        idle_s: how long the load must ask for fewer replicas before one goes.
+        actor_options: Ray's options for a replica (resources, label selector).
+        tracking_uri: MLflow's; None takes the replica's settings.
+        home: folder of the bundle cache; None takes the replica's settings.
+        batching: how requests become batches.
+        limits: what is accepted.
+        edge_key: what the edge proves itself with; None accepts calls from anybody.
+        drain_s: how long calls in flight may take when a replica ends.
+        check_period_s: how often Serve asks for a real inference.
+        check_timeout_s: how long that inference may take.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    port: int = Field(default=9100, ge=0, le=65535)
+    host: str | None = None
+    replicas: int | str = 1
+    target_in_flight: float = Field(default=8.0, gt=0)
+    latency_ms: float | None = Field(default=None, gt=0)
+    idle_s: float = Field(default=60.0, ge=0)
+    actor_options: dict[str, Any] = Field(default_factory=lambda: {"num_cpus": 0.25})
+    tracking_uri: str | None = None
+    home: Path | None = None
+    batching: Batching = Batching()
+    limits: Limits = Limits()
+    edge_key: str | None = None
+    drain_s: float = Field(default=20.0, ge=0)
+    check_period_s: float = Field(default=5.0, gt=0)
+    check_timeout_s: float = Field(default=10.0, gt=0)
+
+    @field_validator("replicas")
+    @classmethod
+    def _range(cls, replicas: int | str) -> int | str:
+        least, most = replica_range(replicas)
+        return least if least == most else f"{least}:{most}"
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that a replica goes by."""
+        given = {"home": self.home, "tracking_uri": self.tracking_uri}
+        changes = {field: value for field, value in given.items() if value is not None}
+        return Settings.load().model_copy(update=changes)
+
+
+Args = TypeVar("Args", bound=ReplicaArgs)
+Services = Callable[[Args], Sequence[Service]]
+"""Makes the services that a replica answers, models loaded."""
+
+
+@dataclass(frozen=True)
+class Kind(Generic[Args]):
+    """A kind of application.
+
+    Attributes:
+        arguments: what its `build` takes.
+        services: what a replica of it answers.
+        build: the Serve application; a function that a Serve configuration can name.
+    """
+
+    arguments: type[Args]
+    services: Services[Args]
+    build: Callable[[Args], serve.Application]
+
+
+def replica_range(replicas: int | str) -> tuple[int, int]:
+    """The least and the most replicas of ``N`` or ``MIN:MAX``.
+
+    Raises:
+        ValueError: it is neither, or no replica may ever run.
+
+    >>> replica_range("0:4"), replica_range(2)
+    ((0, 4), (2, 2))
+    """
+    found = REPLICAS.fullmatch(str(replicas))
+    if found is None:
+        raise ValueError("must be a number or MIN:MAX, for example 1:8")
+    least = int(found["least"])
+    most = int(found["most"] or least)
+    if most < max(1, least):
+        raise ValueError("must allow for at least one replica, and MIN for no more than MAX")
+    return least, most
+
+
+class Replica:
+    """A replica: a gRPC server around an application's services.
+
+    Args:
+        args: the application's arguments.
+        services: makes the services that this replica answers.
+    """
+
+    def __init__(self, args: Args, services: Services[Args]) -> None:
+        self._args: ReplicaArgs = args
+        self._counter = Counter()
+        self._passed = False
+        host = args.host or ray.util.get_node_ip_address()
+        self._server = ModelServer(
+            services(args), host, args.port, args.limits, args.edge_key, self._counter
+        )
+        self._server.run(self._warm_up()).result()
+        logger.info("Listening on %s.", self._server.address)
+
+    def where(self) -> dict[str, Any]:
+        """The replica, the `host:port` that it listens on, and what it answers there."""
+        return {
+            "replica": serve.get_replica_context().replica_id.unique_id,
+            "address": self._server.address,
+            "services": self._server.service_names,
+            "models": self._server.model_names,
+        }
+
+    def tally(self) -> dict[str, Any]:
+        """The replica, and what it counted of its calls (a `Tally`'s fields)."""
+        replica = serve.get_replica_context().replica_id.unique_id
+        return {"replica": replica, "tally": self._counter.tally().model_dump()}
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """The load, which Serve's controller gives to the policy; asked for every second."""
+        in_flight = max(self._server.in_flight, self._server.queued)
+        return {IN_FLIGHT: in_flight, LATENCY_S: self._counter.recent().percentile_s(0.99)}
+
+    async def check_health(self) -> None:
+        """Run a tiny real inference; Serve replaces a replica that fails or hangs here."""
+        answered = asyncio.wrap_future(self._server.run(self._server.probe()))
+        await asyncio.wait_for(answered, self._args.check_timeout_s)
+        self._passed = True
+
+    def __del__(self) -> None:
+        """Serve calls this when the replica is to end: no call may notice."""
+        server = getattr(self, "_server", None)
+        if server is None:
+            return
+        ends_s = time.monotonic() + self._args.drain_s
+        if self._passed:  # else it has never been in the edge's list
+            server.drain()
+            self._answer_on(ends_s)
+        server.stop(max(0.0, ends_s - time.monotonic()))
+
+    async def _warm_up(self) -> None:
+        """Ask one question, then so many at once that each size of batch has been computed."""
+        size = 1
+        while size < self._args.batching.max_size:
+            await asyncio.gather(*(self._server.probe() for _ in range(size)))
+            size *= 2
+        await asyncio.gather(*(self._server.probe() for _ in range(self._args.batching.max_size)))
+
+    def _answer_on(self, until_s: float) -> None:
+        """Return once no call has begun for `QUIET_S`."""
+        begun, since_s = -1, time.monotonic()
+        while (now_s := time.monotonic()) < until_s:
+            so_far = self._counter.tally().calls + self._server.in_flight
+            if so_far != begun:
+                begun, since_s = so_far, now_s
+            elif now_s - since_s >= QUIET_S:
+                return
+            time.sleep(0.05)
+
+
+def application(name: str, args: Args, services: Services[Args]) -> serve.Application:
+    """The Serve application of one deployment.
+
+    Args:
+        name: the deployment's name.
+        args: the application's arguments.
+        services: makes a replica's services from them; a function that can be imported.
+    """
+    least, most = replica_range(args.replicas)
+    deployment = serve.deployment(
+        Replica,
+        name=name,
+        num_replicas=most if least == most else None,
+        autoscaling_config=None if least == most else _autoscaling(args, least, most),
+        ray_actor_options=args.actor_options,
+        max_constructor_retry_count=2,
+        health_check_period_s=args.check_period_s,
+        health_check_timeout_s=args.check_timeout_s + 5,
+        graceful_shutdown_timeout_s=args.drain_s + 10,
+        graceful_shutdown_wait_loop_s=0.1,
+    )
+    return deployment.bind(args, services)
+
+
+def _autoscaling(args: ReplicaArgs, least: int, most: int) -> AutoscalingConfig:
+    """At least one replica starts even where none may stay: it must answer a probe."""
+    objective_s = args.latency_ms / 1000 if args.latency_ms else None
+    policy = AutoscalingPolicy(
+        policy_function="striate.serve.scaling:LatencyPolicy",
+        policy_kwargs={"target_in_flight": args.target_in_flight, "objective_s": objective_s},
+    )
+    with warnings.catch_warnings():
+        # Serve would rather have the reports' interval from a variable of the replica's process,
+        # which a deployment cannot set without a runtime environment of its own.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return AutoscalingConfig(
+            min_replicas=least,
+            initial_replicas=max(1, least),
+            max_replicas=most,
+            metrics_interval_s=_REPORT_S,
+            look_back_period_s=_LOOK_BACK_S,
+            upscale_delay_s=_UPSCALE_DELAY_S,
+            downscale_delay_s=args.idle_s,
+            policy=policy,
+        )

@@ -1,0 +1,182 @@
+"""From what a user asks to deploy to the pinned arguments that bring it up, now and again later."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from striate.core.bundle import Bundle
+from striate.core.errors import UsageError
+from striate.core.registry import fetch
+from striate.core.settings import Settings
+from striate.serve.programs import program_for
+
+if TYPE_CHECKING:
+    from ray.serve import Application
+
+    from striate.serve.apps.replica import Kind
+    from striate.serve.table import DeployedApp
+
+CPUS = 0.25  # a replica shares small machines with training; torch then uses one thread
+PLACEMENT = {"port", "replicas", "actor_options", "edge_key"}
+_ROLE = re.compile(r"(?P<role>[a-z_]+)=(?P<uri>.+)")
+_TORCH = {"cpu", "cuda"}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is deployed: aliases pinned to versions, every model opened once.
+
+    Attributes:
+        arguments: of the kind's `build`, placement left out; they can stand in a file.
+        model_uri: the pinned models, with spaces between them.
+        model: their names.
+        version: their versions.
+    """
+
+    arguments: dict[str, Any]
+    model_uri: str
+    model: str
+    version: str
+
+
+def prepared(
+    kind: "Kind[Any]",
+    models: Sequence[str],
+    settings: Settings,
+    device: str,
+    program: Path | None,
+    options: dict[str, Any],
+) -> Prepared:
+    """Pin the models, and load them once here.
+
+    What cannot be served is so refused in the open, before anything starts.
+
+    Args:
+        kind: the kind of application.
+        models: as `fetch` takes them; ``ROLE=URI`` where the application has several roles.
+        settings: say where MLflow is, and where bundles are kept.
+        device: ``cpu``, ``cuda``, or a chip's name.
+        program: for a chip, the model's program; None compiles it, once.
+        options: further arguments of the kind's.
+
+    Raises:
+        UsageError: the application takes no such models or options.
+        StriateError: as `fetch`, `program_for` and the kind's own loading.
+    """
+    from striate.serve.apps.photos import named
+
+    fields = kind.arguments.model_fields
+    arguments: dict[str, Any] = {
+        **options, "tracking_uri": settings.tracking_uri, "home": settings.home
+    }  # fmt: skip
+    uris, names, bundles = [], [], []
+    for field, given in _roles(models, fields):
+        bundle, registered = fetch(given, settings)
+        uri = registered.uri if registered else str(bundle.path.absolute())
+        if field == "models":
+            arguments[field] = (*arguments.get(field, ()), uri)
+        else:
+            arguments[field] = uri
+        bundles.append(bundle)
+        uris.append(uri)
+        names.append(named(bundle, registered))
+    arguments |= _device(fields, bundles, settings, device, program)
+    checked = _checked(kind, arguments)
+    _load_once(kind, checked, device)
+    kept = checked.model_dump(mode="json", exclude=PLACEMENT, exclude_unset=True)
+    return Prepared(
+        arguments=kept,
+        model_uri=" ".join(uris),
+        model=", ".join(name for name, _ in names),
+        version=", ".join(version for _, version in names),
+    )
+
+
+def application_of(app: "DeployedApp", kind: "Kind[Any]", edge_key: str | None) -> "Application":
+    """The Serve application of a version, from what the table holds.
+
+    Raises:
+        UsageError: its arguments are not for this version of Striate.
+        PlacementError: the cluster has no such pool.
+    """
+    placement = {
+        "port": 0,
+        "replicas": app.replicas,
+        "actor_options": _actor_options(app.pool),
+        "edge_key": edge_key,
+    }
+    return kind.build(_checked(kind, {**app.arguments, **placement}))
+
+
+def device_of(pool: str | None) -> str:
+    """The device of a pool: ``cpu``, ``cuda``, or a chip's name."""
+    if pool is None or pool == "cpu":
+        return "cpu"
+    return "cuda" if pool == "gpu" else pool.removeprefix("chip:")
+
+
+def _roles(models: Sequence[str], fields: Any) -> list[tuple[str, str]]:
+    """Each model with the field that it is for."""
+    plain = next((field for field in ("model", "models") if field in fields), None)
+    found: list[tuple[str, str]] = []
+    for given in models:
+        named = _ROLE.fullmatch(given)
+        if named and named["role"] in fields:
+            found.append((named["role"], named["uri"]))
+        elif plain is None:
+            raise UsageError(
+                f"The application does not know what the model {given} is for.",
+                "Give each as ROLE=URI, with one of its own fields as the role.",
+            )
+        else:
+            found.append((plain, given))
+    roles = [field for field, _ in found if field != "models"]
+    if twice := {role for role in roles if roles.count(role) > 1}:
+        raise UsageError(f"The application takes one {twice.pop()}, and several are given.")
+    return found
+
+
+def _device(
+    fields: Any, bundles: Sequence[Bundle], settings: Settings, device: str, program: Path | None
+) -> dict[str, Any]:
+    if "device" not in fields:
+        if device != "cpu":
+            raise UsageError("The application runs on CPUs alone.", "Leave --pool out.")
+        return {}
+    if device not in _TORCH and "program" in fields and len(bundles) == 1:
+        program = program or program_for(bundles[0], device, settings)
+    chosen: dict[str, Any] = {"device": device}
+    return {**chosen, "program": program.absolute()} if program else chosen
+
+
+def _checked(kind: "Kind[Any]", arguments: dict[str, Any]) -> Any:
+    try:
+        return kind.arguments(**arguments)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        if first["type"] == "missing":
+            raise UsageError(f"The application needs a {where}.", "Name it with --model.") from None
+        raise UsageError(
+            f"The application does not take {where}: {first['msg'].removeprefix('Value error, ')}."
+        ) from None
+
+
+def _load_once(kind: "Kind[Any]", arguments: Any, device: str) -> None:
+    """A GPU may be on the replicas' machines alone: the bundle is then loaded on the CPU here."""
+    here = arguments.model_copy(update={"device": "cpu"}) if device == "cuda" else arguments
+    for service in kind.services(here):
+        service.close()
+
+
+def _actor_options(pool: str | None) -> dict[str, Any]:
+    """Ray's options for a replica; on a chip or GPU it claims a whole one."""
+    if pool is None:
+        return {"num_cpus": CPUS}
+    from striate.accelerators.pools import pool_options
+
+    return {"num_cpus": CPUS, **pool_options(pool, CPUS if pool == "cpu" else 1)}

@@ -99,11 +99,11 @@ def start_chip(
 
 
 def start_edge(home: Path, host: str, port: int, variables: Mapping[str, str]) -> Part:
-    """The gRPC edge before the replicas."""
+    """The gRPC edge before the replicas, which it follows."""
     from striate.serve import edge
 
     with _marked(variables[processes.MARK]):
-        pid = edge.start(edge_folder(home), host, port)
+        pid = edge.start(edge_folder(home), host, port, follow=True, environment=variables)
     log = edge_folder(home) / edge.LOG_FILE
     created_s = psutil.Process(pid).create_time()
     return Part(name="edge", pid=pid, created_s=created_s, port=port, log=str(log))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from striate.cli import watching
+from striate.cli import sweeping, watching
 from striate.cli.local import state, token
 from striate.cli.output import console, json_option, note, print_json, print_table, progress_console
 from striate.core.errors import PlatformError, TrainingFailed
@@ -163,8 +163,8 @@ def _follow(server: "JobServer", job_id: str, as_json: bool) -> None:
         PlatformError: the head does not answer any more.
     """
     try:
-        with watching.progress(hidden=as_json) as on_event:
-            result = watching.watched(server.follow(job_id), on_event, _say(as_json))
+        with sweeping.both(hidden=as_json) as (on_event, on_trial):
+            result = watching.watched(server.follow(job_id), on_event, on_trial, _say(as_json))
             if not result:
                 raise _ended(server, job_id)
     except KeyboardInterrupt:
@@ -172,6 +172,8 @@ def _follow(server: "JobServer", job_id: str, as_json: bool) -> None:
         sys.exit(130)
     if as_json:
         print_json({"job_id": job_id, **result})
+    elif "trials" in result:
+        sweeping.print_sweep(result)
     else:
         watching.print_summary(result)
 

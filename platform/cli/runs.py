@@ -1,11 +1,14 @@
 """`striate runs`: tracked runs, side by side, and bringing a kept one to MLflow."""
 
-import datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from striate.cli.output import console, json_option, print_json, print_table
 from striate.core.settings import Settings
+
+if TYPE_CHECKING:
+    from striate.train.runs import RunSummary
 
 
 @click.group()
@@ -27,6 +30,7 @@ def list_runs(recipe: str | None, limit: int, as_json: bool) -> None:
     \b
     Example: striate runs ls lenet5-digits
     """
+    from striate.cli.runs_show import when
     from striate.core.tracking import tracking_uri_of
     from striate.train import runs as tracked
     from striate.train.words import in_words
@@ -37,48 +41,36 @@ def list_runs(recipe: str | None, limit: int, as_json: bool) -> None:
         return
     rows = [
         (
-            f"[link={run.url}]{run.run_id[:10]}[/link]",
-            run.recipe,
+            f"[link={run.url}]{run.run_id[:8]}[/link]",
+            _what(run),
             run.status.lower(),
-            in_words(run.headline),
-            run.score,
-            run.metrics.get("test/loss"),
+            None if run.score is None else f"{in_words(run.headline)} {run.score:.4f}",
             None if run.seconds is None else round(run.seconds, 1),
-            _when(run.started_unix_s),
+            when(run.started_unix_s),
         )
         for run in found
     ]
-    print_table(
-        "runs", ("run", "recipe", "status", "metric", "held out", "loss", "seconds", "began"), rows
-    )
+    print_table("runs", ("run", "recipe", "status", "held out", "seconds", "began"), rows)
 
 
 @runs.command()
 @click.argument("run_id", metavar="RUN")
 @json_option
 def show(run_id: str, as_json: bool) -> None:
-    """Show a run's figures, its recipe and its page; RUN may be the beginning of its id.
+    """Show a run's figures, its course and its recipe; RUN may be the beginning of its id.
 
     \b
     Example: striate runs show 4c645a1f
     """
+    from striate.cli.runs_show import print_run
     from striate.core.tracking import tracking_uri_of
     from striate.train.runs import find_run
 
     run = find_run(tracking_uri_of(Settings.load()), run_id)
     if as_json:
         print_json(run.model_dump(mode="json"))
-        return
-    rows: list[tuple[str, object]] = [
-        ("recipe", run.recipe),
-        ("status", run.status.lower()),
-        ("began", _when(run.started_unix_s)),
-        ("seconds", run.seconds),
-        *sorted(run.metrics.items()),
-        *((name, value) for name, value in sorted(run.parameters.items()) if name != "name"),
-    ]
-    print_table(run.run_id, ("", "value"), rows)
-    console.print(f"[link={run.url}]{run.url}[/link]", soft_wrap=True)
+    else:
+        print_run(run)
 
 
 @runs.command()
@@ -131,5 +123,8 @@ def sync(run_id: str, as_json: bool) -> None:
         console.print(f"model  {uri}")
 
 
-def _when(unix_s: float) -> str:
-    return datetime.datetime.fromtimestamp(unix_s).strftime("%Y-%m-%d %H:%M")
+def _what(run: "RunSummary") -> str:
+    """The recipe, and whether the run is a sweep or a trial of one."""
+    if "sweep" in run.tags:
+        return f"{run.recipe} (sweep)"
+    return f"{run.recipe} (trial {run.tags['trial']})" if "trial" in run.tags else run.recipe

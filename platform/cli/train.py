@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from striate.train.recipe import Recipe
 
 _WORKERS = "Ray Train workers; MIN:MAX come and go with the cluster's nodes; 0 trains here."
+_SWEEP = "Train a grid of these values on Ray Tune; may be repeated."
 _SUBMIT = "Send it to the cluster with this head as a job, and follow it."
 
 
@@ -26,6 +27,8 @@ _SUBMIT = "Send it to the cluster with this head as a job, and follow it."
 @click.argument("overrides", nargs=-1, metavar="[FIELD=VALUE]...")
 @click.option("--workers", metavar="N|MIN:MAX", help=_WORKERS)
 @click.option("--resume", metavar="RUN", help="Go on with a run from its latest checkpoint.")
+@click.option("--sweep", "sweeps", multiple=True, metavar="FIELD=V1,V2,…", help=_SWEEP)
+@click.option("--register-best", is_flag=True, help="With --sweep: register the best model.")
 @click.option("--submit", metavar="http://HEAD:8265", help=_SUBMIT)
 @click.option("--detach", is_flag=True, help="With --submit: do not follow the job.")
 @click.option("--env", "variables", multiple=True, metavar="NAME=VALUE",
@@ -37,6 +40,8 @@ def train(
     overrides: tuple[str, ...],
     workers: str | None,
     resume: str | None,
+    sweeps: tuple[str, ...],
+    register_best: bool,
     submit: str | None,
     detach: bool,
     variables: tuple[str, ...],
@@ -46,29 +51,49 @@ def train(
     """Train RECIPE, a recipe's name or a stored recipe.json, tracked and registered.
 
     FIELD=VALUE overrides a field of the recipe: optimizer.lr=0.01, epochs=20, seed=1. With
-    --resume, the run goes on with its own recipe, and RECIPE may be left out.
+    --resume, the run goes on with its own recipe, and RECIPE may be left out. With --sweep, each
+    trial is a run of its own under one parent run.
 
     \b
     Example: striate train lenet5-digits epochs=20 --workers 2
+             striate train lenet5-digits --sweep optimizer.lr=0.005,0.015 --workers 0
              striate train lenet5-digits --submit http://127.0.0.1:8265
     """
     settings = Settings.load()
-    if submit is None and (detach or variables):
-        raise UsageError("--detach and --env belong to --submit.", "Name a cluster's head.")
+    _check_options(resume, sweeps, register_best, submit, detach or bool(variables))
     if workers is not None:
         overrides = (*overrides, *_scaling(workers))
     if submit is not None:
         from striate.cli.jobs import send
 
-        what = _sent(recipe, overrides, resume)
+        what = _sent(recipe, overrides, resume, sweeps, register_best)
         send(what, settings, submit, variables, detach=detach, as_json=as_json)
         return
     chosen = _chosen(recipe, overrides, resume, settings)
     _present_token()
-    if events:
+    if sweeps:
+        from striate.cli.sweeping import run_sweep
+
+        run_sweep(chosen, settings, sweeps, register_best, events=events, as_json=as_json)
+    elif events:
         _tell(chosen, settings, resume)
     else:
         _show(chosen, settings, resume, as_json)
+
+
+def _check_options(
+    resume: str | None, sweeps: tuple[str, ...], register_best: bool, submit: str | None, sent: bool
+) -> None:
+    """Refuse options that make no sense together."""
+    if submit is None and sent:
+        raise UsageError("--detach and --env belong to --submit.", "Name a cluster's head.")
+    if register_best and not sweeps:
+        raise UsageError("--register-best belongs to --sweep.", "Name values to sweep.")
+    if sweeps and resume is not None:
+        raise UsageError(
+            "--sweep begins new runs, and --resume goes on with one.",
+            "Resume a trial by its own run: see `striate runs ls`.",
+        )
 
 
 def _show(chosen: "Recipe", settings: Settings, resume: str | None, as_json: bool) -> None:
@@ -76,7 +101,10 @@ def _show(chosen: "Recipe", settings: Settings, resume: str | None, as_json: boo
 
     # Ray tells of a dead worker on standard output, where only the result belongs.
     with redirect_stdout(sys.stderr), watching.progress(hidden=as_json) as on_event:
-        result = watching.result_document(run(chosen, settings, resume=resume, on_event=on_event))
+        trained = run(
+            chosen, settings, resume=resume, on_event=on_event, command_unix_s=_command_unix_s()
+        )
+        result = watching.result_document(trained)
     if as_json:
         print_json(result)
     else:
@@ -90,11 +118,20 @@ def _tell(chosen: "Recipe", settings: Settings, resume: str | None) -> None:
 
     try:
         with watching.lines() as on_event:
-            result = run(chosen, settings, resume=resume, on_event=on_event)
+            result = run(
+                chosen, settings, resume=resume, on_event=on_event, command_unix_s=_command_unix_s()
+            )
     except StriateError as error:
         click.echo(line_of("error", watching.error_document(error)))
         sys.exit(error.exit_code)
     click.echo(line_of("result", watching.result_document(result)))
+
+
+def _command_unix_s() -> float:
+    """When this process began, which the time of the first step is reckoned from."""
+    import psutil
+
+    return psutil.Process().create_time()
 
 
 def _scaling(workers: str) -> tuple[str, ...]:
@@ -111,7 +148,13 @@ def _scaling(workers: str) -> tuple[str, ...]:
     return f"scaling.max_workers={match[2] or 'none'}", f"scaling.workers={match[1]}"
 
 
-def _sent(recipe: str | None, overrides: tuple[str, ...], resume: str | None) -> "Sent":
+def _sent(
+    recipe: str | None,
+    overrides: tuple[str, ...],
+    resume: str | None,
+    sweeps: tuple[str, ...],
+    register_best: bool,
+) -> "Sent":
     """What a cluster shall do; a run to resume is known there, and a recipe is checked here."""
     from striate.cli.jobs import Sent
     from striate.train.recipe import resolve
@@ -122,7 +165,14 @@ def _sent(recipe: str | None, overrides: tuple[str, ...], resume: str | None) ->
     if recipe is None:
         raise UsageError("No recipe is named.", "See `striate train --help`.")
     chosen = resolve(recipe, overrides, shards_here=False)
-    return Sent(chosen.name, chosen, ())
+    if not sweeps:
+        return Sent(chosen.name, chosen, ())
+    from striate.train.sweep import grid
+
+    grid(chosen, sweeps)  # what is wrong in it is found here
+    swept = tuple(part for text in sweeps for part in ("--sweep", text))
+    best = ("--register-best",) if register_best else ()
+    return Sent(f"{chosen.name}-sweep", chosen, (*swept, *best))
 
 
 def _chosen(

@@ -17,8 +17,10 @@ from striate.core.errors import StriateError, TrainingFailed
 if TYPE_CHECKING:
     from striate.train.events import TrainEvent
     from striate.train.job import TrainResult
+    from striate.train.sweep import TrialEvent
 
 OnEvent = Callable[["TrainEvent"], None]
+OnTrial = Callable[["TrialEvent"], None]
 Say = Callable[[str], None]
 _PLAIN_EVERY_S = 1.0
 
@@ -114,12 +116,13 @@ def raised(document: Mapping[str, Any]) -> StriateError:
     return error
 
 
-def watched(log: Iterable[str], on_event: OnEvent, say: Say) -> dict[str, Any]:
+def watched(log: Iterable[str], on_event: OnEvent, on_trial: OnTrial, say: Say) -> dict[str, Any]:
     """Follow the log of a job to its end.
 
     Args:
         log: its lines.
         on_event: told what the run says.
+        on_trial: told what the trials of a sweep say.
         say: told every other line.
 
     Returns:
@@ -129,6 +132,7 @@ def watched(log: Iterable[str], on_event: OnEvent, say: Say) -> dict[str, Any]:
         StriateError: what the job failed with.
     """
     from striate.train.events import TrainEvent, parsed
+    from striate.train.sweep import TrialEvent
 
     result: dict[str, Any] = {}
     for line in log:
@@ -140,6 +144,8 @@ def watched(log: Iterable[str], on_event: OnEvent, say: Say) -> dict[str, Any]:
         kind, document = found
         if kind == "event":
             on_event(TrainEvent(**document))
+        elif kind == "trial":
+            on_trial(TrialEvent(**document))
         elif kind == "result":
             result = document
         elif kind == "error":

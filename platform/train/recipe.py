@@ -94,11 +94,12 @@ def overridden(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
             raise RecipeError(
                 f"{override!r} is no override.", "Write FIELD=VALUE, for example optimizer.lr=0.1."
             )
-        _set(document, recipe, field, _value(text))
+        _set(document, recipe, field, value_of(text))
     return _validated(document) if overrides else recipe
 
 
-def _value(text: str) -> Any:
+def value_of(text: str) -> Any:
+    """The value that a text on the command line means: JSON, else the text itself."""
     try:
         return json.loads(text)
     except ValueError:

@@ -56,6 +56,26 @@ def open_run(tracking_uri: str, recipe: Recipe, tags: Mapping[str, str]) -> tupl
         return str(run.info.run_id), str(experiment)
 
 
+def open_parent(
+    tracking_uri: str, recipe: Recipe, name: str, tags: Mapping[str, str]
+) -> tuple[str, str]:
+    """Make a run that other runs of the recipe are nested under.
+
+    Returns:
+        The run's id and its page.
+
+    Raises:
+        TrackingUnavailable: MLflow does not answer.
+    """
+    client = connect(tracking_uri)
+    with said_when_unavailable(tracking_uri):
+        experiment = _experiment(client, recipe.name)
+        known = {"striate.recipe": recipe.name, **code_tags(), **tags}
+        run = client.create_run(experiment, tags=known, run_name=f"{recipe.name} {name}")
+    run_id = str(run.info.run_id)
+    return run_id, f"{tracking_uri.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
+
+
 def reopen_run(tracking_uri: str, run_id: str) -> None:
     """Mark a run as running again.
 
@@ -117,6 +137,8 @@ def _publish(run: Assignment) -> ModelVersion | None:
         client.log_artifact(run.run_id, str(run.folder / RECIPE_FILE))
         for picture in draw_all(run):
             client.log_artifact(run.run_id, str(picture), "pictures")
+        if run.outcome.is_file():
+            client.log_artifact(run.run_id, str(run.outcome))
     if not run.outcome.is_file():
         return None
     version = None

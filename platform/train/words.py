@@ -1,6 +1,7 @@
 """Metrics as people say them."""
 
 _WORDS = {
+    "train/loss": "training loss",
     "top1": "top-1",
     "top5": "top-5",
     "clip_hit1": "clip hit@1",

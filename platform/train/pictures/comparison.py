@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Points = list[tuple[int, float]]
 _MOST_POINTS = 1000
 _MOST_TICKS = 12
+_SPREAD = 0.05  # trials of one value pass it next to each other
+_PAPER = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.0}
 
 
 @dataclass(frozen=True)
@@ -106,9 +108,12 @@ def parallel_coordinates(
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
     places = [_places([trial[field] for trial in trials]) for field in fields]
     order = sorted(range(len(trials)), key=lambda at: (scores[at] is not None, scores[at] or 0))
-    for at in order:
-        score = scores[at]
-        heights = [place[_key(trials[at][f])] for f, place in zip(fields, places, strict=True)]
+    for rank, at in enumerate(order):
+        score, aside = scores[at], _SPREAD * (rank / max(1, len(trials) - 1) - 0.5)
+        heights = [
+            place[_key(trials[at][field])] + aside
+            for field, place in zip(fields, places, strict=True)
+        ]
         if score is None:
             axes.plot(range(len(fields)), heights, ":", color="#999999", linewidth=1.2)
             continue
@@ -136,7 +141,7 @@ def _draw_axes(
         axes.axvline(at, color="#555555", linewidth=0.9)
         shown = list(place.items())
         for text, height in shown[:: max(1, len(shown) // _MOST_TICKS)]:
-            axes.text(at - 0.03, height, text, ha="right", va="center", fontsize=8)
+            axes.text(at - 0.035, height, text, ha="right", va="center", fontsize=8, bbox=_PAPER)
     axes.axvline(len(fields), color="#555555", linewidth=0.9)
     low, high = span
     for share in (0.0, 0.25, 0.5, 0.75, 1.0) if high > low else (1.0,):
@@ -144,7 +149,7 @@ def _draw_axes(
         axes.text(len(fields) + 0.03, share, f"{value:.4g}", ha="left", va="center", fontsize=8)
     axes.set_xticks(range(len(fields) + 1), [*fields, in_words(metric)], fontsize=9)
     axes.set_yticks([])
-    axes.set(xlim=(-0.55, len(fields) + 0.45), ylim=(-0.06, 1.06))
+    axes.set(xlim=(-0.55, len(fields) + 0.45), ylim=(-0.07, 1.07))
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
 

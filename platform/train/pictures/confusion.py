@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from striate.train.assignment import Assignment, Outcome
 from striate.train.events import headline_of, unit_of
@@ -88,8 +89,8 @@ def _draw_small(counts: np.ndarray, errors: np.ndarray, labels: tuple[str, ...])
 def _draw_large(counts: np.ndarray, errors: np.ndarray, labels: tuple[str, ...]) -> Figure:
     """The matrix, sums of blocks where it must be, beside the most frequent confusions."""
     size = len(counts)
-    figure = Figure(figsize=(15, 8.6), layout="constrained")
-    axes, listed = figure.subplots(1, 2, width_ratios=(1.25, 1))
+    figure = Figure(figsize=(16, 7.8), layout="constrained")
+    axes, listed = figure.subplots(1, 2, width_ratios=(1.9, 1))
     cells, side = pooled(errors, _MOST_CELLS)
     edge = len(cells) * side - 0.5
     axes.imshow(
@@ -129,7 +130,7 @@ def _draw_pairs(
     axes.set_yticks(range(len(pairs)), names, fontsize=8)
     axes.set(ylim=(len(pairs) - 0.4, -0.6), xlim=(0, 1.2 * max(values)))
     axes.set_title("confused most often: true → most likely", fontsize=9)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.tick_params(length=0)
     quiet(axes)
 

@@ -71,7 +71,8 @@ def coloured(kernel: Kernels, limit: float) -> Pixels:
         values = np.clip(0.5 + kernel.transpose(1, 2, 0) / (2 * limit), 0, 1)
     else:
         values = colormaps["RdBu_r"](0.5 + kernel.mean(0) / (2 * limit))[..., :3]
-    return np.rint(255 * values).astype(np.uint8)
+    pixels: Pixels = np.rint(255 * values).astype(np.uint8)
+    return pixels
 
 
 def _kept(run: Assignment, most: int) -> list[tuple[int, Kernels]]:

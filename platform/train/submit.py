@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from striate.core.errors import UsageError
 from striate.core.settings import ENVIRONMENT, Settings
-from striate.data.storage import Source
 from striate.train.assignment import RECIPE_FILE
 from striate.train.config import Recipe
 from striate.train.jobs import RECIPE_KEY, JobServer
@@ -64,9 +63,10 @@ def submit(
 
 def placed(recipe: Recipe) -> Recipe:
     """The recipe with a relative folder of shards made absolute: a job starts elsewhere."""
-    if recipe.data.shards is None or (local := Source.of(recipe.data.shards).local) is None:
+    shards = recipe.data.shards
+    if shards is None or "://" in shards:
         return recipe
-    data = recipe.data.model_copy(update={"shards": str(local.absolute())})
+    data = recipe.data.model_copy(update={"shards": str(Path(shards).expanduser().absolute())})
     return recipe.model_copy(update={"data": data})
 
 

@@ -1,0 +1,78 @@
+"""What a run says, as events and as the lines of a job's log."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from striate.cli import watching
+from striate.core.errors import DataError, TrainingFailed
+from striate.train.events import Digest, TrainEvent, event_line, line_of, parsed
+from striate.train.recipe import resolve
+from striate.train.spool import Record
+from striate.train.sweep import TrialEvent
+
+pytestmark = pytest.mark.unit
+
+texts = st.text(max_size=40)
+numbers = st.none() | st.floats(allow_nan=False)
+
+
+@given(
+    st.builds(TrainEvent, step=st.integers(0), total_steps=st.integers(0), loss=numbers,
+              score=numbers, note=texts, headline=texts)
+)  # fmt: skip
+def test_an_event_is_the_same_after_the_log(event: TrainEvent) -> None:
+    line = event_line(event)
+    assert "\n" not in line
+    found = parsed(line)
+    assert found is not None and found[0] == "event"
+    assert TrainEvent(**found[1]) == event
+
+
+@given(texts)
+def test_another_line_of_a_log_is_no_event(line: str) -> None:
+    assert parsed(line) is None
+    assert parsed('{"striate": "event", "step": 3, "los') is None  # torn by a kill
+
+
+def test_the_digest_tells_the_tasks_own_terms() -> None:
+    recipe = resolve("lenet5-digits", [])
+    digest = Digest.of(recipe, classes=10, total_steps=9)
+    records = [
+        Record(key="train/loss", step=3, value=0.5, time_ms=1),
+        Record(key="train/samples_per_s", step=3, value=80.0, time_ms=1),
+        Record(key="test/top1", step=3, value=0.75, time_ms=1),
+        Record(kind="note", text="A worker died.", time_ms=2),
+    ]
+    note, figures = digest.events(records)
+    assert note.note == "A worker died."
+    assert (figures.step, figures.loss, figures.score) == (3, 0.5, 0.75)
+    assert watching.state_of(figures) == "loss 0.5  80 images/s  top-1 0.7500"
+    assert digest.events([]) == []
+
+
+def test_a_jobs_log_is_watched_to_its_result() -> None:
+    events: list[TrainEvent] = []
+    trials: list[TrialEvent] = []
+    said: list[str] = []
+    log = [
+        "Running entrypoint for job x: python -m striate.cli train",
+        event_line(TrainEvent(1, 2, loss=0.5)),
+        "a warning of the engine",
+        line_of("result", {"run_id": "abc"}),
+    ]
+    result = watching.watched(log, events.append, trials.append, said.append)
+    assert result == {"run_id": "abc"}
+    assert [event.step for event in events] == [1]
+    assert said == [log[0], log[2]]
+
+
+def test_a_jobs_error_is_raised_here_as_it_was_there() -> None:
+    error = DataError("The shard a.arrow is damaged.", "Ingest it again.")
+    line = line_of("error", watching.error_document(error))
+    with pytest.raises(DataError) as caught:
+        watching.watched([line], lambda e: None, lambda e: None, lambda s: None)
+    assert str(caught.value) == str(error)
+    unknown = line_of("error", {"error": "FromTheFuture", "message": "Hm."})
+    with pytest.raises(TrainingFailed, match="Hm"):
+        watching.watched([unknown], lambda e: None, lambda e: None, lambda s: None)

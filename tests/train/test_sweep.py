@@ -1,0 +1,97 @@
+"""The grid of a sweep: pure, and checked before anything starts."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from striate.core.errors import RecipeError, UsageError
+from striate.train.recipe import resolve
+from striate.train.sweep import TrialResult, at_once, draw, grid, ordered, split
+
+pytestmark = pytest.mark.unit
+
+values = st.recursive(
+    st.integers() | st.booleans() | st.text("ab,[]{}x", max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab", max_size=2), inner),
+    max_leaves=5,
+)
+
+
+@given(st.lists(values, min_size=1, max_size=5))
+def test_a_list_of_any_json_values_is_cut_at_its_own_commas(listed: list[object]) -> None:
+    texts = [json.dumps(value) for value in listed]
+    assert split(",".join(texts)) == texts
+
+
+def test_the_grid_is_every_combination_once() -> None:
+    recipe = resolve("lenet5-digits", [])
+    trials = grid(recipe, ["optimizer.lr=0.01,0.1", "seed=0,1,2"])
+    assert [trial.number for trial in trials] == [1, 2, 3, 4, 5, 6]
+    assert trials[0].name == "lr=0.01 seed=0"
+    points = {(trial.recipe.optimizer.lr, trial.recipe.seed) for trial in trials}
+    assert points == {(lr, seed) for lr in (0.01, 0.1) for seed in (0, 1, 2)}
+    assert {trial.recipe.registered_name for trial in trials} == {None}
+    assert recipe.registered_name is not None
+
+
+@pytest.mark.parametrize(
+    ("sweeps", "says"),
+    [
+        (["optimizer.lr"], "no values"),
+        (["optimizer.lr="], "no values"),
+        (["optimizer.lr=0.1,,0.2"], "no values"),
+        (["seed=1,1"], "a value twice"),
+        (["seed=1", "seed=2"], "names seed twice"),
+        (["seed=" + ",".join(map(str, range(600)))], "600 trials"),
+    ],
+)
+def test_a_grid_that_cannot_be_meant_is_refused(sweeps: list[str], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        grid(resolve("lenet5-digits", []), sweeps)
+
+
+def test_a_wrong_value_anywhere_in_the_grid_is_found_before_anything_starts() -> None:
+    recipe = resolve("lenet5-digits", [])
+    with pytest.raises(RecipeError, match=r"optimizer\.lr = -1"):
+        grid(recipe, ["optimizer.lr=0.1,-1"])
+    with pytest.raises(RecipeError, match=r"optimizer\.lrr"):
+        grid(recipe, ["optimizer.lrr=0.1"])
+
+
+def _result(number: int, score: float | None) -> TrialResult:
+    error = "" if score is not None else "It failed."
+    return TrialResult(number=number, values={"seed": number}, score=score, error=error)
+
+
+def test_trials_are_ordered_best_first_and_failed_ones_last() -> None:
+    results = [_result(1, None), _result(2, 0.5), _result(3, 0.9), _result(4, 0.5)]
+    assert [one.number for one in ordered(results)] == [3, 2, 4, 1]
+
+
+@pytest.mark.parametrize(
+    ("room", "overrides", "fits"),
+    [
+        ({"CPU": 4.0}, ["scaling.workers=0"], 4),
+        ({"CPU": 4.0}, ["scaling.workers=2"], 2),
+        ({"CPU": 8.0}, ["scaling.workers=1", "scaling.max_workers=4"], 2),
+        ({"CPU": 8.0}, ["scaling.workers=2", "scaling.cpus_per_worker=3"], 1),
+        ({"CPU": 1.0}, ["scaling.workers=2"], 1),
+        ({"CPU": 16.0, "GPU": 2.0}, ["scaling.workers=1", "scaling.gpu=true"], 2),
+    ],
+)
+def test_as_many_trials_run_at_once_as_the_cluster_holds(
+    room: dict[str, float], overrides: list[str], fits: int
+) -> None:
+    assert at_once(room, resolve("lenet5-digits", overrides)) == fits
+
+
+def test_the_picture_tells_failed_trials_apart() -> None:
+    figure = draw([_result(1, 0.5), _result(2, 0.75), _result(3, None)], "top1")
+    (axes,) = figure.axes
+    dotted = [line for line in axes.lines if line.get_linestyle() == ":"]
+    assert len(dotted) == 1
+    widths = sorted(line.get_linewidth() for line in axes.lines if len(line.get_xdata()) == 2)
+    assert widths[-1] == 3.0 and widths.count(3.0) == 1
+    assert "1 failed" in axes.get_title()

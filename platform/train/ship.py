@@ -2,19 +2,24 @@
 
 A record carries its own time, so sending a batch twice changes nothing in MLflow: what is not
 acknowledged is sent again, with growing pauses, for as long as the run lasts. What is left then is
-shipped when the run is published, or by `striate runs sync RUN`.
+shipped when the run is published, or by `striate runs sync RUN`. How far a spool was acknowledged
+stands in a file beside it, so that neither sends the whole of a long run again.
 """
 
+import contextlib
+import json
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from striate.core.errors import TrackingUnavailable
+from striate.core.files import temporary_beside
 from striate.core.tracking import connect, said_when_unavailable
 from striate.train.spool import Record, SpoolReader
 
 BATCH = 1000
 """Metrics in one request: MLflow's own limit."""
+SHIPPED_SUFFIX = ".shipped"
 
 
 class Follower:
@@ -66,23 +71,21 @@ class Shipper:
         self._run_id = run_id
         self._tracking_uri = tracking_uri
         self._spools = spools
-        self._readers: dict[Path, SpoolReader] = {}
+        self._outboxes: dict[Path, Outbox] = {}
         self._every_s = every_s
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="striate-shipper", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
-        waiting: list[Record] = []
         pause_s = self._every_s
         while not self._done.wait(pause_s):
             for path in self._spools():
-                self._readers.setdefault(path, SpoolReader(path))
-            waiting.extend(_metrics(self._readers.values()))
+                if path not in self._outboxes:
+                    self._outboxes[path] = Outbox(path, self._run_id, self._tracking_uri)
             try:
-                while waiting and not self._done.is_set():
-                    send(self._run_id, self._tracking_uri, waiting[:BATCH])
-                    del waiting[:BATCH]
+                for outbox in self._outboxes.values():
+                    outbox.ship(self._done.is_set)
                 pause_s = self._every_s
             except TrackingUnavailable:
                 pause_s = min(2 * pause_s, 10.0)
@@ -93,19 +96,68 @@ class Shipper:
         self._thread.join()
 
 
+class Outbox:
+    """One spool on its way to one run; what was acknowledged before is not sent again.
+
+    Args:
+        path: the spool; it may not exist yet.
+        run_id: the run.
+        tracking_uri: of its server.
+    """
+
+    def __init__(self, path: Path, run_id: str, tracking_uri: str) -> None:
+        self._run_id = run_id
+        self._tracking_uri = tracking_uri
+        self._shipped = path.with_suffix(SHIPPED_SUFFIX)
+        self._acknowledged = self._former(path)
+        self._reader = SpoolReader(path)
+        self._reader.read(until=self._acknowledged)  # it knows these, so that none is doubled
+        self._waiting: list[Record] = []
+
+    def ship(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Send what the spool has got since the last call.
+
+        Args:
+            stopped: asked between two requests; the rest then waits for the next call.
+
+        Raises:
+            TrackingUnavailable: MLflow does not answer; the rest waits for the next call.
+        """
+        self._waiting += [r for r in self._reader.read() if r.kind == "metric"]
+        while self._waiting and not stopped():
+            send(self._run_id, self._tracking_uri, self._waiting[:BATCH])
+            del self._waiting[:BATCH]
+        if not self._waiting and self._reader.offset != self._acknowledged:
+            self._acknowledge(self._reader.offset)
+
+    def _former(self, path: Path) -> int:
+        """Bytes of the spool that this very server has acknowledged."""
+        try:
+            document = json.loads(self._shipped.read_text(encoding="utf-8"))
+            offset = int(document["offset"])
+            known = document["tracking_uri"] == self._tracking_uri
+            return offset if known and offset <= path.stat().st_size else 0
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0
+
+    def _acknowledge(self, offset: int) -> None:
+        """Remember it; if that fails, these records are sent once more some day."""
+        self._acknowledged = offset
+        document = {"tracking_uri": self._tracking_uri, "offset": offset}
+        temporary = temporary_beside(self._shipped)
+        with contextlib.suppress(OSError):
+            temporary.write_text(json.dumps(document), encoding="utf-8")
+            temporary.replace(self._shipped)
+
+
 def ship_all(run_id: str, tracking_uri: str, spools: Sequence[Path]) -> None:
-    """Ship whole spools; what MLflow has already stays as it is.
+    """Ship what is left of spools; what MLflow has already stays as it is.
 
     Raises:
         TrackingUnavailable: MLflow does not answer.
     """
-    waiting = _metrics([SpoolReader(path) for path in spools])
-    for start in range(0, len(waiting), BATCH):
-        send(run_id, tracking_uri, waiting[start : start + BATCH])
-
-
-def _metrics(readers: Iterable[SpoolReader]) -> list[Record]:
-    return [r for reader in readers for r in reader.read() if r.kind == "metric"]
+    for path in spools:
+        Outbox(path, run_id, tracking_uri).ship()
 
 
 def send(run_id: str, tracking_uri: str, records: Sequence[Record]) -> None:

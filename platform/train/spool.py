@@ -119,14 +119,23 @@ class SpoolReader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offset = 0
-        self._seen: set[tuple[str, int]] = set()
+        self._seen: dict[str, _Steps] = {}
 
-    def read(self) -> list[Record]:
-        """Whole records appended since the last call, without repeated (key, step)."""
+    @property
+    def offset(self) -> int:
+        """Bytes of the file that were read."""
+        return self._offset
+
+    def read(self, until: int | None = None) -> list[Record]:
+        """Whole records appended since the last call, without repeated (key, step).
+
+        Args:
+            until: bytes of the file that are looked at; all of it when None.
+        """
         try:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
-                content = file.read()
+                content = file.read(-1 if until is None else max(0, until - self._offset))
         except FileNotFoundError:
             return []
         whole = content[: content.rfind(b"\n") + 1]
@@ -137,10 +146,26 @@ class SpoolReader:
     def _first(self, record: Record) -> bool:
         if record.kind == "note":
             return True
-        identity = (record.key, record.step)
-        if identity in self._seen:
+        return self._seen.setdefault(record.key, _Steps()).add(record.step)
+
+
+class _Steps:
+    """A set of steps that takes no room for those that follow on each other, as losses do."""
+
+    def __init__(self) -> None:
+        self._run = range(0)
+        self._others: set[int] = set()
+
+    def add(self, step: int) -> bool:
+        """Put a step in; whether it was not there."""
+        if step in self._run or step in self._others:
             return False
-        self._seen.add(identity)
+        if not self._run:
+            self._run = range(step, step + 1)
+        elif step == self._run.stop:
+            self._run = range(self._run.start, step + 1)
+        else:
+            self._others.add(step)
         return True
 
 

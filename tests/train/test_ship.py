@@ -1,0 +1,86 @@
+"""Shipping spools: nothing is lost when the server is away, and nothing is sent twice in vain."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from striate.core.errors import TrackingUnavailable
+from striate.train import ship
+from striate.train.ship import Outbox, ship_all
+from striate.train.spool import Record, SpoolWriter
+
+pytestmark = pytest.mark.unit
+
+URI = "http://127.0.0.1:1"
+
+
+class Server:
+    """Stands for MLflow: keeps what it is sent, and may be away."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[str, int]] = []
+        self.away = False
+
+    def send(self, run_id: str, tracking_uri: str, records: Sequence[Record]) -> None:
+        if self.away:
+            raise TrackingUnavailable("It is away.")
+        assert len(records) <= ship.BATCH
+        self.got += [(record.key, record.step) for record in records]
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Server:
+    server = Server()
+    monkeypatch.setattr(ship, "send", server.send)
+    return server
+
+
+def losses(first: int, last: int) -> list[Record]:
+    return [Record(key="train/loss", step=s, value=s, time_ms=s) for s in range(first, last + 1)]
+
+
+def steps(server: Server) -> list[int]:
+    return [step for _, step in server.got]
+
+
+def test_publishing_sends_only_what_was_not_acknowledged(tmp_path: Path, server: Server) -> None:
+    spool = tmp_path / "spool.jsonl"
+    writer = SpoolWriter(spool)
+    writer.append(losses(1, 2500))
+    ship_all("run", URI, [spool])
+    writer.append(losses(2000, 2600))  # a restart repeats 501 steps
+    ship_all("run", URI, [spool])
+    assert steps(server) == list(range(1, 2601))
+
+
+def test_what_the_server_refuses_is_sent_when_it_is_back(tmp_path: Path, server: Server) -> None:
+    spool = tmp_path / "spool.jsonl"
+    SpoolWriter(spool).append(losses(1, 10))
+    outbox = Outbox(spool, "run", URI)
+    server.away = True
+    with pytest.raises(TrackingUnavailable):
+        outbox.ship()
+    server.away = False
+    SpoolWriter(spool).append(losses(11, 12))
+    outbox.ship()
+    assert steps(server) == list(range(1, 13))
+
+
+def test_another_server_gets_all(tmp_path: Path, server: Server) -> None:
+    spool = tmp_path / "spool.jsonl"
+    SpoolWriter(spool).append(losses(1, 5))
+    ship_all("run", URI, [spool])
+    ship_all("run", "http://127.0.0.1:2", [spool])
+    assert steps(server) == [*range(1, 6), *range(1, 6)]
+
+
+@pytest.mark.parametrize("note", ["", "{", '{"offset": "x"}', '{"offset": 10000000}'])
+def test_a_damaged_acknowledgement_costs_only_time(
+    tmp_path: Path, server: Server, note: str
+) -> None:
+    spool = tmp_path / "spool.jsonl"
+    SpoolWriter(spool).append(losses(1, 5))
+    spool.with_suffix(ship.SHIPPED_SUFFIX).write_text(note)
+    ship_all("run", URI, [spool])
+    assert steps(server) == list(range(1, 6))

@@ -2,10 +2,13 @@
 
 import sys
 import time
+from pathlib import Path
 
 import click
 
 from striate.cli.local import platform as local
+from striate.cli.local.security import Security
+from striate.cli.local.security import check as check_security
 from striate.cli.local.state import PlatformState
 from striate.cli.output import console, json_option, print_json, print_table, progress_console
 from striate.core.errors import UsageError
@@ -16,6 +19,7 @@ _CPUS = (
     " two training workers and a served model fit on two cores."
 )
 _PORT = click.IntRange(1, 65535)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path, resolve_path=True)
 
 
 @click.command()
@@ -27,20 +31,50 @@ _PORT = click.IntRange(1, 65535)
 @click.option("--dashboard-port", type=_PORT, help="Port of Ray's dashboard; 8265 or a free one.")
 @click.option("--edge-port", type=_PORT, help="Port of the gRPC edge; 9000 or a free one.")
 @click.option("--ray-port", type=_PORT, help="Port of Ray's control service; 6379 or a free one.")
+@click.option(
+    "--tls",
+    is_flag=True,
+    help="The gRPC edge speaks TLS, with a development certificate unless given one.",
+)
+@click.option("--tls-cert", type=_FILE, help="PEM file of the edge's certificate; implies --tls.")
+@click.option("--tls-key", type=_FILE, help="PEM file of its key, unless --tls-cert holds it.")
+@click.option(
+    "--client-ca",
+    type=_FILE,
+    help="PEM file of the authority that callers' certificates must come from.",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(dir_okay=False, path_type=Path, resolve_path=True),
+    help="Callers need a token of this file; see `striate token`.",
+)
+@click.option("--insecure", is_flag=True,
+              help="With --host: open the edge to that network without TLS or tokens.")  # fmt: skip
 @json_option
 def up(
-    host: str | None, cpus: int | None, chips: tuple[str, ...], as_json: bool, **asked: int | None
-) -> None:
+    host: str | None, cpus: int | None, chips: tuple[str, ...], tls: bool, tls_cert: Path | None,
+    tls_key: Path | None, client_ca: Path | None, token_file: Path | None, insecure: bool,
+    as_json: bool, **asked: int | None,
+) -> None:  # fmt: skip
     """Bring up the local platform: Ray, MLflow and the gRPC edge.
 
     What runs already is kept, what died is started again, and the addresses stay the same. All
-    of it listens on loopback only, unless --host names another interface.
+    of it listens on loopback only, unless --host names another interface; the gRPC edge must
+    then speak TLS and ask for tokens, unless --insecure is given.
 
     \b
-    Example: striate up --chip anna-talk
+    Example: striate up --tls --token-file tokens.map
     """
     ports = {name.removesuffix("_port"): port for name, port in asked.items() if port is not None}
-    wish = local.Wish(host=host, cpus=cpus, chips=_chips(chips), ports=ports)
+    security = Security(
+        tls=tls or tls_cert is not None, certificate=tls_cert, key=tls_key, client_ca=client_ca,
+        token_file=token_file,
+    )  # fmt: skip
+    check_security(security, host, insecure)
+    wish = local.Wish(
+        host=host, cpus=cpus, chips=_chips(chips), ports=ports,
+        security=None if security == Security() else security,
+    )  # fmt: skip
     home = Settings.load().home
     with progress_console.status("starting") as progress:
         state = local.up(home, wish, say=lambda text: progress.update(text))

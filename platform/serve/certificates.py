@@ -14,6 +14,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
@@ -94,14 +95,14 @@ def make_authority(name: str) -> Pair:
 
 
 def issue(
-    authority: Pair, names: Sequence[str], days: int = SERVER_DAYS, *, client: bool = False
+    authority: Pair, names: Sequence[str], days: int | None = None, *, client: bool = False
 ) -> Pair:
     """A certificate by an authority: for a server of these names, or for a caller of that name."""
     key = ec.generate_private_key(ec.SECP256R1())
     issuer = authority.certificate.subject
-    role = x509.ExtendedKeyUsageOID.CLIENT_AUTH if client else x509.ExtendedKeyUsageOID.SERVER_AUTH
+    role = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
     signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
-    builder = _builder(_named(names[0]), issuer, key, days)
+    builder = _builder(_named(names[0]), issuer, key, SERVER_DAYS if days is None else days)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
     builder = builder.add_extension(_usage(signs_certificates=False), critical=True)
     builder = builder.add_extension(x509.ExtendedKeyUsage([role]), critical=False)

@@ -17,14 +17,12 @@ from typing import Any
 from striate.core.files import temporary_beside, write_atomic
 from striate.serve.edge_config import Group, Route, config_text, shares_text
 from striate.serve.edge_options import EdgeState
-from striate.serve.edge_words import SHARES_FILE, TOKENS_FILE
+from striate.serve.edge_words import DRAINING_FILE, LIVING_FILE, SHARES_FILE, TOKENS_FILE
 from striate.serve.table import read_table
 
 CONFIG_FILE = "haproxy.cfg"
 STATE_FILE = "edge.json"
 KEY_FILE = "edge.key"
-LIVING_FILE = "replicas.json"
-DRAINING_FILE = "draining.json"
 LOCK_FILE = "edge.lock"
 
 

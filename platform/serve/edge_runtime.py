@@ -6,10 +6,12 @@ process that is started anew has the truth.
 
 import csv
 import io
+import socket
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from socket import AF_INET6, SOCK_STREAM
 
 from striate.core.errors import PlatformError
 from striate.serve.edge_config import SERVER, server_name
@@ -147,10 +149,24 @@ def set_map(folder: Path, file: str, wanted: Mapping[str, str]) -> None:
 
 
 def _add(folder: Path, server: str, address: str) -> None:
-    said = _do(folder, f"add server {server} {address} {SERVER}")
+    said = _do(folder, f"add server {server} {_numeric(address)} {SERVER}")
     if "registered" not in said:
         raise PlatformError(f"The gRPC edge refuses the replica {address}.", said.strip())
     _do(folder, f"enable health {server}; enable server {server}")
+
+
+def _numeric(address: str) -> str:
+    """The address with its host as a number: HAProxy resolves names only when it starts.
+
+    Raises:
+        PlatformError: nobody knows the host.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        family, *_, place = socket.getaddrinfo(host.strip("[]"), int(port), type=SOCK_STREAM)[0]
+    except (OSError, OverflowError):
+        raise PlatformError(f"The gRPC edge refuses the replica {address}.") from None
+    return f"[{place[0]}]:{port}" if family == AF_INET6 else f"{place[0]}:{port}"
 
 
 def _retire(folder: Path, server: Server) -> None:

@@ -7,6 +7,8 @@ import grpc
 ADMIN_SOCKET = "admin.sock"
 SHARES_FILE = "shares.map"
 TOKENS_FILE = "tokens.map"
+LIVING_FILE = "replicas.json"
+DRAINING_FILE = "draining.json"
 APP_KEY = "striate-app"
 EDGE_KEY = "striate-edge-key"
 TRIAL_KEY = "striate-trial"  # with the edge's key: the version on trial is meant

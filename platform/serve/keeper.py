@@ -17,6 +17,7 @@ from types import FrameType
 
 QUICK_S = 1.0  # a process that lived shorter than this is not started again at once
 PAUSE_S = 0.5
+REFUSED = 1  # HAProxy's exit code when it cannot go by its configuration
 
 
 class Keeper:
@@ -24,7 +25,7 @@ class Keeper:
 
     Args:
         commands: what to run, by name; the first one is HAProxy, and the keeper gives up when it
-            cannot be started even once.
+            refuses its configuration at the start.
     """
 
     def __init__(self, commands: Mapping[str, Sequence[str]]) -> None:
@@ -39,18 +40,19 @@ class Keeper:
         for name in self._commands:
             self._start(name)
         first = next(iter(self._commands))
-        once = False
+        started = False
         while self._running:
             pid, status = os.wait()
             if pid not in self._running:
                 continue
             name, since_s = self._running.pop(pid)
             lived_s = time.monotonic() - since_s
-            once = once or lived_s >= QUICK_S
+            started = started or lived_s >= QUICK_S
             if self._ending:
                 continue
-            if name == first and not once:
-                return self._give_up(os.waitstatus_to_exitcode(status))
+            code = os.waitstatus_to_exitcode(status)
+            if name == first and not started and code == REFUSED:
+                return self._give_up(code)
             if lived_s < QUICK_S:
                 time.sleep(PAUSE_S)
             self._start(name)
@@ -71,7 +73,7 @@ class Keeper:
 
     def _give_up(self, code: int) -> int:
         self._end(signal.SIGTERM, None)
-        return code or 1
+        return code
 
     @staticmethod
     def _signal(pid: int, number: int) -> None:

@@ -9,8 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,8 +17,10 @@ import psutil
 
 from striate.accelerators.pools import chip_resource
 from striate.cli.local import loopback, processes
+from striate.cli.local.security import Security, tls_of
 from striate.cli.local.state import Part
 from striate.core.errors import PlatformError
+from striate.serve.edge_words import DRAINING_FILE, LIVING_FILE
 from striate.serve.table import TABLE_FILE
 
 _RAY_FOLDER_LIMIT = 38  # a socket's path has 107 bytes, and Ray appends up to 69
@@ -98,13 +99,18 @@ def start_chip(
     return processes.start(name, command, _on(host, variables), log_of(home, name))
 
 
-def start_edge(home: Path, host: str, port: int, variables: Mapping[str, str]) -> Part:
+def start_edge(
+    home: Path, host: str, port: int, security: Security, variables: Mapping[str, str]
+) -> Part:
     """The gRPC edge before the replicas, which it follows."""
     from striate.serve import edge
 
-    with _marked(variables[processes.MARK]):
-        pid = edge.start(edge_folder(home), host, port, follow=True, environment=variables)
-    log = edge_folder(home) / edge.LOG_FILE
+    folder = edge_folder(home)
+    pid = edge.start(
+        folder, host, port, tls=tls_of(security, host, folder), token_file=security.token_file,
+        follow=True, environment=variables,
+    )  # fmt: skip
+    log = folder / edge.LOG_FILE
     created_s = psutil.Process(pid).create_time()
     return Part(name="edge", pid=pid, created_s=created_s, port=port, log=str(log))
 
@@ -116,7 +122,8 @@ def edge_folder(home: Path) -> Path:
 
 def forget_routes(home: Path) -> None:
     """Drop the edge's routes to the applications of a cluster that is gone."""
-    (edge_folder(home) / TABLE_FILE).unlink(missing_ok=True)
+    for name in (TABLE_FILE, LIVING_FILE, DRAINING_FILE):
+        (edge_folder(home) / name).unlink(missing_ok=True)
 
 
 def ray_folder(home: Path) -> Path:
@@ -169,13 +176,3 @@ def _store_bytes() -> int:
 def _script(name: str) -> str:
     """A command of this very Python environment, whatever PATH says."""
     return str(Path(sys.executable).with_name(name))
-
-
-@contextmanager
-def _marked(mark: str) -> Iterator[None]:
-    """Put the platform's mark into what this process starts meanwhile."""
-    os.environ[processes.MARK] = mark
-    try:
-        yield
-    finally:
-        del os.environ[processes.MARK]

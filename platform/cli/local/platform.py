@@ -10,6 +10,7 @@ from pathlib import Path
 
 from striate.cli.local import engines, loopback, ports, probes, processes, token
 from striate.cli.local.addresses import PREFERRED, SETTING, addresses_of, reachable
+from striate.cli.local.security import Security
 from striate.cli.local.state import Part, PlatformState, exclusive, forget, load, save
 from striate.core.errors import PlatformError
 
@@ -27,12 +28,14 @@ class Wish:
             and a served model fit on a machine with two cores.
         chips: chip name to count, each offered by a node of its own.
         ports: ports insisted on, by the names of `PREFERRED`.
+        security: TLS and tokens of the gRPC edge; None for neither, or for what there is.
     """
 
     host: str | None = None
     cpus: int | None = None
     chips: Mapping[str, int] = field(default_factory=dict)
     ports: Mapping[str, int] = field(default_factory=dict)
+    security: Security | None = None
 
 
 Say = Callable[[str], None]
@@ -97,7 +100,10 @@ class _Start:
         self.new: list[Part] = []
         cpus = wish.cpus or max(4, os.cpu_count() or 1)
         host = wish.host or loopback.HOST
-        self.state = former or PlatformState(id=uuid.uuid4().hex, host=host, cpus=cpus)
+        security = wish.security or Security()
+        self.state = former or PlatformState(
+            id=uuid.uuid4().hex, host=host, cpus=cpus, security=security
+        )
         self.variables = engines.environment(os.environ, home, self.state.id)
         self.taken: set[int] = set()
 
@@ -117,7 +123,7 @@ class _Start:
             self._record(engines.start_mlflow(self.home, state.host, port, variables))
         if not state.part("edge"):
             port = self._port("edge")
-            self._record(engines.start_edge(self.home, state.host, port, variables))
+            self._record(engines.start_edge(self.home, state.host, port, state.security, variables))
         self._start_chips()
         for part in self.state.parts:
             self._wait_for(part)
@@ -179,9 +185,10 @@ class _Start:
             )
             for name, preferred in PREFERRED.items()
         }
-        self.state = self.state.model_copy(
-            update={"addresses": addresses_of(self.state.host, chosen)}
-        )
+        addresses = addresses_of(self.state.host, chosen)
+        if authority := self.state.security.authority:
+            addresses["grpc_ca"] = str(engines.edge_folder(self.home) / authority)
+        self.state = self.state.model_copy(update={"addresses": addresses})
         return None
 
     def _refuse_lost_ports(self) -> None:
@@ -246,6 +253,8 @@ def _refuse_changes(former: PlatformState | None, wish: Wish) -> None:
     ]
     if wish.host not in {None, former.host}:
         differing.append(f"the host {former.host}, not {wish.host}")
+    if wish.security not in {None, former.security}:
+        differing.append("other TLS or tokens at the gRPC edge")
     if wish.cpus not in {None, former.cpus}:
         differing.append(f"{former.cpus} CPUs, not {wish.cpus}")
     differing += [

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from striate.cli.local.security import Security
 from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
 from striate.core.settings import PLATFORM_FILE
@@ -47,6 +48,7 @@ class PlatformState(_Document):
         host: the interface it listens on.
         cpus: logical CPUs that the head node offers.
         chips: chip name to how many its node offers.
+        security: TLS and tokens of the gRPC edge.
         parts: the processes, in the order they were started.
         addresses: settings' names to addresses, as `striate.core.settings` reads them.
     """
@@ -55,6 +57,7 @@ class PlatformState(_Document):
     host: str = "127.0.0.1"
     cpus: int = 4
     chips: dict[str, int] = Field(default_factory=dict)
+    security: Security = Security()
     parts: tuple[Part, ...] = ()
     addresses: dict[str, str] = Field(default_factory=dict)
 

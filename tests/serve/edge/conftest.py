@@ -24,7 +24,7 @@ TAGGING = "striate.v1.PhotoTagging"
 class Replica(grpc.GenericRpcHandler):
     """A gRPC server that answers every method with its name and the length of the message.
 
-    A message that begins with ``wait`` is answered once `go` is set.
+    A message that begins with ``wait`` is answered once `go` is set, and ``large`` with megabytes.
     """
 
     def __init__(self, name: str) -> None:
@@ -60,6 +60,8 @@ class Replica(grpc.GenericRpcHandler):
         if request.startswith(b"wait"):
             self.waiting.release()
             self.go.wait(20)
+        if request.startswith(b"large"):
+            return bytes(8 * 2**20)
         return f"{self.name}:{len(request)}".encode()
 
 
@@ -101,7 +103,6 @@ class Edge:
         options = [
             ("grpc.max_send_message_length", -1),
             ("grpc.use_local_subchannel_pool", 1),
-            ("grpc.enable_retries", 0),
             ("grpc.initial_reconnect_backoff_ms", 50),
             ("grpc.max_reconnect_backoff_ms", 100),
         ]
@@ -122,13 +123,13 @@ class Edge:
         timeout_s: float = 15.0,
         **options: Any,
     ) -> Answer:
-        """One call, without retries."""
+        """One call; gRPC itself repeats what no server has seen, and nothing else."""
         if not self._channels:
             self.channel()
         sent = [*metadata, *([("authorization", f"Bearer {token}")] if token else [])]
         began = time.monotonic()
         try:
-            ask = (channel or self._channels[0]).unary_unary(method)
+            ask: Any = (channel or self._channels[0]).unary_unary(method)
             data = ask(message, metadata=sent, timeout=timeout_s, **options)
         except grpc.RpcError as error:
             trailing = {e.key: str(e.value) for e in error.trailing_metadata() or ()}
@@ -199,5 +200,5 @@ def start_edge(
         return running
 
     yield start
-    for one in started:
-        one.stop()
+    with ThreadPoolExecutor(8) as ending:
+        list(ending.map(Edge.stop, started))

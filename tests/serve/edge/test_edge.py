@@ -175,7 +175,6 @@ def test_a_killed_haproxy_is_back_within_a_second(
     keeper = psutil.Process(edge.read_state(running.folder).pid)  # type: ignore[union-attr]
     (master,) = keeper.children()
     (worker,) = master.children()
-    until(lambda: time.time() - master.create_time() > 1.1)
     with load(running, retry=True) as found:
         until(lambda: found.calls > 10)
         os.kill({"worker": worker, "master": master}[victim].pid, signal.SIGKILL)
@@ -197,7 +196,11 @@ def test_a_refused_configuration_leaves_the_old_one(
     running, one = start_edge(), replica("one")
     running.deploy(app("photos", one.address))
     before = (running.folder / CONFIG_FILE).read_text()
-    for wrong in (app("photos", "no.such.host.invalid:1"), app("other", "no.such.host.invalid:1")):
+    for wrong in (
+        app("photos", "no.such.host.invalid:1"),
+        app("photos", "127.0.0.1:70000"),
+        app("other", "no.such.host.invalid:1"),
+    ):
         with pytest.raises(PlatformError, match="refuses"):
             running.deploy(wrong)
         assert (running.folder / CONFIG_FILE).read_text() == before

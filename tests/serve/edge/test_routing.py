@@ -173,7 +173,7 @@ def test_calls_wait_for_an_application_without_a_replica(
     running.deploy(app("photos"))
     answers: list[Any] = []
     callers = [
-        threading.Thread(target=lambda: answers.append(running.call(message=b"x" * 200_000)))
+        threading.Thread(target=lambda: answers.append(running.call(message=b"x" * 60_000)))
         for _ in range(5)
     ]
     running.channel()

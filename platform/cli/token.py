@@ -1,0 +1,171 @@
+"""`striate token create`, `ls` and `revoke`: who may call the gRPC edge, and what."""
+
+import re
+import time
+from pathlib import Path
+
+import click
+
+from striate.cli.output import console, json_option, print_json, print_table
+from striate.core.errors import UsageError
+from striate.core.settings import Settings
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_FILE = click.option(
+    "--file",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path, resolve_path=True),
+    help="The token file; that of the local platform unless given.",
+)
+
+
+@click.group()
+def token() -> None:
+    """Create, list and revoke the tokens that the gRPC edge asks callers for.
+
+    \b
+    Example: striate token create mobile-app --scope tag --expires 30d
+    """
+
+
+@token.command()
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    required=True,
+    metavar="SCOPE[,SCOPE…]",
+    help="What it allows: tag, faces, ask, infer, admin (everything).",
+)
+@click.option("--expires", metavar="TIME", help="When it ends, for example 12h or 30d; never.")
+@click.option("--rate", metavar="N/s", help="Most calls a second, for example 100/s; any.")
+@_FILE
+@json_option
+def create(
+    name: str, scopes: str, expires: str | None, rate: str | None, file: Path | None, as_json: bool
+) -> None:
+    """Create a token and print it; it is shown this once, since only its hash is kept.
+
+    \b
+    Example: striate token create mobile-app --scope tag,infer --expires 30d --rate 100/s
+    """
+    from striate.serve import tokens
+
+    file = file or _file()
+    chosen = [scope.strip() for scope in scopes.split(",") if scope.strip()]
+    secret, made = tokens.create(file, name, chosen, _lifetime_s(expires), _rate(rate))
+    _tell(file)
+    if as_json:
+        print_json({"token": secret, **made.model_dump(mode="json"), "file": str(file)})
+    else:
+        console.print(secret, markup=False, soft_wrap=True)
+        console.print(f"Callers send it as the metadata `authorization: Bearer {secret[:12]}…`, "
+                      "`striate query` takes it from STRIATE_TOKEN.", markup=False)  # fmt: skip
+
+
+@token.command()
+@_FILE
+@json_option
+def ls(file: Path | None, as_json: bool) -> None:
+    """List the tokens: what each allows and until when.
+
+    \b
+    Example: striate token ls
+    """
+    from striate.serve.tokens import NEVER_S, read_tokens
+
+    found = list(read_tokens(file or _file()).values())
+    if as_json:
+        print_json([{**one.model_dump(mode="json"), "expired": one.expired} for one in found])
+        return
+    rows = [
+        [one.name, ", ".join(one.scopes), f"{one.rate}/s" if one.rate else None,
+         _day(one.created_unix_s),
+         "never" if one.expires_unix_s == NEVER_S
+         else _day(one.expires_unix_s) + (" (over)" if one.expired else "")]
+        for one in found
+    ]  # fmt: skip
+    print_table("Tokens", ["name", "scopes", "rate", "created", "ends"], rows)
+
+
+@token.command()
+@click.argument("name")
+@_FILE
+@json_option
+def revoke(name: str, file: Path | None, as_json: bool) -> None:
+    """Revoke a token: the edge refuses the very next call that shows it.
+
+    \b
+    Example: striate token revoke mobile-app
+    """
+    from striate.serve import tokens
+
+    file = file or _file()
+    gone = tokens.revoke(file, name)
+    _tell(file)
+    if as_json:
+        print_json({"revoked": gone.name, "file": str(file)})
+    else:
+        console.print(f"Revoked {gone.name}.", markup=False)
+
+
+def _file() -> Path:
+    """The token file of the local platform's edge.
+
+    Raises:
+        UsageError: the edge runs without one.
+    """
+    from striate.serve import edge
+
+    folder = Settings.load().home / "edge"
+    state = edge.read_state(folder)
+    if state is not None and state.token_file is not None:
+        return state.token_file
+    if state is not None and edge.running(folder):
+        raise UsageError(
+            "The gRPC edge runs without tokens.",
+            "Run `striate down`, then `striate up --token-file FILE`, or name a file with --file.",
+        )
+    raise UsageError("No token file is known.", "Name one with --file.")
+
+
+def _tell(file: Path) -> None:
+    """Let the running edge go by the file at once, if it is the edge's."""
+    from striate.serve import edge
+
+    folder = Settings.load().home / "edge"
+    state = edge.read_state(folder)
+    if state is not None and state.token_file == file:
+        edge.sync_tokens(folder)
+
+
+def _lifetime_s(text: str | None) -> int | None:
+    """Seconds of ``12h`` or ``30d``.
+
+    Raises:
+        UsageError: it is no time.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    if found is None or int(found[1]) == 0:
+        raise UsageError(f"--expires {text!r} is no time.", "Write for example 12h or 30d.")
+    return int(found[1]) * _UNITS_S[found[2]]
+
+
+def _rate(text: str | None) -> int:
+    """Calls a second of ``100/s``; 0 when there is no limit.
+
+    Raises:
+        UsageError: it is no rate.
+    """
+    if text is None:
+        return 0
+    found = re.fullmatch(r"(\d{1,6})(/s)?", text)
+    if found is None or int(found[1]) == 0:
+        raise UsageError(f"--rate {text!r} is no rate.", "Write calls a second, such as 100/s.")
+    return int(found[1])
+
+
+def _day(unix_s: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(unix_s))

@@ -1,0 +1,216 @@
+"""Tokens and TLS at a real edge: who is let in, who is refused, and with which status."""
+
+import socket
+import ssl
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import grpc
+import pytest
+
+from striate.serve import edge, tokens
+from striate.serve.certificates import ensure_certificates, issue, make_authority
+from striate.serve.edge_files import edge_key
+from striate.serve.edge_options import EdgeTls
+
+pytestmark = pytest.mark.e2e
+Code = grpc.StatusCode
+TAG = "/striate.v1.PhotoTagging/Tag"
+INFER = "/inference.GRPCInferenceService/ServerLive"
+FACES = "/striate.v1.Photos/Analyze"
+OTHER = "/some.Service/Method"
+REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+SERVING = b"\x01"
+
+
+@pytest.fixture(scope="module")
+def guarded(
+    start_edge: Any, replica: Any, app: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Any:
+    """An edge that asks for tokens, with a token of each kind."""
+    file = tmp_path_factory.mktemp("tokens") / "tokens.map"
+    scopes = {"tag": ["tag"], "both": ["tag", "infer"], "admin": ["admin"], "faces": ["faces"]}
+    secrets = {name: tokens.create(file, name, allowed)[0] for name, allowed in scopes.items()}
+    running, one = start_edge(token_file=file), replica("one")
+    one.health.set("striate.v1.PhotoTagging", 1)
+    services = ("striate.v1.PhotoTagging", "inference.GRPCInferenceService", "striate.v1.Photos")
+    running.deploy(app("photos", one.address, services=services))
+    return SimpleNamespace(edge=running, file=file, replica=one, **secrets)
+
+
+def create(guarded: Any, name: str, scopes: list[str], **more: Any) -> str:
+    secret, _ = tokens.create(guarded.file, name, scopes, **more)
+    assert edge.sync_tokens(guarded.edge.folder)
+    return secret
+
+
+@pytest.mark.parametrize(
+    ("token", "allowed"),
+    [
+        ("tag", {TAG, REFLECTION}),
+        ("both", {TAG, INFER, REFLECTION}),
+        ("faces", {FACES, REFLECTION}),
+        ("admin", {TAG, INFER, FACES, OTHER, REFLECTION}),
+    ],
+)
+def test_a_token_allows_its_scopes_and_no_others(
+    guarded: Any, token: str, allowed: set[str]
+) -> None:
+    for method in (TAG, INFER, FACES, OTHER, REFLECTION):
+        answer = guarded.edge.call(method, token=getattr(guarded, token))
+        wanted = Code.OK if method in allowed else Code.PERMISSION_DENIED
+        assert answer.code is wanted, (method, answer)
+        if wanted is not Code.OK:
+            assert answer.details == "The token does not allow this method."
+
+
+@pytest.mark.parametrize("method", [TAG, INFER, OTHER, REFLECTION, "/grpc.health.v1.Health/Watch"])
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        [],
+        [("authorization", "Bearer")],
+        [("authorization", "Bearer ")],
+        [("authorization", "Bearer striate-guess")],
+        [("authorization", "Basic dXNlcjpwYXNz")],
+        [("authorization", "Bearer " + "x" * 4000)],
+        [("striate-edge-key", "0" * 64)],
+    ],
+    ids=["none", "no token", "empty", "unknown", "basic", "long", "forged key"],
+)
+def test_without_a_valid_token_nothing_reaches_a_replica(
+    guarded: Any, method: str, metadata: list[tuple[str, str]]
+) -> None:
+    seen = len(guarded.replica.seen)
+    answer = guarded.edge.call(method, metadata=metadata)
+    assert answer.code is Code.UNAUTHENTICATED
+    assert answer.details == "A valid bearer token is needed."
+    assert len(guarded.replica.seen) == seen
+
+
+def test_only_the_health_of_the_whole_edge_is_open(guarded: Any) -> None:
+    assert guarded.edge.health("").data == SERVING
+    assert guarded.edge.health("striate.v1.PhotoTagging").code is Code.UNAUTHENTICATED
+    assert guarded.edge.health("striate.v1.PhotoTagging", guarded.faces).data == SERVING
+
+
+def test_a_token_is_good_from_its_creation_to_its_revocation(guarded: Any) -> None:
+    """Both hold from the very next call on, on a connection that is open already."""
+    secret = create(guarded, "short", ["tag"])
+    assert guarded.edge.call(token=secret).code is Code.OK
+    tokens.revoke(guarded.file, "short")
+    edge.sync_tokens(guarded.edge.folder)
+    assert guarded.edge.call(token=secret).code is Code.UNAUTHENTICATED
+    assert guarded.edge.call(token=guarded.tag).code is Code.OK
+
+
+def test_a_token_ends_at_its_time(guarded: Any) -> None:
+    secret = create(guarded, "brief", ["tag"], lifetime_s=2)
+    assert guarded.edge.call(token=secret).code is Code.OK
+    end = time.monotonic() + 10
+    while (answer := guarded.edge.call(token=secret)).code is Code.OK:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert answer.code is Code.UNAUTHENTICATED
+
+
+def test_a_rate_is_kept_and_told(guarded: Any) -> None:
+    """A caller that goes on trying gets its rate all the same; the others do not notice."""
+    secret = create(guarded, "slow", ["tag"], rate=20)
+    began = time.monotonic()
+    answers = [guarded.edge.call(token=secret) for _ in range(100)]
+    took_s = time.monotonic() - began
+    passed = sum(answer.code is Code.OK for answer in answers)
+    assert 20 <= passed <= 21 + 20 * took_s
+    refused = next(answer for answer in answers if answer.code is not Code.OK)
+    assert refused.code is Code.RESOURCE_EXHAUSTED
+    assert refused.trailing["grpc-retry-pushback-ms"] == "1000"
+    assert guarded.edge.call(token=guarded.tag).code is Code.OK
+    end = time.monotonic() + 10
+    while guarded.edge.call(token=secret).code is not Code.OK:
+        assert time.monotonic() < end
+
+
+def test_tokens_survive_the_edge(guarded: Any) -> None:
+    """HAProxy that is started anew, or reloaded, knows those that were made meanwhile."""
+    secret = create(guarded, "kept", ["tag"])
+    gone = create(guarded, "gone", ["tag"])
+    tokens.revoke(guarded.file, "gone")
+    edge.sync_tokens(guarded.edge.folder)
+    from striate.serve.table import Table, read_table, write_table
+
+    table = read_table(guarded.edge.folder)
+    extra = table.apps[0].model_copy(update={"name": "more"})
+    write_table(guarded.edge.folder, Table(apps=(*table.apps, extra)))
+    edge.reload(guarded.edge.folder)
+    assert guarded.edge.call(token=secret).code is Code.OK
+    assert guarded.edge.call(token=gone).code is Code.UNAUTHENTICATED
+
+
+def test_a_probe_shows_the_edges_key_at_the_inner_port(guarded: Any) -> None:
+    address = edge.probe_address(guarded.edge.folder)
+    with grpc.insecure_channel(address) as channel:
+        ask: Any = channel.unary_unary(TAG)
+        key = (("striate-edge-key", edge_key(guarded.edge.folder)),)
+        assert ask(b"", metadata=key, timeout=5) == b"one:0"
+        with pytest.raises(grpc.RpcError):
+            ask(b"", metadata=(("authorization", f"Bearer {guarded.admin}"),), timeout=5)
+
+
+@pytest.fixture(scope="module")
+def authority() -> Any:
+    return make_authority("callers")
+
+
+@pytest.fixture(scope="module")
+def sealed(
+    start_edge: Any, replica: Any, app: Any, authority: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Any:  # fmt: skip
+    """An edge that speaks TLS and asks for callers' certificates."""
+    folder = tmp_path_factory.mktemp("tls")
+    server, root = ensure_certificates(folder, ["localhost", "127.0.0.1"])
+    (folder / "callers.pem").write_bytes(authority.certificate_pem)
+    running = start_edge(tls=EdgeTls(certificate=server, client_ca=folder / "callers.pem"))
+    one = replica("one")
+    running.deploy(app("photos", one.address))
+    return SimpleNamespace(edge=running, root=root.read_bytes(), replica=one)
+
+
+def credentials(sealed: Any, caller: Any = None) -> grpc.ChannelCredentials:
+    key, certificate = (caller.key_pem, caller.certificate_pem) if caller else (None, None)
+    return grpc.ssl_channel_credentials(sealed.root, key, certificate)
+
+
+def test_a_caller_with_a_certificate_of_the_authority_is_let_in(
+    sealed: Any, authority: Any
+) -> None:
+    channel = sealed.edge.channel(credentials(sealed, issue(authority, ["app"], client=True)))
+    assert sealed.edge.call(channel=channel).code is Code.OK
+
+
+def test_other_callers_are_refused(sealed: Any, authority: Any) -> None:
+    stranger = issue(make_authority("callers"), ["app"], client=True)  # the name alone is no proof
+    expired = issue(authority, ["app"], days=0, client=True)
+    seen = len(sealed.replica.seen)
+    for caller in (None, stranger, expired):
+        channel = sealed.edge.channel(credentials(sealed, caller))
+        assert sealed.edge.call(channel=channel, timeout_s=3).code is Code.UNAVAILABLE
+    plain = sealed.edge.channel()
+    assert sealed.edge.call(channel=plain, timeout_s=3).code is Code.UNAVAILABLE
+    assert len(sealed.replica.seen) == seen
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+def test_old_tls_is_refused(sealed: Any, version: ssl.TLSVersion) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = version
+    with (
+        socket.create_connection(("127.0.0.1", sealed.edge.port), timeout=5) as raw,
+        pytest.raises((ssl.SSLError, OSError)),
+        context.wrap_socket(raw) as secured,
+    ):
+        secured.recv(1)

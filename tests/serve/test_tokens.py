@@ -1,0 +1,59 @@
+"""The token file: what it keeps, and what it refuses."""
+
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from striate.core.errors import PlatformError, UnknownName, UsageError
+from striate.serve.tokens import NEVER_S, create, digest_of, read_tokens, revoke
+
+pytestmark = pytest.mark.unit
+
+
+def test_a_token_is_kept_as_its_hash_alone(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.map"
+    secret, token = create(file, "app", ["infer", "tag"], lifetime_s=60, rate=5)
+    assert secret not in file.read_text()
+    assert read_tokens(file) == {digest_of(secret): token}
+    assert (token.scopes, token.rate) == (("tag", "infer"), 5)
+    assert 55 < token.expires_unix_s - time.time() <= 60
+    assert not token.expired
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_two_tokens_differ_and_one_may_go(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.map"
+    first, _ = create(file, "first", ["tag"])
+    second, kept = create(file, "second", ["admin"])
+    assert first != second
+    assert kept.expires_unix_s == NEVER_S
+    assert revoke(file, "first").name == "first"
+    assert list(read_tokens(file)) == [digest_of(second)]
+    with pytest.raises(UnknownName, match="second"):
+        revoke(file, "first")
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a|b", "a\nb", "-a", "A", "a" * 64])
+def test_a_name_cannot_write_an_entry(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        create(tmp_path / "tokens.map", name, ["tag"])
+
+
+def test_what_cannot_be_meant_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.map"
+    with pytest.raises(UnknownName, match="faces"):
+        create(file, "a", ["face"])
+    with pytest.raises(UsageError, match="scope"):
+        create(file, "a", [])
+    create(file, "a", ["tag"])
+    with pytest.raises(UsageError, match="already"):
+        create(file, "a", ["tag"])
+
+
+def test_a_damaged_line_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.map"
+    file.write_text("# a note\n\nnonsense\n")
+    with pytest.raises(PlatformError, match="Line 3"):
+        read_tokens(file)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ASK_S = 5.0
-_POLL_S = 0.1
+_POLL_S = 0.25
 _ENDING = {"STOPPING", "PENDING_MIGRATION"}
 
 _handles: dict[str, "DeploymentHandle[Any]"] = {}
@@ -51,12 +51,14 @@ class Place:
     Attributes:
         replica: its id; a replica that takes its place has another.
         address: `host:port`.
+        metrics: `host:port` of its metrics.
         services: full names of its gRPC services.
         models: names that it answers for in the Open Inference Protocol.
     """
 
     replica: str
     address: str
+    metrics: str
     services: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
 
@@ -142,6 +144,7 @@ def places(serve_name: str) -> list[Place]:
         Place(
             answer["replica"],
             answer["address"],
+            answer["metrics"],
             tuple(answer["services"]),
             tuple(answer["models"]),
         )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from striate.serve.table import DeployedApp
 
 CPUS = 0.25  # a replica shares small machines with training; torch then uses one thread
-PLACEMENT = {"port", "replicas", "actor_options", "edge_key"}
+PLACEMENT = {"port", "replicas", "edge_key"}
 _ROLE = re.compile(r"(?P<role>[a-z_]+)=(?P<uri>.+)")
 _TORCH = {"cpu", "cuda"}
 
@@ -106,7 +106,7 @@ def application_of(app: "DeployedApp", kind: "Kind[Any]", edge_key: str | None) 
     placement = {
         "port": 0,
         "replicas": app.replicas,
-        "actor_options": _actor_options(app.pool),
+        "actor_options": _actor_options(app.pool) | app.arguments.get("actor_options", {}),
         "edge_key": edge_key,
     }
     return kind.build(_checked(kind, {**app.arguments, **placement}))

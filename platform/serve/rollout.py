@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 WHOLE = 100.0
-LOOK_S = 0.5
+LOOK_S = 1.0
 Say = Callable[[str], None]
 
 

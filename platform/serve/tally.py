@@ -20,8 +20,18 @@ GROWTH = 1.2
 BOUNDS_S = tuple(FIRST_S * GROWTH**i for i in range(72))
 """Upper bounds of the buckets, from half a millisecond to about 200 s; one more takes the rest."""
 
-# What a caller did wrong, or that a caller left, is no fault of the version that it called.
-FAULTS = frozenset({"UNKNOWN", "INTERNAL", "DATA_LOSS", "UNAVAILABLE", "DEADLINE_EXCEEDED"})
+# What a caller did wrong, or that a caller left, is no fault of the version that it called; a model
+# whose numbers are not finite answers FAILED_PRECONDITION.
+FAULTS = frozenset(
+    {
+        "UNKNOWN",
+        "INTERNAL",
+        "DATA_LOSS",
+        "UNAVAILABLE",
+        "DEADLINE_EXCEEDED",
+        "FAILED_PRECONDITION",
+    }
+)
 
 
 class Tally(BaseModel):

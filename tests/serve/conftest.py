@@ -1,21 +1,30 @@
 """What the serving tests share: bundles, pictures, and a server in this process."""
 
 import io
+import itertools
 import socket
-from collections.abc import Callable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from striate.core.bundle import Architecture, Bundle, BundleSpec, TensorSpec
+from striate.core.errors import StriateError
 from striate.models import build
+from striate.serve.client import Client
+from striate.serve.edge_config import APP_KEY
 from striate.serve.limits import Limits
 from striate.serve.loading import tagging_server
 from striate.serve.predictors import load_tagging
+from striate.serve.protos.striate.v1 import photo_tagging_pb2, photo_tagging_pb2_grpc
 from striate.serve.server import ModelServer
 
 DIGITS: tuple[dict[str, Any], ...] = (
@@ -103,3 +112,82 @@ def unused_port() -> Callable[[], int]:
             return int(probe.getsockname()[1])
 
     return choose
+
+
+class Traffic:
+    """Steady calls from several callers until it is left.
+
+    Attributes:
+        calls: answered.
+        failed: status and details of those that were not.
+        versions: of the model in the answers, in their order.
+        longest_s: the longest call that was answered.
+    """
+
+    def __init__(self, address: str, app: str, images: Sequence[bytes], retry: bool) -> None:
+        self.calls = 0
+        self.failed: list[str] = []
+        self.versions: list[str] = []
+        self.longest_s = 0.0
+        self._to = (address, app)
+        self._images = images
+        self._retry = retry
+        self._end = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self, callers: int) -> None:
+        """Begin to call."""
+        self._threads = [threading.Thread(target=self._call) for _ in range(callers)]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Finish the calls in flight."""
+        self._end.set()
+        for thread in self._threads:
+            thread.join()
+
+    def until(self, calls: int, timeout_s: float = 120) -> None:
+        """Wait for so many answers more."""
+        goal, deadline = self.calls + calls, time.monotonic() + timeout_s
+        while self.calls < goal:
+            assert time.monotonic() < deadline, f"only {self.calls} calls were answered"
+            time.sleep(0.02)
+
+    def _call(self) -> None:
+        address, app = self._to
+        with Client(address, app, deadline_s=60) as client, grpc.insecure_channel(address) as bare:
+            tag: Any = photo_tagging_pb2_grpc.PhotoTaggingStub(bare).Tag  # type: ignore[no-untyped-call]
+            for image in itertools.cycle(self._images):
+                if self._end.is_set():
+                    return
+                began_s = time.monotonic()
+                try:
+                    if self._retry:
+                        version = client.tag(image, top_k=1).version
+                    else:
+                        request = photo_tagging_pb2.TagRequest(image=image, top_k=1)
+                        answer = tag(request, metadata=((APP_KEY, app),), timeout=60)
+                        version = answer.model.version
+                except (StriateError, grpc.RpcError) as error:
+                    self.failed.append(f"{type(error).__name__}: {error}")
+                    continue
+                self.longest_s = max(self.longest_s, time.monotonic() - began_s)
+                self.versions.append(version)
+                self.calls += 1  # a lost update would only make a test wait longer
+
+
+@pytest.fixture(scope="session")
+def traffic(png: Callable[..., bytes]) -> Callable[..., AbstractContextManager[Traffic]]:
+    """Makes steady traffic: ``with traffic(address, app, callers=4, retry=False) as found:``."""
+
+    @contextmanager
+    def run(address: str, app: str, *, callers: int = 4, retry: bool = False) -> Iterator[Traffic]:
+        found = Traffic(address, app, [png(seed=seed) for seed in range(8)], retry)
+        found.start(callers)
+        try:
+            yield found
+        finally:
+            found.stop()
+
+    return run

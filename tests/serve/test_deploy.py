@@ -2,8 +2,6 @@
 
 import os
 import signal
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,14 +23,16 @@ from striate.core.errors import (
     PlacementError,
     PlatformError,
     RequestError,
+    StriateError,
     UnknownName,
+    UsageError,
 )
 from striate.core.settings import Settings
 from striate.data.transforms.preprocess import apply
 from striate.models import build_from
-from striate.serve import edge
+from striate.serve import cluster, edge
 from striate.serve.client import Client
-from striate.serve.deploy import Deployed, deploy, edge_folder, list_apps, undeploy
+from striate.serve.deploy import Deployed, deploy, edge_folder, list_apps, rollback, undeploy
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.base import answer
 from striate.serve.services.tagging import SERVICE
@@ -64,14 +64,15 @@ def client(deployed: Deployed) -> Iterator[Client]:
 
 
 def replicas_of(name: str, settings: Settings) -> list[int]:
-    """Ids of the processes that listen on an application's port."""
+    """Ids of the processes that an application's replicas listen in."""
     app = read_table(edge_folder(settings)).find(name)
     assert app is not None
-    port = int(app.addresses[0].rpartition(":")[2])
+    addresses = cluster.replicas(app.serve_name).values()
+    ports = {int(address.rpartition(":")[2]) for address in addresses}
     listening = [
         connection.pid
         for connection in psutil.net_connections("tcp")
-        if connection.status == psutil.CONN_LISTEN and tuple(connection.laddr)[1] == port
+        if connection.status == psutil.CONN_LISTEN and tuple(connection.laddr)[1] in ports
     ]
     return [pid for pid in listening if pid is not None]
 
@@ -100,6 +101,13 @@ def test_it_is_listed(deployed: Deployed, settings: Settings) -> None:
     assert listed.app.addresses[0].startswith(f"{host}:"), "on the platform's interface alone"
 
 
+def test_nobody_gets_around_the_edge(deployed: Deployed, settings: Settings, png: Png) -> None:
+    app = read_table(edge_folder(settings)).find("tagger")
+    assert app is not None
+    with Client(app.addresses[0]) as client, pytest.raises(StriateError, match="no calls"):
+        client.tag(png())
+
+
 def test_health_answers_through_the_edge(deployed: Deployed) -> None:
     with grpc.insecure_channel(deployed.address) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
@@ -123,43 +131,6 @@ def test_calls_succeed_after_the_replica_was_killed(
     os.kill(killed, signal.SIGKILL)
     assert client.tag(png()).labels  # the same call, retried until the new replica answers
     assert killed not in replicas_of("tagger", settings)
-
-
-def test_a_new_version_takes_over_without_a_failed_call(
-    client: Client,
-    settings: Settings,
-    png: Png,
-    tmp_path: Path,
-    write_bundle: Callable[..., Bundle],
-) -> None:
-    new = write_bundle(tmp_path / "new", seed=1)
-    end, seen, failed = threading.Event(), list[str](), list[Exception]()
-
-    def call() -> None:
-        with Client(client.address, app="tagger") as caller:
-            while not end.is_set():
-                try:
-                    seen.append(caller.tag(png()).version)
-                except Exception as error:
-                    failed.append(error)
-
-    threads = [threading.Thread(target=call) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    try:
-        again = deploy("photos", str(new.path), settings, name="tagger")
-        deadline = time.monotonic() + 10
-        while new.digest not in seen[-1:] and time.monotonic() < deadline:
-            time.sleep(0.05)
-    finally:
-        end.set()
-        for thread in threads:
-            thread.join()
-    assert not failed
-    assert again.version == new.digest == seen[-1]
-    assert len(set(seen)) == 2
-    first_new = seen.index(new.digest)
-    assert seen[:first_new], "the old version answered until the new one did"
 
 
 def test_a_version_that_answers_nonsense_never_takes_traffic(
@@ -195,7 +166,7 @@ def test_unknown_names_are_refused(settings: Settings, bundle: Bundle) -> None:
         undeploy("nobody", settings)
 
 
-def test_replicas_share_a_port_and_go_with_the_application(
+def test_replicas_listen_each_by_itself_and_go_with_the_application(
     settings: Settings, bundle: Bundle, png: Png
 ) -> None:
     brief = deploy("photos", str(bundle.path), settings, name="brief", replicas=2)
@@ -231,6 +202,20 @@ def test_on_a_chip_it_runs_the_chips_program(
     (pool,) = [pool for pool in read_pools() if pool.name == CHIP]
     assert pool.free == pool.total - 1
     undeploy("chip", settings)
+
+
+def test_what_an_application_does_not_take_is_refused(settings: Settings, bundle: Bundle) -> None:
+    model = str(bundle.path)
+    with pytest.raises(UsageError, match="needs a model"):
+        deploy("photos", (), settings, name="other")
+    with pytest.raises(UsageError, match="one model"):
+        deploy("photos", (model, model), settings, name="other")
+    with pytest.raises(UsageError, match="colour"):
+        deploy("photos", model, settings, name="other", colour="grey")
+    with pytest.raises(UsageError, match="replicas '8:1'"):
+        deploy("photos", model, settings, name="other", replicas="8:1")
+    with pytest.raises(UnknownName, match="nobody"):
+        rollback("nobody", settings)
 
 
 def test_a_pool_that_is_not_there_is_refused(settings: Settings, bundle: Bundle) -> None:

@@ -109,6 +109,11 @@ class Assignment(BaseModel):
         return self.folder / "filters"
 
     @property
+    def not_finite(self) -> Path:
+        """Samples of the steps whose loss or gradient was not finite, one file a step and rank."""
+        return self.folder / "nan"
+
+    @property
     def workers(self) -> Path:
         """One file a rank, with the process id of the worker that holds it now."""
         return self.folder / "workers"

@@ -3,13 +3,12 @@
 import json
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from striate.core.errors import StriateError, TrainingFailed
+from striate.core.errors import PlatformError, StriateError, TrainingFailed
 from striate.core.files import write_atomic
 from striate.data.batch import Batch
 from striate.data.reader import SplitReader
@@ -83,15 +82,13 @@ class NanWatch:
             return ""
         where = self._write(step)
         if self._in_a_row >= MOST_SKIPS:
+            self._place.agree()
             raise TrainingFailed(
                 f"{MOST_SKIPS} steps in a row, up to step {step}, were skipped: their loss or"
-                f" gradient is not finite. The samples of their batches are in {where.parent}.",
+                f" gradient is not finite. {where}",
                 "Lower optimizer.lr, set clip_norm, or look at the samples.",
             )
-        return (
-            f"Step {step} was skipped: its loss or gradient is not finite. The samples of its"
-            f" batch are in {where}."
-        )
+        return f"Step {step} was skipped: its loss or gradient is not finite. {where}"
 
     def check(self, losses: Mapping[int, float]) -> None:
         """Go through the losses of all steps that are held.
@@ -107,14 +104,13 @@ class NanWatch:
             where = self._write(bad[0])
             self._place.agree()  # the first to raise ends the others
             raise TrainingFailed(
-                f"The loss is not finite at step {bad[0]}. The samples of its batch are in"
-                f" {where}.",
+                f"The loss is not finite at step {bad[0]}. {where}",
                 "Lower optimizer.lr, set clip_norm, or skip such steps with on_nan=skip.",
             )
         self._ids.clear()
 
-    def _write(self, step: int) -> Path:
-        """Write down this process's samples of a step; gives back rank 0's file."""
+    def _write(self, step: int) -> str:
+        """Write down this process's samples of a step; gives back a sentence on where."""
         cursor, global_size, rows, units = self._ids[step]
         document: dict[str, Any] = {
             "step": step,
@@ -126,11 +122,12 @@ class NanWatch:
             "keys": keys_of(self._run, rows),
         }
         content = json.dumps(document, indent=1).encode()
-        write_atomic(self._file(step, self._place.rank), content)
-        return self._file(step, 0)
-
-    def _file(self, step: int, rank: int) -> Path:
-        return self._run.folder / "nan" / f"step-{step:08d}-rank-{rank}.json"
+        path = self._run.not_finite / f"step-{step:08d}-rank-{self._place.rank}.json"
+        try:
+            write_atomic(path, content)
+        except (OSError, PlatformError) as error:
+            return f"The samples of its batch could not be written down: {error}"
+        return f"The samples of its batch are in {path}."
 
 
 def keys_of(run: Assignment, rows: Tensor) -> list[str]:

@@ -75,6 +75,6 @@ def steps_ahead(steps: int, seconds: float, every_s: float) -> int:
     >>> steps_ahead(10, 1.0, 0.25), steps_ahead(1, 2.0, 0.25), steps_ahead(4, 1e-3, 0.25)
     (3, 1, 12)
     """
-    if seconds <= 0:
-        return max(1, min(3 * steps, _FURTHEST))
-    return max(1, min(round(steps * every_s / seconds + 0.5), 3 * steps, _FURTHEST))
+    limit = min(3 * steps, _FURTHEST)
+    wished = steps * every_s / seconds + 0.5 if seconds > 0 else limit
+    return max(1, round(min(wished, limit)))

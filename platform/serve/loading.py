@@ -11,6 +11,7 @@ from PIL import Image
 from striate.core.bundle import Bundle, BundleSpec
 from striate.core.registry import ModelVersion
 from striate.serve.limits import Batching, Limits
+from striate.serve.predictors.describing import VectorPredictor
 from striate.serve.predictors.network import Network, load_network
 from striate.serve.predictors.tagging import TaggingPredictor
 from striate.serve.predictors.tensors import TensorPredictor, sound
@@ -18,6 +19,7 @@ from striate.serve.servable import AnyPredictor, Servable
 from striate.serve.served import FixedModels, ServedModel
 from striate.serve.server import ModelServer
 from striate.serve.services.inference import Inference
+from striate.serve.services.photos import Describer
 from striate.serve.services.tagging import PhotoTagging, Tagger
 from striate.serve.tags import ModelName, Tag, TagRequest
 
@@ -53,6 +55,19 @@ class Loaded:
         predictor = TaggingPredictor(self.bundle.spec, self.network, self.limits.pixels)
         image = probe_image(*photo_size(self.bundle.spec))
         return tagger(predictor, self.model, self.limits, self.batching, image)
+
+    def describer(self) -> Tagger | Describer:
+        """It describes photos: by the scores of its classes, or else by its output as a vector.
+
+        Raises:
+            BundleError: the bundle makes neither of a photo.
+        """
+        spec = self.bundle.spec
+        if spec.task == "classification":
+            return self.tagger()
+        predictor = VectorPredictor(spec, self.network, self.limits.pixels)
+        probe = TagRequest(probe_image(*photo_size(spec)))
+        return Servable(self.model, predictor, probe, bool, self.limits, self.batching)
 
     def served(self) -> ServedModel:
         """It answers the Open Inference Protocol.

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:  # a client needs no numpy
-    import numpy as np
-    from numpy.typing import NDArray
+if TYPE_CHECKING:  # a client needs no torch
+    from torch import Tensor
 
 
 class ModelName(NamedTuple):
@@ -19,10 +18,10 @@ class ModelName(NamedTuple):
 class TagRequest:
     """A photo, how many labels at most, and the least score.
 
-    The photo is PNG or JPEG bytes, or (height, width, channels) uint8 pixels decoded before.
+    The photo is PNG or JPEG bytes, or what `ImageReader.stored` of the same model made of them.
     """
 
-    image: "bytes | NDArray[np.uint8]"
+    image: "bytes | Tensor"
     top_k: int = 5
     min_score: float = 0.0
 

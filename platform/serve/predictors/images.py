@@ -24,16 +24,19 @@ class ImageReader:
         self.pixels = pixels
         self._fitting: set[torch.Size] = set()
 
-    def stored(self, image: bytes | Pixels) -> Tensor:
+    def stored(self, image: bytes | Pixels | Tensor) -> Tensor:
         """The stored form of a photo: uint8, CHW.
 
         Args:
-            image: PNG or JPEG bytes, or (height, width, channels) pixels decoded before.
+            image: PNG or JPEG bytes, (height, width, channels) pixels decoded before, or the
+                stored form itself.
 
         Raises:
             RequestError: no readable PNG or JPEG, or of a size that the model cannot take.
             PayloadTooLarge: more pixels than allowed.
         """
+        if isinstance(image, Tensor):
+            return image
         if isinstance(image, bytes):
             image = decode_image(image, max_pixels=self.pixels)
         sample = torch.from_numpy(fit(image, self.spec.preprocessing))

@@ -28,7 +28,7 @@ class TaggingPredictor:
     def __init__(self, spec: BundleSpec, logits: Network, pixels: int = DEFAULT_PIXELS) -> None:
         _check(spec)
         self.spec = spec
-        self._reader = ImageReader(spec, pixels)
+        self.reader = ImageReader(spec, pixels)
         self._logits = logits
 
     @classmethod
@@ -47,11 +47,11 @@ class TaggingPredictor:
             RequestError: no readable PNG or JPEG, or of a size that the model cannot take.
             PayloadTooLarge: more pixels than allowed.
         """
-        return self._reader.stored(request.image)
+        return self.reader.stored(request.image)
 
     def predict(self, batch: Tensor) -> Tensor:
         """Scores (N, classes) of stored images (uint8, NCHW)."""
-        return torch.softmax(self._logits(self._reader.inputs(batch)).float(), dim=1)
+        return torch.softmax(self._logits(self.reader.inputs(batch)).float(), dim=1)
 
     def encode(self, output: Tensor, request: TagRequest) -> list[Tag]:
         """The best labels of one row of scores, the best first.

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from striate.core.errors import PayloadTooLarge, RequestError
 from striate.serve.limits import Limits
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
+from striate.serve.protos.striate.v1.photos_pb2 import AnalyzeRequest
 from striate.serve.tags import Tag, TagRequest
 
 DEFAULT_TOP_K = 5
 
 
-def checked(message: pb.TagRequest, limits: Limits) -> TagRequest:
+def checked(message: pb.TagRequest | AnalyzeRequest, limits: Limits) -> TagRequest:
     """The request, once every field is in its range.
 
     Raises:

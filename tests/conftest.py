@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 # Ray reads these when it is imported: a token for this session's clusters alone.
@@ -25,6 +26,9 @@ from striate.core.settings import ENVIRONMENT, Settings
 MARKERS = {"unit", "cluster", "e2e", "gpu"}
 STRIATE = str(Path(sys.executable).with_name("striate"))
 CHIP = "anna-talk"
+
+hypothesis.settings.register_profile("striate", deadline=None)  # no test depends on speed
+hypothesis.settings.load_profile("striate")
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,8 @@ def _once(assignment: Assignment) -> str | None:
 
     try:
         with ray_train_environment(_variables(assignment)):
-            _in_thread(lambda: _fit(assignment), early)
+            if not _in_thread(lambda: _fit(assignment), early):
+                raise _stopped(assignment, "before its workers began")
     except RayActorError:
         return _CONTROLLER_DIED
     except ControllerError as error:
@@ -118,8 +119,12 @@ def _fit(assignment: Assignment) -> None:
     trainer.fit()
 
 
-def _in_thread(action: Callable[[], None], left_early: Callable[[], bool]) -> None:
-    """Run something in a thread, so that signals reach this one and Ray handles none of them."""
+def _in_thread(action: Callable[[], None], left_early: Callable[[], bool]) -> bool:
+    """Run something in a thread, so that signals reach this one and Ray handles none of them.
+
+    Returns:
+        Whether it was waited for until its end.
+    """
     raised: list[BaseException] = []
     done = threading.Event()
 
@@ -134,9 +139,10 @@ def _in_thread(action: Callable[[], None], left_early: Callable[[], bool]) -> No
     threading.Thread(target=run, name="striate-fit", daemon=True).start()
     while not done.wait(0.2):
         if left_early():
-            raise TrainingStopped("The run was stopped before its workers began.")
+            return False
     if raised:
         raise raised[0]
+    return True
 
 
 def _variables(assignment: Assignment) -> dict[str, str]:

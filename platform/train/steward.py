@@ -7,7 +7,9 @@ asked for a checkpoint at every look, so that its end costs as little as the tim
 
 import logging
 import signal
+import threading
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +74,11 @@ class Steward(ControllerCallback, WorkerGroupCallback, WorkerCallback):  # type:
         self._group = None
 
     def after_init_train_context(self) -> None:
-        """In a worker, on its main thread: a first SIGTERM is answered with a checkpoint."""
+        """In a worker, on its main thread: a first SIGTERM is answered with a checkpoint.
+
+        The loop is imported already now, while the workers find each other.
+        """
+        threading.Thread(target=import_module, args=("striate.train.loop",), daemon=True).start()
         former = signal.getsignal(signal.SIGTERM)
 
         def end_softly(number: int, frame: Any) -> None:

@@ -13,7 +13,6 @@ from striate.data.manifest import Manifest
 from striate.train.assignment import RECIPE_FILE, Assignment
 from striate.train.config import Recipe
 from striate.train.events import headline_of, unit_of
-from striate.train.pictures import draw_all
 from striate.train.revision import code_tags
 from striate.train.ship import Shipper, ship_all
 
@@ -131,6 +130,8 @@ def publish(run: Assignment, within_s: float = 30.0) -> ModelVersion | None:
 
 
 def _publish(run: Assignment) -> ModelVersion | None:
+    from striate.train.pictures import draw_all  # matplotlib is not for the start of a run
+
     ship_all(run.run_id, run.tracking_uri, run.spools())
     client = connect(run.tracking_uri)
     with said_when_unavailable(run.tracking_uri):

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from striate.cli import watching
 from striate.cli.output import console, print_json, print_table, progress_console
-from striate.core.errors import StriateError, TrainingFailed
+from striate.core.errors import TrainingFailed
 from striate.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,15 +41,9 @@ def run_sweep(
     from striate.train.trials import sweep
 
     trials = grid(recipe, sweeps)
-    try:
-        # Ray tells of its workers on standard output, where only the result belongs.
-        with redirect_stdout(sys.stderr), _shown(events, as_json) as on_trial:
-            result = sweep(recipe, trials, settings, register_best=register_best, on_trial=on_trial)
-    except StriateError as error:
-        if not events:
-            raise
-        click.echo(line_of("error", watching.error_document(error)))
-        sys.exit(error.exit_code)
+    # Ray tells of its workers on standard output, where only the result belongs.
+    with redirect_stdout(sys.stderr), _shown(events, as_json) as on_trial:
+        result = sweep(recipe, trials, settings, register_best=register_best, on_trial=on_trial)
     document = result.model_dump(mode="json")
     if events:
         click.echo(line_of("result", document))

@@ -10,7 +10,7 @@ import click
 
 from striate.cli import watching
 from striate.cli.output import json_option, print_json
-from striate.core.errors import StriateError, UsageError
+from striate.core.errors import UsageError
 from striate.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -69,16 +69,17 @@ def train(
         what = _sent(recipe, overrides, resume, sweeps, register_best)
         send(what, settings, submit, variables, detach=detach, as_json=as_json)
         return
-    chosen = _chosen(recipe, overrides, resume, settings)
-    _present_token()
-    if sweeps:
-        from striate.cli.sweeping import run_sweep
+    with watching.errors_as_lines(events):
+        chosen = _chosen(recipe, overrides, resume, settings)
+        _present_token()
+        if sweeps:
+            from striate.cli.sweeping import run_sweep
 
-        run_sweep(chosen, settings, sweeps, register_best, events=events, as_json=as_json)
-    elif events:
-        _tell(chosen, settings, resume)
-    else:
-        _show(chosen, settings, resume, as_json)
+            run_sweep(chosen, settings, sweeps, register_best, events=events, as_json=as_json)
+        elif events:
+            _tell(chosen, settings, resume)
+        else:
+            _show(chosen, settings, resume, as_json)
 
 
 def _check_options(
@@ -116,14 +117,10 @@ def _tell(chosen: "Recipe", settings: Settings, resume: str | None) -> None:
     from striate.train.events import line_of
     from striate.train.job import run
 
-    try:
-        with watching.lines() as on_event:
-            result = run(
-                chosen, settings, resume=resume, on_event=on_event, command_unix_s=_command_unix_s()
-            )
-    except StriateError as error:
-        click.echo(line_of("error", watching.error_document(error)))
-        sys.exit(error.exit_code)
+    with watching.lines() as on_event:
+        result = run(
+            chosen, settings, resume=resume, on_event=on_event, command_unix_s=_command_unix_s()
+        )
     click.echo(line_of("result", watching.result_document(result)))
 
 

@@ -1,6 +1,7 @@
 """What a run says, on the screen: a progress bar, notes, and its result."""
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -97,6 +98,20 @@ def lines() -> Iterator[OnEvent]:
     yield tell
     for event in last:
         click.echo(event_line(event))
+
+
+@contextmanager
+def errors_as_lines(wanted: bool) -> Iterator[None]:
+    """Where it is wanted, print an error as a line that a program reads, and end."""
+    from striate.train.events import line_of
+
+    try:
+        yield
+    except StriateError as error:
+        if not wanted:
+            raise
+        click.echo(line_of("error", error_document(error)))
+        sys.exit(error.exit_code)
 
 
 def result_document(result: "TrainResult") -> dict[str, Any]:

@@ -1,0 +1,178 @@
+"""Pictures of runs: what they show is what the run left, at ten classes as at a thousand."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from safetensors.numpy import save_file
+
+from striate.train import pictures
+from striate.train.assignment import Assignment, Outcome
+from striate.train.mistake import Mistake
+from striate.train.pictures import comparison
+from striate.train.pictures.confusion import confusion_matrix, most_confused, pooled
+from striate.train.pictures.filters import animation, coloured
+from striate.train.pictures.mistakes import row_of, worst_mistakes
+
+pytestmark = pytest.mark.unit
+
+Make = Any
+
+
+def _leave(run: Assignment, **outcome: Any) -> None:
+    """Put an outcome into a run's folder."""
+    whole = Outcome.model_validate(
+        {"metrics": {"top1": 0.5}, "confusion": (), "steps": 1, "seconds": 1.0, **outcome}
+    )
+    run.folder.mkdir(parents=True, exist_ok=True)
+    run.outcome.write_text(whole.model_dump_json())
+
+
+def _filters(run: Assignment, times: int, shape: tuple[int, ...] = (8, 3, 5, 5)) -> None:
+    run.filters.mkdir(parents=True)
+    for step in range(times):
+        weight = np.random.default_rng(step).normal(size=shape).astype(np.float32)
+        save_file({"weight": weight}, run.filters / f"step-{step:08d}.safetensors")
+
+
+def test_nothing_is_drawn_of_a_run_that_left_nothing(make_run: Make) -> None:
+    assert pictures.draw_all(make_run("lenet5-digits")) == []
+
+
+def test_the_filters_animation_has_a_frame_for_each_time(make_run: Make, tmp_path: Path) -> None:
+    run = make_run("lenet5-digits")
+    _filters(run, 5)
+    path = animation(run, tmp_path / "filters.gif")
+    assert path is not None
+    with Image.open(path) as moving:
+        assert moving.n_frames == 5  # type: ignore[attr-defined]
+        assert moving.info["loop"] == 0
+    assert {path.name for path in pictures.draw_all(run)} == {
+        "first_layer_filters.png",
+        "first_layer_filters.gif",
+    }
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 48])
+def test_kernels_of_any_number_of_channels_have_colours(channels: int) -> None:
+    kernel = np.zeros((channels, 5, 4), np.float32)
+    kernel[:, 0, 0] = 1
+    pixels = coloured(kernel, limit=1.0)
+    assert pixels.shape == (5, 4, 3)
+    assert (pixels[0, 0] != pixels[1, 1]).any()
+
+
+squares = st.integers(1, 16).flatmap(
+    lambda size: st.lists(
+        st.lists(st.integers(0, 9), min_size=size, max_size=size), min_size=size, max_size=size
+    )
+)
+
+
+@settings(max_examples=40)
+@given(squares, st.integers(1, 7))
+def test_pooling_loses_no_error(counts: list[list[int]], most: int) -> None:
+    errors = np.array(counts)
+    cells, side = pooled(errors, most)
+    assert len(cells) <= most and cells.sum() == errors.sum()
+    assert cells[0, 0] == errors[:side, :side].sum()
+
+
+@settings(max_examples=40)
+@given(squares)
+def test_the_pairs_confused_most_are_the_largest_cells(counts: list[list[int]]) -> None:
+    errors = np.array(counts)
+    listed = most_confused(errors, 5)
+    assert all(errors[true, found] == count > 0 for true, found, count in listed)
+    found = sorted((count for *_, count in listed), reverse=True)
+    assert found == [c for c in sorted(errors.flatten().tolist(), reverse=True)[:5] if c]
+
+
+@pytest.mark.parametrize("classes", [2, 10, 31, 487, 1000])
+def test_a_confusion_matrix_is_drawn_at_any_size(
+    classes: int, make_run: Make, tmp_path: Path
+) -> None:
+    names = tuple(f"a class of a long name, number {index}" for index in range(classes))
+    run = make_run("lenet5-digits").model_copy(update={"labels": names})
+    counts = np.eye(classes, dtype=int) * 9
+    counts[0, 1] = 3
+    _leave(run, confusion=counts.tolist())
+    figure = confusion_matrix(run)
+    assert figure is not None
+    assert f"3 of {9 * classes + 3:,} held-out images wrong" in figure.get_suptitle()
+    figure.savefig(tmp_path / "confusion.png", dpi=60)
+    with Image.open(tmp_path / "confusion.png") as picture:
+        assert max(picture.size) < 3000
+    texts = {text.get_text().strip() for axes in figure.axes for text in axes.texts}
+    assert ("3 of 12" if classes > 30 else "3") in texts
+
+
+def test_a_task_without_a_confusion_matrix_has_none(make_run: Make) -> None:
+    run = make_run("lenet5-digits")
+    _leave(run)
+    assert confusion_matrix(run) is None
+
+
+def test_the_worst_mistakes_show_the_photographs_that_they_name(
+    make_run: Make, digits_shards: Path
+) -> None:
+    from striate.data.reader import SplitReader
+
+    run = make_run("lenet5-digits")
+    rows = [7, 0, 359]
+    reader = SplitReader(digits_shards, "test")
+    images, labels = reader.take(np.array(rows))
+    for row, image, label in zip(rows, images, labels.tolist(), strict=True):
+        found = row_of(reader, row)
+        assert (found.shard.images[found.at] == image).all()
+        assert found.shard.label(found.at) == label
+    mistakes = [Mistake(row, 0, int(labels[0]), 3, 0.9) for row in rows]
+    _leave(run, mistakes=mistakes)
+    sheet = worst_mistakes(run)
+    assert isinstance(sheet, Image.Image)
+    pixels = np.asarray(sheet.convert("L"))
+    middle = np.repeat(images[:, 0, 14], 4, axis=1)  # of digits that are enlarged four times
+    lines = [line.tobytes() for line in pixels]
+    for line in middle:
+        assert any(line.tobytes() in drawn for drawn in lines)
+
+
+def test_mistakes_whose_shards_are_gone_leave_the_other_pictures(make_run: Make) -> None:
+    run = make_run("lenet5-digits").model_copy(update={"shards": "/nowhere"})
+    _leave(run, mistakes=[Mistake(1, 0, 2, 3, 0.9)])
+    assert worst_mistakes(run) is None
+
+
+def test_curves_of_several_runs_have_a_line_each() -> None:
+    runs = [
+        comparison.Curves(
+            name=name,
+            headline="video_hit1",
+            steps_per_epoch=10.0,
+            loss=[(step, 2.0 / (step + 1)) for step in range(40)],
+            score=[(10, 0.1), (40, 0.6)],
+            timed=[(60_000, 0.1), (120_000, 0.6)],
+            began_ms=0.0,
+        )
+        for name in ("first", "second")
+    ]
+    figure = comparison.comparison(runs)
+    losses, scores, times = figure.axes
+    assert [line.get_label() for line in scores.lines] == ["first", "second"]
+    assert list(times.lines[0].get_xdata()) == [1.0, 2.0]
+    assert list(scores.lines[0].get_xdata()) == [1.0, 4.0]
+    assert "video hit@1" in scores.get_title()
+    assert len(losses.lines) == 4
+
+
+def test_the_outcome_of_an_older_run_is_still_read(make_run: Make) -> None:
+    run = make_run("lenet5-digits")
+    run.folder.mkdir(parents=True, exist_ok=True)
+    document = {"metrics": {"top1": 1.0}, "confusion": [[1, 0], [0, 1]], "steps": 1, "seconds": 1}
+    run.outcome.write_text(json.dumps(document))
+    assert worst_mistakes(run) is None

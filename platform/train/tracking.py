@@ -13,6 +13,7 @@ from striate.data.manifest import Manifest
 from striate.train.assignment import RECIPE_FILE, Assignment
 from striate.train.config import Recipe
 from striate.train.events import headline_of, unit_of
+from striate.train.painter import paint, painting
 from striate.train.revision import code_tags
 from striate.train.ship import Shipper, ship_all
 
@@ -130,14 +131,11 @@ def publish(run: Assignment, within_s: float = 30.0) -> ModelVersion | None:
 
 
 def _publish(run: Assignment) -> ModelVersion | None:
-    from striate.train.pictures import draw_all  # matplotlib is not for the start of a run
-
     ship_all(run.run_id, run.tracking_uri, run.spools())
     client = connect(run.tracking_uri)
     with said_when_unavailable(run.tracking_uri):
         client.log_artifact(run.run_id, str(run.folder / RECIPE_FILE))
-        for picture in draw_all(run):
-            client.log_artifact(run.run_id, str(picture), "pictures")
+        paint(run)
         if run.outcome.is_file():
             client.log_artifact(run.run_id, str(run.outcome))
     if not run.outcome.is_file():
@@ -161,10 +159,11 @@ def kept(run: Assignment) -> TrackingUnavailable:
 
 @contextmanager
 def shipping(run: Assignment) -> Iterator[None]:
-    """Ship metrics while the block runs: the run's own, and those of each node."""
+    """Ship metrics while the block runs, the run's own and those of each node, and pictures."""
     shipper = Shipper(run.run_id, run.tracking_uri, run.spools)
     try:
-        yield
+        with painting(run):
+            yield
     finally:
         shipper.close()
 

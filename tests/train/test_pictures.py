@@ -1,6 +1,7 @@
 """Pictures of runs: what they show is what the run left, at ten classes as at a thousand."""
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors.numpy import save_file
 
-from striate.train import pictures
+from striate.core.errors import TrackingUnavailable
+from striate.train import painter, pictures
 from striate.train.assignment import Assignment, Outcome
 from striate.train.mistake import Mistake
 from striate.train.pictures import comparison
@@ -146,6 +148,34 @@ def test_mistakes_whose_shards_are_gone_leave_the_other_pictures(make_run: Make)
     run = make_run("lenet5-digits").model_copy(update={"shards": "/nowhere"})
     _leave(run, mistakes=[Mistake(1, 0, 2, 3, 0.9)])
     assert worst_mistakes(run) is None
+
+
+def test_pictures_reach_mlflow_while_the_run_runs(
+    make_run: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is away at first costs nothing: they are drawn again."""
+    run = make_run("lenet5-digits")
+    _filters(run, 4)
+    logged, came = [], threading.Event()
+
+    class Client:
+        def log_artifact(self, run_id: str, path: str, folder: str) -> None:
+            logged.append((run_id, folder, Path(path).name))
+            if path.endswith(".gif"):
+                came.set()
+
+    answers = iter([TrackingUnavailable("MLflow is away.")])
+
+    def connect(uri: str) -> Client:
+        for error in answers:
+            raise error
+        return Client()
+
+    monkeypatch.setattr(painter, "connect", connect)
+    monkeypatch.setattr(painter, "_LEAST_REST", 0)
+    with painter.painting(run, every_s=0.01):
+        assert came.wait(60)
+    assert logged[0] == (run.run_id, "pictures", "first_layer_filters.png")
 
 
 def test_curves_of_several_runs_have_a_line_each() -> None:

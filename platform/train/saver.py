@@ -14,6 +14,7 @@ from striate.train.checkpoint import Checkpoint, CheckpointStore
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 15.0
+IDLE_S = 60.0
 
 
 class Saver:
@@ -40,8 +41,7 @@ class Saver:
         self._writing = self._claimed = self._hurried = self._closed = False
         self._refused_s: float | None = None
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="striate-saver", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
 
     @property
     def writing(self) -> bool:
@@ -66,6 +66,9 @@ class Saver:
         with self._changed:
             assert self._claimed
             self._waiting, self._claimed = checkpoint, False
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="striate-saver", daemon=True)
+                self._thread.start()
             self._changed.notify_all()
 
     def flush(self, within_s: float) -> bool:
@@ -105,13 +108,18 @@ class Saver:
             pause_s = FIRST_PAUSE_S if refusal is None else self._pause(pause_s)
 
     def _next(self) -> Checkpoint | None:
-        """The checkpoint to write, once there is one; None at the end."""
+        """The checkpoint to write, once there is one; None at the end, or when none comes.
+
+        A run that failed closes nothing; its thread and its copy of the state go by themselves.
+        """
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._closed or (self._waiting is not None and not self._claimed)
+            ready = self._changed.wait_for(
+                lambda: self._closed or (self._waiting is not None and not self._claimed), IDLE_S
             )
-            self._writing = not self._closed
-            return None if self._closed else self._waiting
+            self._writing = ready and not self._closed
+            if not self._writing:
+                self._thread = None
+            return self._waiting if self._writing else None
 
     def _try(self, checkpoint: Checkpoint) -> str | None:
         """Write a checkpoint, or give back why it is refused; the first refusal is said."""

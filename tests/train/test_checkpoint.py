@@ -2,7 +2,11 @@
 
 import errno
 import json
+import os
+import random
+import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -144,3 +148,43 @@ def test_a_full_disk_is_said_and_older_checkpoints_stay(small_disk: Path) -> Non
     assert loaded is not None
     assert_same(loaded, checkpoint_at(1))
     assert not list((small_disk / "checkpoints").glob(".tmp-*"))
+
+
+def test_a_process_killed_while_it_writes_leaves_whole_checkpoints(tmp_path: Path) -> None:
+    """At whatever moment: what is there can be read, and no older one is missing."""
+    chance = random.Random(3)
+    store = CheckpointStore(tmp_path, keep=2)
+    store.save(checkpoint_at(1))
+    for _ in range(8):
+        last = store.steps()[-1]
+        child = os.fork()
+        if child == 0:
+            for step in range(last + 1, last + 1000):
+                store.save(Checkpoint(step, {"w": torch.full((50_000,), 1.0)}, {"cursor": step}))
+            os._exit(0)
+        time.sleep(chance.uniform(0.005, 0.08))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        loaded, complaints = store.load_latest()
+        assert complaints == []
+        assert loaded is not None and loaded.step >= last
+        store.sweep()
+        assert {path.name for path in tmp_path.iterdir()} == {
+            store.path(step).name for step in store.steps()
+        }
+
+
+def test_a_storage_that_does_not_answer_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = CheckpointStore(tmp_path)
+    store.save(checkpoint_at(1))
+
+    def refuse(path: Path) -> str:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="Input/output"):
+        patch.setattr(module, "sha256_of", refuse)
+        store.load_latest()
+    loaded, complaints = store.load_latest()
+    assert loaded is not None and complaints == []

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -226,3 +227,25 @@ def test_mlflow_that_dies_in_mid_run_loses_nothing(
     )
     assert status_of(settings, run.run_id) == "FINISHED"
     assert len(list_versions(tracking_server.uri, "lenet1-anna-digits")) == 1
+
+
+def test_mlflow_that_comes_back_has_missed_nothing(
+    tracking_server: Any, tmp_path: Path, digits_shards: Path
+) -> None:
+    """It is gone from step 10 on, and back before the run is published: nothing is to be done."""
+    settings = Settings(home=tmp_path / "home", tracking_uri=tracking_server.uri)
+    recipe = two_worker_recipe(digits_shards, "scaling.workers=0", "epochs=4")
+    back: list[threading.Thread] = []
+
+    def away_for_a_while(event: TrainEvent) -> None:
+        if event.step >= 10 and not back:
+            tracking_server.stop()
+            back.append(threading.Thread(target=tracking_server.start))
+            back[0].start()
+
+    result = job.run(recipe, settings, on_event=away_for_a_while)
+    back[0].join()
+    assert list(history_of(settings, result.run_id, "train/loss")) == list(
+        range(1, result.steps + 1)
+    )
+    assert status_of(settings, result.run_id) == "FINISHED"

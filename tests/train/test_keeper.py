@@ -1,5 +1,6 @@
 """Checkpoints while training goes on: when they are taken, and what a bad storage does to them."""
 
+import errno
 import json
 import subprocess
 import threading
@@ -94,6 +95,29 @@ def test_a_storage_that_refuses_for_a_while_loses_nothing(
     assert losses_of(run) == losses_of(whole)
     assert CheckpointStore(run.checkpoints).steps()[-1] > 8
     assert Outcome.model_validate_json(run.outcome.read_bytes()).repeated_steps == 0
+
+
+def test_a_restart_waits_for_a_storage_that_is_away(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not begin anew, nor take an older checkpoint."""
+    run = make_run("lenet1-anna-digits", *SHORT)
+    HERE.begin()
+    at_step(monkeypatch, 5, HERE.stop)
+    with pytest.raises(TrainingStopped):
+        train(run, Place())
+    load, refusals = CheckpointStore.load_latest, [errno.EIO, errno.ESTALE]
+
+    def away(store: CheckpointStore) -> Any:
+        if refusals:
+            raise OSError(refusals.pop(), "It is away")
+        return load(store)
+
+    monkeypatch.setattr(CheckpointStore, "load_latest", away)
+    HERE.begin()
+    train(run, Place())
+    assert attempts_of(run.folder)[1].repeated == 0
+    assert any("checkpoints cannot be read yet" in note for note in notes_of(run))
 
 
 def test_training_goes_on_while_a_checkpoint_is_written(
@@ -213,4 +237,4 @@ def test_workers_look_neither_too_often_nor_too_rarely(
     ahead = steps_ahead(steps, seconds, every_s)
     assert 1 <= ahead <= 10_000
     if seconds > 0:
-        assert ahead == 1 or ahead * seconds / steps <= every_s + seconds / steps
+        assert ahead == 1 or (ahead - 2) * seconds / steps <= every_s

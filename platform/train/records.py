@@ -201,8 +201,13 @@ class Recorder:
 
 
 def first_layer(model: nn.Module) -> Tensor | None:
-    """The kernels (out, in, height, width) of the first convolution, or None without one."""
+    """The kernels (out, in, height, width) of the first convolution, or None without one.
+
+    Of a kernel over frames, (out, in, frames, height, width), the frames are side by side.
+    """
     for kernels in model.parameters():
+        if kernels.ndim == 5:
+            return kernels.transpose(2, 3).flatten(3)
         if kernels.ndim == 4:
             return kernels
         if kernels.ndim == 3:  # one kernel a connection, as in LeNet's first layer

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -20,6 +21,7 @@ from striate.train.pictures import comparison
 from striate.train.pictures.confusion import confusion_matrix, most_confused, pooled
 from striate.train.pictures.filters import animation, coloured
 from striate.train.pictures.mistakes import row_of, worst_mistakes
+from striate.train.records import first_layer
 
 pytestmark = pytest.mark.unit
 
@@ -67,6 +69,14 @@ def test_kernels_of_any_number_of_channels_have_colours(channels: int) -> None:
     pixels = coloured(kernel, limit=1.0)
     assert pixels.shape == (5, 4, 3)
     assert (pixels[0, 0] != pixels[1, 1]).any()
+
+
+def test_the_frames_of_a_clips_kernel_are_side_by_side() -> None:
+    layer = torch.nn.Conv3d(3, 4, (2, 5, 3))
+    shown = first_layer(torch.nn.Sequential(layer))
+    assert shown is not None and shown.shape == (4, 3, 5, 6)
+    assert (shown[..., :3] == layer.weight[:, :, 0]).all()
+    assert (shown[..., 3:] == layer.weight[:, :, 1]).all()
 
 
 squares = st.integers(1, 16).flatmap(

@@ -1,5 +1,6 @@
 """Samples of a node: one process at a time, and power from counters that processors keep."""
 
+import sys
 import threading
 import time
 from pathlib import Path
@@ -79,3 +80,36 @@ def test_power_is_the_difference_of_the_processors_counters(
     counters[0].write_text("5\n")  # the counter has begun anew
     assert probe() == {}
     assert system_metrics._power_of_processors(tmp_path / "none") == []
+
+
+def test_gpus_tell_what_they_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of them is divided, and refuses its load; a machine without the library has none."""
+
+    class NVMLError(Exception):
+        pass
+
+    def load(handle: int) -> Any:
+        if handle == 1:
+            raise NVMLError
+        return SimpleNamespace(gpu=97)
+
+    library = SimpleNamespace(
+        NVMLError=NVMLError,
+        nvmlInit=lambda: None,
+        nvmlDeviceGetCount=lambda: 2,
+        nvmlDeviceGetHandleByIndex=lambda index: index,
+        nvmlDeviceGetUtilizationRates=load,
+        nvmlDeviceGetMemoryInfo=lambda handle: SimpleNamespace(used=2_000_000),
+        nvmlDeviceGetPowerUsage=lambda handle: 350_000,
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", library)
+    (probe,) = system_metrics._gpus()
+    assert probe() == {
+        "gpu_0_utilization_percentage": 97.0,
+        "gpu_0_memory_usage_megabytes": 2.0,
+        "gpu_0_power_usage_watts": 350.0,
+        "gpu_1_memory_usage_megabytes": 2.0,
+        "gpu_1_power_usage_watts": 350.0,
+    }
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert system_metrics._gpus() == []

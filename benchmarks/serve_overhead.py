@@ -148,10 +148,10 @@ def _ours(bundle: Path, home: Path) -> Iterator[dict[str, Target]]:
     settings = Settings(home=home, grpc_address=address)
     folder = edge_folder(settings)
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    edge.start(folder, "127.0.0.1", int(address.rpartition(":")[2]))
     try:
         connect(settings)
-        deploy("photos", str(bundle), settings)
+        deploy("photos", str(bundle), settings)  # without an edge, replicas answer anybody
+        edge.start(folder, "127.0.0.1", int(address.rpartition(":")[2]))
         assert list_apps(settings)[0].status == "RUNNING"
         straight = read_table(folder).apps[0].addresses[0]
         yield {"edge": (address, ""), "replica": (straight, "")}

@@ -147,10 +147,15 @@ def _in_thread(action: Callable[[], None], left_early: Callable[[], bool]) -> bo
 
 def _variables(assignment: Assignment) -> dict[str, str]:
     """How Ray Train's own processes shall behave, where the user does not say otherwise."""
+    import ray
+
     values = {
         "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "1",  # finds a dead worker, and the end, in half Ray's
         "RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S": "2",
     }
+    if len(ray.nodes()) == 1:
+        # Where there is one node, its end is that of the driver too; a process less to start.
+        values["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] = "0"
     if assignment.recipe.scaling.max_workers is not None:
         # A dead node is counted as room for a while; then fewer workers have to do.
         values["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(_ELASTIC_WAIT_S)

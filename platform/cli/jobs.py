@@ -12,7 +12,7 @@ import click
 from striate.cli import sweeping, watching
 from striate.cli.local import state, token
 from striate.cli.output import console, json_option, note, print_json, print_table, progress_console
-from striate.core.errors import PlatformError, TrainingFailed
+from striate.core.errors import PlatformError, TrainingFailed, TrainingStopped
 from striate.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def _follow(server: "JobServer", job_id: str, as_json: bool) -> None:
 def _ended(server: "JobServer", job_id: str) -> TrainingFailed:
     job = server.job(job_id)
     if job.status == "STOPPED":
-        return TrainingFailed(
+        return TrainingStopped(
             f"The job {job_id} was stopped.",
             "Its run can be resumed: see `striate runs ls`, and --resume.",
         )

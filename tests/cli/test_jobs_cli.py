@@ -106,7 +106,7 @@ def test_a_job_is_left_come_back_to_and_stopped(platform: Any) -> None:
     stopped = json.loads(platform.run("jobs", "stop", job_id, "--json").stdout)
     assert stopped == {"job_id": job_id, "stopped": True}
     _, complaint = back.communicate(timeout=90)
-    assert back.returncode == 10
+    assert back.returncode == 11
     assert "stopped" in complaint.splitlines()[-1]
 
 

@@ -63,7 +63,7 @@ def row_of(reader: SplitReader, number: int) -> Row:
 def said(mistake: Mistake, labels: tuple[str, ...]) -> str:
     """A mistake in words."""
     true, found = shortened(labels[mistake.true]), shortened(labels[mistake.predicted])
-    return f"{true} → {found}  {mistake.score:.2f}"
+    return f"is {true}, taken for {found}  {mistake.score:.2f}"
 
 
 def _sheet(
@@ -115,8 +115,9 @@ def _spectrograms(
         axes.set_title(said(mistake, labels), fontsize=8)
     for axes in grid[:, 0]:
         axes.set_ylabel("kHz", fontsize=8)
-    for axes in grid[-1]:
+    for axes in list(grid.flat[: len(mistakes)])[-columns:]:  # the lowest one of each column
         axes.set_xlabel("ms from the frame's middle", fontsize=8)
+        axes.tick_params(labelbottom=True)
     figure.suptitle(title, fontsize=10)
     return figure
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from striate.cli.output import console, json_option, note, print_json, print_table, progress_console
+from striate.cli.top import top
 from striate.core.settings import Settings
 
 BAKE_S = 30.0
@@ -95,7 +96,7 @@ def rollback(name: str, as_json: bool) -> None:
     \b
     Example: striate rollback photos
     """
-    from striate.serve.deploy import rollback as roll_back
+    from striate.serve.rollback import rollback as roll_back
 
     with progress_console.status(f"{name} goes back …") as status:
         deployed = roll_back(name, Settings.load(), say=lambda what: status.update(f"{what} …"))
@@ -104,11 +105,14 @@ def rollback(name: str, as_json: bool) -> None:
 
 @click.group()
 def apps() -> None:
-    """List deployed applications.
+    """List and watch deployed applications.
 
     \b
     Example: striate apps ls
     """
+
+
+apps.add_command(top)
 
 
 @apps.command("ls")

@@ -1,4 +1,4 @@
-"""Deploy, roll back, list and take down applications.
+"""Deploy, list and take down applications.
 
 A new version never replaces a running one in place: it starts beside it under a Serve name of its
 own, answers a real call through the edge, and only then takes the traffic, or a share of it first;
@@ -16,32 +16,14 @@ from pydantic import BaseModel, ConfigDict
 from striate.core.errors import UnknownName, UsageError
 from striate.core.settings import Settings
 from striate.serve import cluster, edge
+from striate.serve.bring_up import Deployed, bring_up, found
 from striate.serve.cluster import AppState
 from striate.serve.edge_config import check_name
-from striate.serve.prepare import application_of, device_of, prepared
-from striate.serve.rollout import (
-    Say,
-    Trial,
-    edge_folder,
-    next_serve_name,
-    only_one,
-    roll_out,
-    withdraw,
-)
+from striate.serve.prepare import device_of, prepared
+from striate.serve.rollout import Say, Trial, edge_folder, only_one, withdraw
 from striate.serve.table import DeployedApp, read_table, table_lock, write_table
 
-__all__ = ["AppStatus", "Deployed", "deploy", "edge_folder", "list_apps", "rollback", "undeploy"]
-
-
-class Deployed(BaseModel):
-    """What took the traffic: the application's name, where to call it, and the model in it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    address: str
-    model: str
-    version: str
+__all__ = ["AppStatus", "Deployed", "deploy", "edge_folder", "list_apps", "undeploy"]
 
 
 class AppStatus(BaseModel):
@@ -129,35 +111,7 @@ def deploy(
         _forget_trial(folder, name)
         former = read_table(folder).find(name)
         following = former.followed_by(version) if former else version
-        return _bring_up(following, settings, trial or Trial(), timeout_s, say)
-
-
-def rollback(
-    name: str, settings: Settings, *, timeout_s: float = 180.0, say: Say = lambda _: None
-) -> Deployed:
-    """Go back to the version before, or take back the one that is on trial.
-
-    The version before comes up again from what it was made of, and takes over as any new version
-    does: no call is refused or cut.
-
-    Raises:
-        UnknownName: nothing of that name is deployed.
-        UsageError: there is no version before.
-        PlatformError: the cluster or the version before does not answer; what ran runs on.
-    """
-    folder = edge_folder(settings)
-    cluster.connect(settings)
-    entry = _found(name, folder)
-    if entry.canary is not None:
-        say(f"version {entry.canary.version}, which is on trial, is taken back")
-        withdraw(folder, entry.canary)
-        return _deployed(entry, settings)
-    with only_one(folder, name):
-        entry = _found(name, folder)
-        if not entry.history:
-            raise UsageError(f"{name} has no version before {entry.version}.")
-        former = entry.history[-1].model_copy(update={"history": entry.history[:-1]})
-        return _bring_up(former, settings, Trial(), timeout_s, say)
+        return bring_up(following, settings, trial or Trial(), timeout_s, say)
 
 
 def undeploy(name: str, settings: Settings) -> None:
@@ -168,7 +122,7 @@ def undeploy(name: str, settings: Settings) -> None:
         PlatformError: the cluster does not answer.
     """
     folder = edge_folder(settings)
-    entry = _found(name, folder)
+    entry = found(name, folder)
     cluster.connect(settings)
     with table_lock(folder):
         write_table(folder, read_table(folder).without(name))
@@ -202,78 +156,11 @@ def list_apps(settings: Settings) -> list[AppStatus]:
     ]
 
 
-def _bring_up(
-    version: DeployedApp, settings: Settings, trial: Trial, timeout_s: float, say: Say
-) -> Deployed:
-    """Roll a version out under a Serve name of its own."""
-    from striate.serve.apps import APPS
-
-    folder = edge_folder(settings)
-    version = version.model_copy(
-        update={"serve_name": next_serve_name(version.name, read_table(folder))}
-    )
-    key = edge.edge_key(folder) if edge.running(folder) else None
-    application = application_of(version, APPS[version.app], key)
-    ended = _make_room(version, folder)
-    try:
-        version = roll_out(version, application, folder, trial, timeout_s, say)
-    except BaseException:
-        if ended is not None:
-            _bring_back(ended, folder, key, timeout_s)
-        raise
-    return _deployed(version, settings)
-
-
-def _make_room(version: DeployedApp, folder: Path) -> DeployedApp | None:
-    """End the running version first where a chip or GPU has no room for both; returns it then.
-
-    Calls wait at the edge meanwhile, as they do while a replica restarts.
-    """
-    former = read_table(folder).find(version.name)
-    if former is None or former.pool in {None, "cpu"} or former.pool != version.pool:
-        return None
-    from striate.accelerators.pools import read_pools
-    from striate.serve.apps.replica import replica_range
-
-    name = str(former.pool).removeprefix("chip:")
-    free = sum(pool.free for pool in read_pools() if pool.name == name)
-    if free >= max(1, replica_range(version.replicas)[0]):
-        return None
-    cluster.delete(former.serve_name)
-    return former
-
-
-def _bring_back(former: DeployedApp, folder: Path, key: str | None, timeout_s: float) -> None:
-    """Start again what had to make room for a version that failed."""
-    from striate.serve.apps import APPS
-
-    cluster.run(application_of(former, APPS[former.app], key), former.serve_name, timeout_s)
-    edge.reload(folder)
-
-
 def _forget_trial(folder: Path, name: str) -> None:
     """Withdraw what a deployment that was cut off has left on trial."""
     entry = read_table(folder).find(name)
     if entry is not None and entry.canary is not None:
         withdraw(folder, entry.canary)
-
-
-def _found(name: str, folder: Path) -> DeployedApp:
-    table = read_table(folder)
-    entry = table.find(name)
-    if entry is None:
-        raise UnknownName.of("deployed application", name, [app.name for app in table.apps])
-    return entry
-
-
-def _deployed(version: DeployedApp, settings: Settings) -> Deployed:
-    address = settings.grpc_address if edge.running(edge_folder(settings)) else None
-    return Deployed(
-        name=version.name,
-        address=address or version.addresses[0],
-        model=version.model,
-        version=version.version,
-    )
 
 
 def _checked_replicas(replicas: int | str) -> int | str:

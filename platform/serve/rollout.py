@@ -84,7 +84,7 @@ def roll_out(
     try:
         version = placed(version)
         if former is None:
-            _enter(folder, version)
+            enter(folder, version)
             _probed(folder, version, trial=False)
         else:
             _put_on_trial(folder, version, 0)
@@ -137,6 +137,13 @@ def watch(folder: Path, version: DeployedApp, trial: Trial, say: Say) -> None:
         latest |= _look(folder, version)
         _refuse(version, objection(total(latest.values()), trial.bounds, final=False))
     _refuse(version, objection(total(latest.values()), trial.bounds, final=True))
+
+
+def enter(folder: Path, version: DeployedApp) -> None:
+    """Give a version the traffic of its name at once."""
+    with table_lock(folder):
+        write_table(folder, read_table(folder).with_app(version))
+    edge.reload(folder)
 
 
 def withdraw(folder: Path, version: DeployedApp, former: DeployedApp | None = None) -> None:
@@ -219,12 +226,6 @@ def _probed(folder: Path, version: DeployedApp, *, trial: bool) -> None:
     """Without an edge the replicas' own inference, which Serve asks for, has to do."""
     if edge.running(folder):
         probe(folder, version, trial=trial)
-
-
-def _enter(folder: Path, version: DeployedApp) -> None:
-    with table_lock(folder):
-        write_table(folder, read_table(folder).with_app(version))
-    edge.reload(folder)
 
 
 def _put_on_trial(folder: Path, version: DeployedApp, percent: float) -> None:

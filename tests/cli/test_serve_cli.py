@@ -56,6 +56,7 @@ def test_deploy_list_query_and_undeploy(platform: Any, bundle: Bundle, photo: Pa
         listed = json.loads(platform.run("apps", "ls", "--json").stdout)
         (row,) = [row for row in listed if row["name"] == name]
         assert (row["status"], row["version"]) == ("RUNNING", bundle.digest)
+        assert (row["running"], row["wanted"], row["canary"], row["before"]) == (1, 1, None, [])
         assert name in platform.run("apps", "ls").stdout
 
         asked = ("query", "tag", str(photo), "--app", name, "--top-k", "2")
@@ -63,6 +64,17 @@ def test_deploy_list_query_and_undeploy(platform: Any, bundle: Bundle, photo: Pa
         assert len(answer["labels"]) == 2
         assert answer["model"] == {"name": "lenet5_modern", "version": bundle.digest}
         assert "score" in platform.run(*asked).stdout
+
+        trial = ("--canary", "50%", "--bake", "1", "--max-error-rate", "5%")
+        platform.run("deploy", "photos", "--model", str(bundle.path), "--name", name, *trial)
+        listed = json.loads(platform.run("apps", "ls", "--json").stdout)
+        (row,) = [row for row in listed if row["name"] == name]
+        assert (row["canary"], row["before"]) == (None, [bundle.digest])
+        back = json.loads(platform.run("rollback", name, "--json").stdout)
+        assert (back["name"], back["version"]) == (name, bundle.digest)
+        again = platform.run("rollback", name, check=False)
+        assert again.returncode == 2
+        assert "no version before" in again.stderr
 
         refused = platform.run("query", "tag", str(bundle.path / "bundle.json"), check=False)
         assert refused.returncode == 9
@@ -82,6 +94,9 @@ def test_deploy_list_query_and_undeploy(platform: Any, bundle: Bundle, photo: Pa
         (("deploy", "photos", "--model", "no-such-folder"), 2, "no-such-folder"),
         (("deploy", "photos", "--model", "models:/no-such-model@champion"), 2, "no-such-model"),
         (("undeploy", "nobody"), 2, "nobody"),
+        (("rollback", "nobody"), 2, "nobody"),
+        (("deploy", "photos"), 2, "needs a model"),
+        (("deploy", "photos", "--model", "x", "--canary", "10"), 2, "share"),
     ],
 )
 def test_wrong_names_are_one_line(

@@ -5,13 +5,14 @@ import itertools
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -191,3 +192,19 @@ def traffic(png: Callable[..., bytes]) -> Callable[..., AbstractContextManager[T
             found.stop()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def listeners() -> Callable[[Iterable[str]], list[int]]:
+    """Gives the ids of the processes that listen at addresses."""
+
+    def find(addresses: Iterable[str]) -> list[int]:
+        ports = {int(address.rpartition(":")[2]) for address in addresses}
+        listening = {
+            connection.pid
+            for connection in psutil.net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN and tuple(connection.laddr)[1] in ports
+        }
+        return sorted(pid for pid in listening if pid is not None)
+
+    return find

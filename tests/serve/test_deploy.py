@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import psutil
 import pytest
 import torch
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -32,9 +31,11 @@ from striate.data.transforms.preprocess import apply
 from striate.models import build_from
 from striate.serve import cluster, edge
 from striate.serve.client import Client
-from striate.serve.deploy import Deployed, deploy, edge_folder, list_apps, rollback, undeploy
+from striate.serve.deploy import Deployed, deploy, edge_folder, list_apps, undeploy
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.base import answer
+from striate.serve.protos.inference import inference_pb2, inference_pb2_grpc
+from striate.serve.rollback import rollback
 from striate.serve.services.tagging import SERVICE
 from striate.serve.table import read_table
 from striate.serve.tags import TagRequest
@@ -63,18 +64,17 @@ def client(deployed: Deployed) -> Iterator[Client]:
         yield client
 
 
-def replicas_of(name: str, settings: Settings) -> list[int]:
-    """Ids of the processes that an application's replicas listen in."""
-    app = read_table(edge_folder(settings)).find(name)
-    assert app is not None
-    addresses = cluster.replicas(app.serve_name).values()
-    ports = {int(address.rpartition(":")[2]) for address in addresses}
-    listening = [
-        connection.pid
-        for connection in psutil.net_connections("tcp")
-        if connection.status == psutil.CONN_LISTEN and tuple(connection.laddr)[1] in ports
-    ]
-    return [pid for pid in listening if pid is not None]
+@pytest.fixture(scope="module")
+def replicas_of(settings: Settings, listeners: Any) -> Callable[[str], list[int]]:
+    """Gives the ids of the processes of an application's replicas."""
+
+    def find(name: str) -> list[int]:
+        app = read_table(edge_folder(settings)).find(name)
+        assert app is not None
+        found: list[int] = listeners(cluster.replicas(app.serve_name).values())
+        return found
+
+    return find
 
 
 def test_it_answers_through_the_edge(
@@ -124,13 +124,13 @@ def test_bad_pictures_do_no_harm(client: Client, png: Png, broken: dict[str, byt
 
 
 def test_calls_succeed_after_the_replica_was_killed(
-    client: Client, settings: Settings, png: Png
+    client: Client, replicas_of: Any, png: Png
 ) -> None:
     assert client.tag(png()).labels
-    (killed,) = replicas_of("tagger", settings)
+    (killed,) = replicas_of("tagger")
     os.kill(killed, signal.SIGKILL)
     assert client.tag(png()).labels  # the same call, retried until the new replica answers
-    assert killed not in replicas_of("tagger", settings)
+    assert killed not in replicas_of("tagger")
 
 
 def test_a_version_that_answers_nonsense_never_takes_traffic(
@@ -167,10 +167,10 @@ def test_unknown_names_are_refused(settings: Settings, bundle: Bundle) -> None:
 
 
 def test_replicas_listen_each_by_itself_and_go_with_the_application(
-    settings: Settings, bundle: Bundle, png: Png
+    settings: Settings, bundle: Bundle, replicas_of: Any, png: Png
 ) -> None:
     brief = deploy("photos", str(bundle.path), settings, name="brief", replicas=2)
-    assert len(set(replicas_of("brief", settings))) == 2
+    assert len(replicas_of("brief")) == 2
     with Client(brief.address, app="brief", deadline_s=5) as client:
         assert client.tag(png()).labels
         undeploy("brief", settings)
@@ -178,6 +178,22 @@ def test_replicas_listen_each_by_itself_and_go_with_the_application(
             client.tag(png())
     assert "brief" not in [entry.app.name for entry in list_apps(settings)]
     assert edge.running(edge_folder(settings))
+
+
+def test_one_replica_answers_for_many_models(
+    settings: Settings, tmp_path: Path, bundle: Bundle, write_bundle: Callable[..., Bundle]
+) -> None:
+    other = write_bundle(tmp_path / "other", name="lenet1_32")
+    many = deploy("models", (str(bundle.path), str(other.path)), settings, name="many")
+    assert many.model == "lenet5_modern, lenet1_32"
+    assert many.version == f"{bundle.digest}, {other.digest}"
+    with grpc.insecure_channel(many.address) as channel:
+        stub: Any = inference_pb2_grpc.GRPCInferenceServiceStub(channel)  # type: ignore[no-untyped-call]
+        for name in ("lenet5_modern", "lenet1_32"):
+            request = inference_pb2.ModelReadyRequest(name=name)
+            assert stub.ModelReady(request, metadata=(("striate-app", "many"),)).ready
+        assert stub.ModelReady(inference_pb2.ModelReadyRequest(name="lenet1_32")).ready
+    undeploy("many", settings)
 
 
 def test_on_a_chip_it_runs_the_chips_program(

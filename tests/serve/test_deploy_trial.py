@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import psutil
 import pytest
 
 from striate.core.bundle import Bundle, BundleSpec
@@ -16,7 +15,9 @@ from striate.core.settings import Settings
 from striate.models import build_from
 from striate.serve import cluster
 from striate.serve.client import Client
-from striate.serve.deploy import Deployed, deploy, edge_folder, list_apps, rollback, undeploy
+from striate.serve.deploy import Deployed, deploy, edge_folder, list_apps, undeploy
+from striate.serve.loading import probe_image
+from striate.serve.rollback import rollback
 from striate.serve.rollout import Trial
 from striate.serve.table import DeployedApp, read_table
 from striate.serve.verdict import Bounds
@@ -131,7 +132,7 @@ def test_a_version_that_is_too_slow_is_taken_back(
 
 
 def test_a_version_whose_replica_dies_on_trial_is_taken_back(
-    deployed: Deployed, settings: Settings, better: Bundle, bundle: Bundle
+    deployed: Deployed, settings: Settings, better: Bundle, bundle: Bundle, listeners: Any
 ) -> None:
     """Nobody calls meanwhile: its own probes and Serve's word are enough."""
 
@@ -139,13 +140,7 @@ def test_a_version_whose_replica_dies_on_trial_is_taken_back(
         if "of the calls" in what:
             canary = entry(settings).canary
             assert canary is not None
-            port = int(canary.addresses[0].rpartition(":")[2])
-            (pid,) = {
-                connection.pid
-                for connection in psutil.net_connections("tcp")
-                if connection.status == psutil.CONN_LISTEN and tuple(connection.laddr)[1] == port
-            }
-            assert pid is not None
+            (pid,) = listeners(canary.addresses)
             os.kill(pid, signal.SIGKILL)
 
     with pytest.raises(RolledBack, match=better.digest):
@@ -154,7 +149,7 @@ def test_a_version_whose_replica_dies_on_trial_is_taken_back(
             trial=Trial(percent=10, seconds=60), say=kill_the_canary,
         )  # fmt: skip
     with Client(deployed.address, NAME) as client:
-        assert client.tag(open_png()).version == bundle.digest
+        assert client.tag(probe_image()).version == bundle.digest
 
 
 def test_a_version_on_trial_is_seen_and_can_be_taken_back_by_hand(
@@ -182,9 +177,3 @@ def test_a_version_on_trial_is_seen_and_can_be_taken_back_by_hand(
     assert "withdrawn" in str(said[0])
     assert entry(settings).canary is None
     assert len([name for name in cluster.states() if name.startswith(f"{NAME}.")]) == 1
-
-
-def open_png() -> bytes:
-    from striate.serve.loading import probe_image
-
-    return probe_image()

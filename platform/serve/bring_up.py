@@ -1,0 +1,104 @@
+"""Brings a version up from what the table says of it: a new one, or one from before."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from striate.core.errors import UnknownName
+from striate.core.settings import Settings
+from striate.serve import cluster, edge
+from striate.serve.prepare import application_of
+from striate.serve.rollout import (
+    Say,
+    Trial,
+    edge_folder,
+    enter,
+    next_serve_name,
+    placed,
+    roll_out,
+)
+from striate.serve.table import DeployedApp, read_table
+
+
+class Deployed(BaseModel):
+    """What took the traffic: the application's name, where to call it, and the model in it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    address: str
+    model: str
+    version: str
+
+
+def bring_up(
+    version: DeployedApp, settings: Settings, trial: Trial, timeout_s: float, say: Say
+) -> Deployed:
+    """Roll a version out under a Serve name of its own."""
+    from striate.serve.apps import APPS
+
+    folder = edge_folder(settings)
+    version = version.model_copy(
+        update={"serve_name": next_serve_name(version.name, read_table(folder))}
+    )
+    key = edge.edge_key(folder) if edge.running(folder) else None
+    application = application_of(version, APPS[version.app], key)
+    ended = _make_room(version, folder)
+    try:
+        version = roll_out(version, application, folder, trial, timeout_s, say)
+    except BaseException:
+        if ended is not None:
+            _bring_back(ended, folder, key, timeout_s)
+        raise
+    return deployed(version, settings)
+
+
+def _make_room(version: DeployedApp, folder: Path) -> DeployedApp | None:
+    """End the running version first where a chip or GPU has no room for both; returns it then.
+
+    Calls wait at the edge meanwhile, as they do while a replica restarts.
+    """
+    former = read_table(folder).find(version.name)
+    if former is None or former.pool in {None, "cpu"} or former.pool != version.pool:
+        return None
+    from striate.accelerators.pools import read_pools
+    from striate.serve.apps.replica import replica_range
+
+    name = str(former.pool).removeprefix("chip:")
+    free = sum(pool.free for pool in read_pools() if pool.name == name)
+    if free >= max(1, replica_range(version.replicas)[0]):
+        return None
+    cluster.delete(former.serve_name)
+    return former
+
+
+def _bring_back(former: DeployedApp, folder: Path, key: str | None, timeout_s: float) -> None:
+    """Start again what had to make room for a version that failed."""
+    from striate.serve.apps import APPS
+
+    cluster.run(application_of(former, APPS[former.app], key), former.serve_name, timeout_s)
+    enter(folder, placed(former))
+
+
+def found(name: str, folder: Path) -> DeployedApp:
+    """The application of that name.
+
+    Raises:
+        UnknownName: nothing of that name is deployed.
+    """
+    table = read_table(folder)
+    entry = table.find(name)
+    if entry is None:
+        raise UnknownName.of("deployed application", name, [app.name for app in table.apps])
+    return entry
+
+
+def deployed(version: DeployedApp, settings: Settings) -> Deployed:
+    """What a caller is told of a version that has the traffic."""
+    address = settings.grpc_address if edge.running(edge_folder(settings)) else None
+    return Deployed(
+        name=version.name,
+        address=address or version.addresses[0],
+        model=version.model,
+        version=version.version,
+    )

@@ -1,0 +1,35 @@
+"""Go back: from a version on trial to the one that runs, or to the version before."""
+
+from striate.core.errors import UsageError
+from striate.core.settings import Settings
+from striate.serve import cluster
+from striate.serve.bring_up import Deployed, bring_up, deployed, found
+from striate.serve.rollout import Say, Trial, edge_folder, only_one, withdraw
+
+
+def rollback(
+    name: str, settings: Settings, *, timeout_s: float = 180.0, say: Say = lambda _: None
+) -> Deployed:
+    """Go back to the version before, or take back the one that is on trial.
+
+    The version before comes up again from what it was made of, and takes over as any new version
+    does: no call is refused or cut.
+
+    Raises:
+        UnknownName: nothing of that name is deployed.
+        UsageError: there is no version before.
+        PlatformError: the cluster or the version before does not answer; what ran runs on.
+    """
+    folder = edge_folder(settings)
+    cluster.connect(settings)
+    entry = found(name, folder)
+    if entry.canary is not None:
+        say(f"version {entry.canary.version}, which is on trial, is taken back")
+        withdraw(folder, entry.canary)
+        return deployed(entry, settings)
+    with only_one(folder, name):
+        entry = found(name, folder)
+        if not entry.history:
+            raise UsageError(f"{name} has no version before {entry.version}.")
+        former = entry.history[-1].model_copy(update={"history": entry.history[:-1]})
+        return bring_up(former, settings, Trial(), timeout_s, say)

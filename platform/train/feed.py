@@ -8,15 +8,17 @@ from striate.data.manifest import Manifest
 from striate.data.pipeline import Pipeline
 from striate.data.pipelines import pipeline_of
 from striate.data.stream import Stream
+from striate.train.ahead import Ahead
 from striate.train.assignment import Assignment
 from striate.train.config import DataConfig
 from striate.train.place import Place
+from striate.train.precision import on_device
 
 
-def open_stream(run: Assignment, place: Place, cursor: int) -> Stream:
-    """The training stream of this worker from `cursor` on."""
+def open_stream(run: Assignment, place: Place, cursor: int) -> Stream | Ahead:
+    """The training stream of this worker from `cursor` on; its batches come to a CUDA device."""
     data = run.recipe.data
-    return Stream(
+    stream = Stream(
         run.shards,
         data.train_split,
         batch_size=run.recipe.batch_size,
@@ -34,6 +36,9 @@ def open_stream(run: Assignment, place: Place, cursor: int) -> Stream:
         decode=data.decode,
         decoders=data.decoders,
     )
+    if place.device.type != "cuda":
+        return stream
+    return Ahead(stream, place.device, lambda batch: on_device(batch, run.recipe, place))
 
 
 def open_evaluation(run: Assignment, place: Place, by_row: bool = False) -> Iterator[Batch]:

@@ -21,7 +21,7 @@ from striate.train.evaluate import Evaluation, evaluate
 from striate.train.feed import open_stream
 from striate.train.notfinite import Guard, NanWatch
 from striate.train.optimize import set_rate
-from striate.train.parallel import replicated, synced
+from striate.train.parallel import replicated, synced, translate
 from striate.train.place import Place
 from striate.train.precision import autocast, on_device
 from striate.train.records import Recorder
@@ -59,7 +59,7 @@ def train(run: Assignment, place: Place) -> None:
     # Train
     network.train()
     if recipe.compile:
-        network.compile()
+        translate(network)
     stream = open_stream(run, place, state.cursor)
     while state.step < run.total_steps:
         batch = next(stream)
@@ -144,5 +144,5 @@ def keyed(batch: Batch, seed: int, place: Place) -> Batch:
     """A batch with what `SampleDropout` draws by: a key for each seed and place in the order."""
     first = batch.cursor - batch.global_size + place.rank
     origin = seed * KEY_STEP % 2**62
-    keys = torch.arange(origin + first, origin + batch.cursor, place.world)
+    keys = torch.arange(origin + first, origin + batch.cursor, place.world, device=place.device)
     return replace(batch, tensors={**batch.tensors, KEYS: keys})

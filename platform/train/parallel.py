@@ -4,6 +4,8 @@ What leaves a run (checkpoints, bundles) holds whole tensors, so it does not sho
 spread.
 """
 
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
@@ -17,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.parallel import DistributedDataParallel
 
+from striate.core.errors import PlatformError
 from striate.train.place import Place
 
 LARGE = 1 << 20
@@ -39,12 +42,13 @@ def replicated(model: nn.Module, place: Place) -> nn.Module:
     """What to call in training: the model alone or sharded, or its replica under DDP."""
     if place.world == 1 or isinstance(model, FSDPModule):
         return model
-    return DistributedDataParallel(
+    replica = DistributedDataParallel(
         model,
         device_ids=None if place.device.type == "cpu" else [place.device],
-        broadcast_buffers=bool(statistics(model)),  # constants, like LeNet-5's, need no traffic
         gradient_as_bucket_view=True,
     )
+    replica.broadcast_buffers = bool(statistics(model))  # constants need no traffic at each step
+    return replica
 
 
 def synced(network: nn.Module, last: bool) -> AbstractContextManager[None]:
@@ -54,6 +58,21 @@ def synced(network: nn.Module, last: bool) -> AbstractContextManager[None]:
     elif isinstance(network, DistributedDataParallel) and not last:
         return network.no_sync()
     return nullcontext()
+
+
+def translate(network: nn.Module) -> None:
+    """Have `torch.compile` translate a network, when it is first called.
+
+    Raises:
+        PlatformError: there is no C++ compiler.
+    """
+    names = (os.environ.get("CXX", "g++"), "c++", "clang++")
+    if not any(shutil.which(name) for name in names):
+        raise PlatformError(
+            "torch.compile needs a C++ compiler, and this machine has none.",
+            "Install g++, or set compile=false.",
+        )
+    network.compile()
 
 
 @contextmanager

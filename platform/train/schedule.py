@@ -39,7 +39,7 @@ def rate_at(
         return _fallen(plateaus(history, config.patience), config)
     progress = min(1.0, (step - warmup) / max(1, total_steps - warmup))
     if config.name == "polynomial":
-        falling = (1 - progress) ** config.power
+        falling = math.pow(1 - progress, config.power)
     else:
         falling = (1 + math.cos(math.pi * progress)) / 2
     return config.final_share + (1 - config.final_share) * falling

@@ -7,6 +7,7 @@ on from each other's checkpoints.
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from striate.data.manifest import Manifest
+from striate.data.pipeline import Places, Stored
+from striate.data.pipelines import PIPELINES
+from striate.data.transforms.raw import raw_images
 from striate.models import MODELS
 from striate.models.dropout import SampleDropout
 from striate.train.assignment import Assignment
@@ -23,6 +27,7 @@ from striate.train.place import Place
 from striate.train.recipe import resolve
 
 BATCH = 37  # which neither two nor three workers share evenly
+POISONED_ROWS = (5, 700)
 
 
 class Dropping(nn.Module):
@@ -43,6 +48,23 @@ class Dropping(nn.Module):
         hidden = self.hidden(self.drop(self.maps(images)).flatten(1)).relu()
         logits: Tensor = self.head(self.drop_hidden(hidden))
         return logits
+
+
+class Poisoned:
+    """The digits' own pipeline, with two samples that are not a number."""
+
+    units_per_row = 1
+
+    def __init__(self, arguments: Mapping[str, Any], training: bool) -> None:
+        self._training, self._raw = training, raw_images(arguments, training)
+
+    def __call__(self, stored: Sequence[Stored], places: Places) -> dict[str, Tensor]:
+        """Tensors of the samples."""
+        tensors = self._raw(stored, places)
+        for index, sample in enumerate(stored):
+            if self._training and sample.row in POISONED_ROWS:
+                tensors["images"][index] = torch.nan
+        return tensors
 
 
 def assignment(segment: dict[str, Any], folder: Path, shards: str) -> Assignment:
@@ -74,6 +96,7 @@ def main(rank: int, plan: Path) -> None:
     """Go through the plan as one of its workers."""
     torch.set_num_threads(1)
     MODELS["dropping"] = Dropping
+    PIPELINES["poisoned"] = Poisoned
     document = json.loads(plan.read_text())
     for index, segment in enumerate(document["segments"]):
         world = segment["workers"]

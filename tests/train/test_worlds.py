@@ -1,6 +1,7 @@
 """Real processes by gloo: the loss curve is the same on 1, 2 and 3 workers and through changes."""
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ STEPS = 50
 FLEET = Path(__file__).parent / "fleet.py"
 COMMON = (
     "optimizer.name=sgd",
-    "optimizer.lr=0.02",
+    "optimizer.lr=0.3",
     "optimizer.momentum=0.9",
     "optimizer.weight_decay=1e-3",
     "optimizer.bias_lr=2",
@@ -33,6 +34,17 @@ COMMON = (
 )
 FP64 = (*COMMON, "precision=fp64")
 FSDP = (*FP64, "scaling.strategy=fsdp", "accumulate=3")
+
+
+POISONED = (
+    *FP64,
+    "on_nan=skip",
+    "data.augment=null",
+    "data.pipeline=poisoned",
+    "data.pipeline_arguments="
+    '{"preprocessing": [{"op": "grayscale"}, {"op": "pad", "margin": 2, "value": 0},'
+    ' {"op": "scale", "factor": 0.005, "offset": -0.1}]}',
+)
 
 
 def segment(folder: str, workers: int, overrides: tuple[str, ...], until: int = STEPS) -> Any:
@@ -49,6 +61,8 @@ SEGMENTS = [
     segment("fsdp-to-ddp", 3, FSDP, until=20),
     segment("fsdp-to-ddp", 2, FP64, until=35),
     segment("fsdp-to-ddp", 2, FSDP),
+    *(segment(f"poisoned-{workers}", workers, POISONED) for workers in (1, 2)),
+    segment("poisoned-fsdp", 3, (*POISONED, "scaling.strategy=fsdp")),
 ]
 
 
@@ -82,7 +96,9 @@ def curve(runs: Path, name: str) -> list[float]:
 
 def furthest(one: list[float], other: list[float]) -> float:
     """The largest relative difference of two curves."""
-    return max(abs(a - b) / abs(b) for a, b in zip(one, other, strict=True))
+    assert [math.isnan(a) for a in one] == [math.isnan(b) for b in other]
+    pairs = [(a, b) for a, b in zip(one, other, strict=True) if not math.isnan(b)]
+    return max(abs(a - b) / abs(b) for a, b in pairs)
 
 
 @pytest.mark.parametrize("name", ["fp64-2", "fp64-3", "changing", "fsdp-2", "fsdp-to-ddp"])
@@ -118,3 +134,19 @@ def test_averaged_weights_and_metrics_are_those_of_one_worker(runs: Path, name: 
         (m.row, m.true, m.predicted) for m in other.mistakes
     ]
     assert len(one.mistakes) > 0
+
+
+@pytest.mark.parametrize("name", ["poisoned-2", "poisoned-fsdp"])
+def test_all_workers_skip_the_same_steps_and_each_keeps_its_samples(runs: Path, name: str) -> None:
+    alone = curve(runs, "poisoned-1")
+    skipped = [step for step, loss in enumerate(alone, start=1) if math.isnan(loss)]
+    assert 2 <= len(skipped) <= 4
+    assert furthest(curve(runs, name), alone) < 1e-9
+    for step in skipped:
+        files = sorted((runs / name / "nan").glob(f"step-{step:08d}-rank-*.json"))
+        kept = [json.loads(file.read_text()) for file in files]
+        assert [one["rank"] for one in kept] == list(range(kept[0]["workers"]))
+        (whole,) = (runs / "poisoned-1" / "nan").glob(f"step-{step:08d}-rank-*.json")
+        rows = json.loads(whole.read_text())["rows"]
+        assert sorted(row for one in kept for row in one["rows"]) == sorted(rows)
+        assert {5, 700} & set(rows)

@@ -79,8 +79,10 @@ class Ledger:
         attempt = Attempt(
             started_unix_s=started_unix_s, workers=workers, step=step, reached=reached
         )
-        with (folder / ATTEMPTS_FILE).open("ab") as file:
-            file.write(attempt.model_dump_json().encode() + b"\n")
+        path = folder / ATTEMPTS_FILE
+        torn = path.is_file() and not path.read_bytes().endswith(b"\n")
+        with path.open("ab") as file:
+            file.write(b"\n" * torn + attempt.model_dump_json().encode() + b"\n")
         ledger._descriptor = descriptor
         ledger.reached(step)
         return ledger

@@ -1,0 +1,88 @@
+"""What a signal does to the process that drives a run, and where a start's time goes."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from striate.train import startup
+from striate.train.asks import HERE
+from striate.train.assignment import Assignment
+from striate.train.ledger import ATTEMPTS_FILE, Ledger, attempts_of
+from striate.train.signals import stopping_softly
+
+pytestmark = pytest.mark.unit
+
+MakeRun = Callable[..., Assignment]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_first_signal_asks_and_the_second_ends(make_run: MakeRun, number: int) -> None:
+    run, said = make_run("lenet1-anna-digits"), list[str]()
+    run.folder.mkdir()
+    before = signal.getsignal(number)
+    HERE.begin()
+    with pytest.raises(KeyboardInterrupt), stopping_softly(run, said.append):
+        os.kill(os.getpid(), number)
+        assert HERE.stopping
+        assert run.stop_request.exists()
+        assert len(said) == 1 and "ends after a checkpoint" in said[0]
+        os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
+    HERE.begin()
+    assert not HERE.stopping
+
+
+def test_a_thread_leaves_signals_alone(make_run: MakeRun) -> None:
+    run, before = make_run("lenet1-anna-digits"), signal.getsignal(signal.SIGTERM)
+    seen: list[object] = []
+
+    def inside() -> None:
+        with stopping_softly(run, lambda text: None):
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=inside)
+    thread.start()
+    thread.join()
+    assert seen == [before]
+
+
+def test_who_waits_for_the_end_gets_it() -> None:
+    HERE.begin()
+    assert not HERE.stop_and_wait(0.01)
+    threading.Thread(target=HERE.end).start()
+    assert HERE.stop_and_wait(30)
+    assert not HERE.training
+
+
+def test_the_parts_of_a_start_add_up(tmp_path: Path) -> None:
+    startup.begin(tmp_path, 100.0)
+    startup.mark(tmp_path, "imports", 102.5)
+    startup.mark(tmp_path, "workers", 110.0)
+    assert startup.parts_of(tmp_path) == {}
+    startup.mark(tmp_path, startup.FIRST_STEP, 111.0)
+    startup.mark(tmp_path, "workers", 150.0)  # of a restart
+    startup.mark(tmp_path, startup.FIRST_STEP, 151.0)
+    parts = startup.parts_of(tmp_path)
+    assert parts == {"imports": 2.5, "workers": 7.5, startup.FIRST_STEP: 1.0}
+    assert "11.0 s after the command: workers 7.5, imports 2.5" in startup.sentence(parts)
+    startup.begin(tmp_path, 200.0)
+    assert startup.parts_of(tmp_path) == {}
+
+
+def test_starts_and_repeated_steps_are_counted(tmp_path: Path) -> None:
+    """Three starts, the last of which lost nothing; one line is torn by a kill."""
+    for reads, does in ((0, 57), (40, 90), (90, 120)):
+        ledger = Ledger.begun(tmp_path, 0.0, 2, reads)
+        for step in range(reads + 1, does + 1):
+            ledger.reached(step)
+        ledger.close()
+    assert [attempt.repeated for attempt in attempts_of(tmp_path)] == [0, 17, 0]
+    assert (ledger.restarts, ledger.repeated_steps) == (2, 17)
+    with (tmp_path / ATTEMPTS_FILE).open("ab") as file:
+        file.write(b'{"started_unix_s": 1')
+    assert ledger.restarts == 2
+    assert Ledger.begun(tmp_path, 0.0, 2, 120).restarts == 3

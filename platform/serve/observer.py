@@ -57,3 +57,36 @@ class NoObserver:
 
     def rejected(self, reason: str) -> None:
         """Do nothing."""
+
+
+class Observers:
+    """Tells several observers, in turn; more may join while it works."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._told = list(observers)
+
+    def add(self, observer: Observer) -> None:
+        """Tell this one too from now on."""
+        self._told.append(observer)
+
+    def request(
+        self, service: str, method: str, code: str, seconds: float, model: str, version: str
+    ) -> None:
+        """Pass on."""
+        for observer in self._told:
+            observer.request(service, method, code, seconds, model, version)
+
+    def answered(self, service: str, method: str, code: str, model: str, version: str) -> None:
+        """Pass on."""
+        for observer in self._told:
+            observer.answered(service, method, code, model, version)
+
+    def batch(self, size: int, queue_seconds: float, compute_seconds: float) -> None:
+        """Pass on."""
+        for observer in self._told:
+            observer.batch(size, queue_seconds, compute_seconds)
+
+    def rejected(self, reason: str) -> None:
+        """Pass on."""
+        for observer in self._told:
+            observer.rejected(reason)

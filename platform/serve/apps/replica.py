@@ -21,7 +21,10 @@ from ray import serve
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 
 from striate.core.settings import Settings
+from striate.serve import logs
 from striate.serve.limits import Batching, Limits
+from striate.serve.metrics import Endpoint, Metrics
+from striate.serve.observer import Observers
 from striate.serve.scaling import IN_FLIGHT, LATENCY_S
 from striate.serve.server import ModelServer
 from striate.serve.services.base import Service
@@ -34,6 +37,7 @@ QUIET_S = 1.5
 """A replica that is to end answers on until no call has come for this long: the edge has learnt by
 then that it goes (it looks several times in that time) and sends its calls elsewhere."""
 _REPORT_S = 1.0
+_SERVE_NUMBER = re.compile(r"\.\d+$")  # of the deployment, behind the application's name
 _LOOK_BACK_S = 3.0
 _UPSCALE_DELAY_S = 1.0
 
@@ -56,6 +60,8 @@ class ReplicaArgs(BaseModel):
         home: folder of the bundle cache; None takes the replica's settings.
         batching: how requests become batches.
         limits: what is accepted.
+        metrics_port: where metrics are read, or the first port that is tried; 0 takes any free
+            one.
         edge_key: what the edge proves itself with; None accepts calls from anybody.
         drain_s: how long calls in flight may take when a replica ends.
         check_period_s: how often Serve asks for a real inference.
@@ -75,6 +81,7 @@ class ReplicaArgs(BaseModel):
     home: Path | None = None
     batching: Batching = Batching()
     limits: Limits = Limits()
+    metrics_port: int = Field(default=0, ge=0, le=65535)
     edge_key: str | None = None
     drain_s: float = Field(default=20.0, ge=0)
     check_period_s: float = Field(default=5.0, gt=0)
@@ -145,11 +152,17 @@ class Replica:
         self._args: ReplicaArgs = args
         self._counter = Counter()
         self._passed = False
+        app = _SERVE_NUMBER.sub("", serve.get_replica_context().app_name)
+        logs.configure({"app": app})
         host = args.host or ray.util.get_node_ip_address()
+        observers = Observers(self._counter)
         self._server = ModelServer(
-            services(args), host, args.port, args.limits, args.edge_key, self._counter
+            services(args), host, args.port, args.limits, args.edge_key, observers
         )
         self._server.run(self._warm_up()).result()
+        metrics = self._metrics(app)
+        observers.add(metrics)  # from here on: batches of the warm-up tell nothing of later ones
+        self._endpoint = Endpoint(metrics, host, args.metrics_port)
         logger.info("Listening on %s.", self._server.address)
 
     def where(self) -> dict[str, Any]:
@@ -157,6 +170,7 @@ class Replica:
         return {
             "replica": serve.get_replica_context().replica_id.unique_id,
             "address": self._server.address,
+            "metrics": self._endpoint.address,
             "services": self._server.service_names,
             "models": self._server.model_names,
         }
@@ -187,6 +201,13 @@ class Replica:
             server.drain()
             self._answer_on(ends_s)
         server.stop(max(0.0, ends_s - time.monotonic()))
+        endpoint = getattr(self, "_endpoint", None)
+        if endpoint is not None:
+            endpoint.close()
+
+    def _metrics(self, app: str) -> Metrics:
+        server = self._server
+        return Metrics(app, lambda: server.in_flight, lambda: server.queued)
 
     async def _warm_up(self) -> None:
         """Ask one question, then so many at once that each size of batch has been computed."""

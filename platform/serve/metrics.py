@@ -41,40 +41,49 @@ class Metrics:
         self._app = app
         self._children: dict[tuple[object, ...], Counter | Histogram] = {}
         who = ("app", "service", "method", "code", "model", "version")
-        own = {"registry": registry}
-        self._requests = Counter("striate_requests", "Calls answered.", who, **own)
+        self._requests = Counter("striate_requests", "Calls answered.", who, registry=registry)
         self._answers = Counter(
-            "striate_stream_answers", "Messages answered in streams.", who, **own
+            "striate_stream_answers", "Messages answered in streams.", who, registry=registry
         )
         self._latency = Histogram(
             "striate_request_seconds",
             "Seconds from a call's arrival to its end; a stream's whole life.",
             ("app", "method"),
             buckets=SECONDS,
-            **own,
+            registry=registry,
         )
         self._queue = Histogram(
             "striate_queue_seconds",
             "Seconds that the oldest request of a batch had waited.",
             ("app",),
             buckets=SECONDS,
-            **own,
+            registry=registry,
         )
         sized = ("app", "size")
-        self._batches = Counter("striate_batches", "Batches computed.", sized, **own)
-        self._compute = Counter("striate_batch_seconds", "Seconds of computing.", sized, **own)
+        self._batches = Counter("striate_batches", "Batches computed.", sized, registry=registry)
+        self._compute = Counter(
+            "striate_batch_seconds", "Seconds of computing.", sized, registry=registry
+        )
         self._squares = Counter(
-            "striate_batch_seconds_squared", "Sum of the squares of these seconds.", sized, **own
+            "striate_batch_seconds_squared",
+            "Sum of the squares of these seconds.",
+            sized,
+            registry=registry,
         )
         self._rejected = Counter(
-            "striate_rejected", "Requests refused before computing.", ("app", "reason"), **own
+            "striate_rejected",
+            "Requests refused before computing.",
+            ("app", "reason"),
+            registry=registry,
         )
         for name, what, read in (
             ("striate_in_flight", "Calls being answered now.", in_flight),
             ("striate_queued", "Requests waiting for a batch now.", queued),
         ):
-            Gauge(name, what, ("app",), **own).labels(app).set_function(read)
-        started = Gauge("striate_started_unix_seconds", "When it came up.", ("app",), **own)
+            Gauge(name, what, ("app",), registry=registry).labels(app).set_function(read)
+        started = Gauge(
+            "striate_started_unix_seconds", "When it came up.", ("app",), registry=registry
+        )
         started.labels(app).set(time.time())
         ProcessCollector(registry=registry)
 

@@ -1,0 +1,131 @@
+"""`striate load`: an open-loop load on an application, with its latencies."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from striate.cli.durations import SECONDS
+from striate.cli.output import console, json_option, note, print_json, print_table, progress_console
+from striate.core.errors import PlatformError, UnknownName
+from striate.core.settings import Settings
+
+if TYPE_CHECKING:
+    from striate.serve.load import LoadResult
+    from striate.serve.load_calls import Target
+
+_LATE_MS = 5.0
+_PHOTO = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("app")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), required=True,
+              help="Calls a second, Poisson.")  # fmt: skip
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True)
+@click.option("--deadline", type=SECONDS, default="10s", show_default=True, help="Of a call.")
+@click.option("--photo", "photos", type=_PHOTO, multiple=True,
+              help="Sent in turn; generated ones of 65 KB if left out.")  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the arrivals.")
+@click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT.png",
+              help="Draw the latencies.")  # fmt: skip
+@json_option
+def load(
+    app: str,
+    rate: float,
+    seconds: float,
+    deadline: float,
+    photos: tuple[Path, ...],
+    seed: int,
+    picture: Path | None,
+    as_json: bool,
+) -> None:
+    """Call APP at a rate, whether or not it keeps up, and show how long callers wait.
+
+    Each call's latency counts from when it was due, so the waiting behind a slow answer is in the
+    figures. Calls go through the platform's edge, to whatever service APP answers.
+
+    \b
+    Example: striate load photos --rate 50 --seconds 10 --picture latency.png
+    """
+    from striate.serve.capacity.arrivals import poisson_arrivals
+
+    target = target_of(app, Settings.load(), deadline)
+    sent = payloads(photos)
+    with progress_console.status(f"{app} is called {rate:g} times a second for {seconds:g} s …"):
+        result = asyncio.run(_run(target, sent, poisson_arrivals(rate, seconds, seed)))
+    if picture is not None:
+        from striate.serve.capacity.pictures import draw_load
+
+        draw_load(result, f"{app}: {rate:g} calls a second", picture, deadline)
+    document = _document(result, rate, picture)
+    if as_json:
+        print_json(document)
+    else:
+        _show(app, document)
+
+
+def target_of(app: str, settings: Settings, deadline_s: float) -> "Target":
+    """The application of that name, behind the platform's edge.
+
+    Raises:
+        UnknownName: nothing of that name is deployed.
+        PlatformError: no edge is known.
+    """
+    from striate.serve.deploy import edge_folder
+    from striate.serve.load_calls import Target
+    from striate.serve.table import read_table
+
+    table = read_table(edge_folder(settings))
+    entry = table.find(app)
+    if entry is None:
+        raise UnknownName.of("deployed application", app, [known.name for known in table.apps])
+    if settings.grpc_address is None:
+        raise PlatformError("No gRPC edge is known.", "Run `striate up`.")
+    return Target(settings.grpc_address, entry, deadline_s, settings.grpc_ca, settings.token)
+
+
+def payloads(photos: tuple[Path, ...]) -> list[bytes]:
+    """The photos' bytes, or those of generated ones."""
+    from striate.serve.load_calls import sample_photo
+
+    return [photo.read_bytes() for photo in photos] or [sample_photo(seed) for seed in range(8)]
+
+
+async def _run(target: "Target", photos: list[bytes], due_s: Any) -> "LoadResult":
+    from striate.serve.load import closed_loop, open_loop
+    from striate.serve.load_calls import Calls
+
+    async with Calls(target, photos) as call:
+        await closed_loop(call, target.connections, 0.1)  # connections are made before, not in it
+        return await open_loop(call, due_s)
+
+
+def _document(result: "LoadResult", rate: float, picture: Path | None) -> dict[str, Any]:
+    return {
+        "asked_per_s": rate,
+        "answered_per_s": result.rate,
+        "calls": len(result.due_s),
+        "outcomes": result.counts(),
+        "latency_ms": result.quantiles_ms(),
+        "generator_late_ms": result.late_ms(),
+        "picture": str(picture) if picture else None,
+    }
+
+
+def _show(app: str, document: dict[str, Any]) -> None:
+    rows: list[tuple[str, object]] = [
+        ("asked for, calls/s", document["asked_per_s"]),
+        ("answered, calls/s", document["answered_per_s"]),
+        *((f"{name}, ms", value) for name, value in document["latency_ms"].items()),
+        *((f"calls {name}", count) for name, count in document["outcomes"].items()),
+    ]
+    print_table(f"{app}: {document['calls']:,} calls", ("", "value"), rows)
+    if document["generator_late_ms"] > _LATE_MS:
+        note(
+            f"This machine sent 1 % of the calls {document['generator_late_ms']:.1f} ms late or"
+            " more: the generator itself was busy, and the figures are too high by that."
+        )
+    if document["picture"]:
+        console.print(f"picture {document['picture']}", soft_wrap=True, markup=False)

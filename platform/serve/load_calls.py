@@ -1,0 +1,150 @@
+"""One call of a load: to whatever service an application answers, as its callers make it."""
+
+import io
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+from PIL import Image
+
+from striate.core.errors import PlatformError, UsageError
+from striate.serve.edge_words import APP_KEY
+from striate.serve.protos.inference import inference_pb2 as infer_pb
+from striate.serve.protos.striate.v1 import photo_tagging_pb2 as tag_pb
+from striate.serve.protos.striate.v1 import photos_pb2
+from striate.serve.table import DeployedApp
+
+Call = Callable[[], Awaitable[object]]
+TAGGING, ANALYSIS = "striate.v1.PhotoTagging", "striate.v1.Photos"
+INFERENCE = "inference.GRPCInferenceService"
+_WIDTH, _HEIGHT, _QUALITY = 500, 375, 88
+
+
+@dataclass(frozen=True)
+class Target:
+    """Whom a load calls, and how.
+
+    Attributes:
+        address: `host:port` of the edge.
+        app: the application.
+        deadline_s: of each call.
+        ca: PEM file of the authority of the edge's certificate; None speaks plain text.
+        token: shown to the edge, or None.
+        connections: over which the calls are spread.
+    """
+
+    address: str
+    app: DeployedApp
+    deadline_s: float = 10.0
+    ca: Path | None = None
+    token: str | None = None
+    connections: int = 4
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What every call carries."""
+        named = ((APP_KEY, self.app.name),)
+        return (*named, ("authorization", f"Bearer {self.token}")) if self.token else named
+
+
+class Calls:
+    """Connections to a target, and the call that a load makes over them. Use it on one loop.
+
+    Args:
+        target: whom to call.
+        photos: encoded images, sent in turn.
+
+    Raises:
+        UsageError: the application answers no service that a load knows.
+    """
+
+    def __init__(self, target: Target, photos: Sequence[bytes]) -> None:
+        self._target = target
+        self._photos = photos
+        self._channels = [_channel(target) for _ in range(target.connections)]
+
+    async def __aenter__(self) -> Call:
+        method, messages = await self._question()
+        calls: list[Any] = [channel.unary_unary(method) for channel in self._channels]
+        stubs, following = cycle(calls), cycle(messages)
+        deadline_s = self._target.deadline_s
+        metadata = self._target.metadata
+
+        async def call() -> object:
+            return await next(stubs)(next(following), timeout=deadline_s, metadata=metadata)
+
+        return call
+
+    async def __aexit__(self, *_: object) -> None:
+        for channel in self._channels:
+            await channel.close()
+
+    async def _question(self) -> tuple[str, list[bytes]]:
+        """The method's path, and the messages to send, as bytes."""
+        services = self._target.app.services
+        if TAGGING in services:
+            asked = [tag_pb.TagRequest(image=photo, top_k=5) for photo in self._photos]
+            return f"/{TAGGING}/Tag", [message.SerializeToString() for message in asked]
+        if ANALYSIS in services:
+            analyses = [photos_pb2.AnalyzeRequest(image=photo) for photo in self._photos]
+            return f"/{ANALYSIS}/Analyze", [message.SerializeToString() for message in analyses]
+        if INFERENCE in services and self._target.app.models:
+            return f"/{INFERENCE}/ModelInfer", [await self._inference()]
+        raise UsageError(f"{self._target.app.name} answers nothing that a load can ask.")
+
+    async def _inference(self) -> bytes:
+        """A request of zeros, of the shape that the model's metadata gives, one sample."""
+        model = self._target.app.models[0]
+        ask = self._channels[0].unary_unary(
+            f"/{INFERENCE}/ModelMetadata",
+            request_serializer=infer_pb.ModelMetadataRequest.SerializeToString,
+            response_deserializer=infer_pb.ModelMetadataResponse.FromString,
+        )
+        try:
+            found: Any = await ask(
+                infer_pb.ModelMetadataRequest(name=model),
+                timeout=self._target.deadline_s,
+                metadata=self._target.metadata,
+            )
+        except grpc.RpcError as error:
+            said = getattr(error, "details", lambda: "")() or "no details"
+            raise PlatformError(f"{self._target.address} does not answer: {said}") from None
+        tensor = next(one for one in found.inputs if one.datatype != "BYTES")
+        shape = [max(1, size) for size in tensor.shape]
+        given = {"name": tensor.name, "datatype": tensor.datatype, "shape": shape}
+        size = int(np.prod(shape)) * _WIDTHS[tensor.datatype]
+        request = infer_pb.ModelInferRequest(model_name=model, raw_input_contents=[bytes(size)])
+        request.inputs.add(**given)
+        return request.SerializeToString()
+
+
+_WIDTHS = {"FP32": 4, "FP64": 8, "FP16": 2, "UINT8": 1, "INT8": 1, "INT32": 4, "INT64": 8}
+
+
+def sample_photo(seed: int = 0) -> bytes:
+    """A generated JPEG of 500×375 pixels and about 65 KB: smooth shapes with grain."""
+    generator = np.random.default_rng(seed)
+    coarse = generator.integers(0, 256, (12, 16, 3), dtype=np.uint8)
+    smooth = Image.fromarray(coarse).resize((_WIDTH, _HEIGHT), Image.Resampling.BICUBIC)
+    grain = generator.normal(0, 14, (_HEIGHT, _WIDTH, 1))
+    pixels = np.clip(np.asarray(smooth, dtype=np.float64) + grain, 0, 255).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=_QUALITY)
+    return buffer.getvalue()
+
+
+def _channel(target: Target) -> grpc.aio.Channel:
+    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)]
+    if target.ca is None:
+        return grpc.aio.insecure_channel(target.address, options=options)
+    try:
+        root = target.ca.read_bytes()
+    except OSError:
+        raise UsageError(f"There is no file {target.ca} with the edge's authority.") from None
+    return grpc.aio.secure_channel(
+        target.address, grpc.ssl_channel_credentials(root), options=options
+    )

@@ -17,6 +17,7 @@
     ├── UnsupportedLayer          8   FAILED_PRECONDITION
     ├── RequestError              9   INVALID_ARGUMENT
     │   └── PayloadTooLarge       9   RESOURCE_EXHAUSTED
+    ├── AccessRefused            13   UNAUTHENTICATED
     └── TrainingFailed           10   INTERNAL
         └── TrainingStopped      11   CANCELLED
 
@@ -158,6 +159,14 @@ class PayloadTooLarge(RequestError):
 
     code = "TOO_LARGE"
     grpc_status = "RESOURCE_EXHAUSTED"
+
+
+class AccessRefused(StriateError):
+    """A caller did not prove that it may call, or may not do what it asks."""
+
+    code = "ACCESS"
+    exit_code = 13
+    grpc_status = "UNAUTHENTICATED"
 
 
 class TrainingFailed(StriateError):

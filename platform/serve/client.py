@@ -2,13 +2,13 @@
 
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Self
 
 import grpc
 
 from striate.core.errors import (
+    AccessRefused,
     BundleError,
     PayloadTooLarge,
     PlatformError,
@@ -16,14 +16,18 @@ from striate.core.errors import (
     StriateError,
     UnknownName,
 )
-from striate.serve.edge_config import APP_KEY
-from striate.serve.limits import Limits
+from striate.serve.answers import AnalyzeResult, TagResult, analyze_result, tag_result
+from striate.serve.channel import Security, open_channel
+from striate.serve.edge_words import APP_KEY
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 from striate.serve.protos.striate.v1 import photo_tagging_pb2_grpc as pb_grpc
-from striate.serve.tags import Tag
+from striate.serve.protos.striate.v1 import photos_pb2, photos_pb2_grpc
+
+__all__ = ["AnalyzeResult", "Client", "Security", "TagResult", "rebuilt"]
 
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 2.0
+IN_FLIGHT = 32
 NO_RETRY = ("grpc-retry-pushback-ms", "-1")
 
 ERRORS: dict[grpc.StatusCode, type[StriateError]] = {
@@ -34,19 +38,12 @@ ERRORS: dict[grpc.StatusCode, type[StriateError]] = {
     grpc.StatusCode.UNAVAILABLE: PlatformError,
     grpc.StatusCode.CANCELLED: PlatformError,
     grpc.StatusCode.DEADLINE_EXCEEDED: PlatformError,
+    grpc.StatusCode.UNAUTHENTICATED: AccessRefused,
+    grpc.StatusCode.PERMISSION_DENIED: AccessRefused,
 }
 # A server that begins to drain answers a call that reaches it in that moment with CANCELLED; this
 # client never cancels a call itself.
 UNANSWERED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
-
-
-@dataclass(frozen=True)
-class TagResult:
-    """The labels of a photo, the best first, and the model that says so."""
-
-    labels: tuple[Tag, ...]
-    model: str
-    version: str
 
 
 class Client:
@@ -54,23 +51,33 @@ class Client:
 
     A call that nobody answered (UNAVAILABLE, or CANCELLED by a server that ends) is tried again,
     after 0.1 s, then twice as long each time up to 2 s (each shortened at random), until the
-    deadline, unless the edge says that it is no use. Tagging changes nothing on the server, so a
-    repeated call does no harm.
+    deadline, unless the edge says that it is no use. Nothing that is called changes anything on
+    the server, so a repeated call does no harm.
 
     Args:
         address: `host:port` of the edge or of a replica.
         app: the application's name; None for the edge's default.
-        deadline_s: for one call with all of its retries.
+        deadline_s: for one call with all of its retries; on a stream, for the next answer.
+        security: TLS, certificates and the token.
+
+    Raises:
+        UsageError: the security's files cannot be used, or the token would go in plain text.
     """
 
-    def __init__(self, address: str, app: str | None = None, deadline_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        address: str,
+        app: str | None = None,
+        deadline_s: float = 10.0,
+        security: Security | None = None,
+    ) -> None:
+        security = security or Security()
         self.address = address
         self.deadline_s = deadline_s
-        self._metadata = ((APP_KEY, app),) if app else ()
-        size = Limits().message_bytes
-        options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", size)]
-        self._channel = grpc.insecure_channel(address, options=options)
-        self._stub = pb_grpc.PhotoTaggingStub(self._channel)  # type: ignore[no-untyped-call]
+        self._metadata = (*(((APP_KEY, app),) if app else ()), *security.metadata())
+        self._channel = open_channel(address, security)
+        self._tagging: Any = pb_grpc.PhotoTaggingStub(self._channel)  # type: ignore[no-untyped-call]
+        self._photos: Any = photos_pb2_grpc.PhotosStub(self._channel)  # type: ignore[no-untyped-call]
 
     def tag(self, image: bytes, top_k: int = 5, min_score: float = 0.0) -> TagResult:
         """Tag one photo.
@@ -83,15 +90,78 @@ class Client:
         Raises:
             RequestError: the server refuses the image or a field.
             PayloadTooLarge: the image is over a limit, or too many calls wait.
+            AccessRefused: the token or certificate is missing, wrong, or not for this.
             UnknownName: the edge has no application of that name.
             PlatformError: nobody answered within the deadline.
         """
-        if not 0 <= top_k < 2**32:
-            raise RequestError(f"top_k is {top_k}; it must be a small whole number.")
-        request = pb.TagRequest(image=image, top_k=top_k, min_score=min_score)
-        response = self._call(self._stub.Tag, request)
-        labels = tuple(Tag(label.name, label.index, label.score) for label in response.labels)
-        return TagResult(labels, response.model.name, response.model.version)
+        request = pb.TagRequest(image=image, top_k=checked_top_k(top_k), min_score=min_score)
+        return tag_result(self._call(self._tagging.Tag, request))
+
+    def tag_stream(
+        self,
+        photos: Iterable[tuple[str, bytes]],
+        top_k: int = 5,
+        min_score: float = 0.0,
+        in_flight: int = IN_FLIGHT,
+    ) -> Iterator[tuple[str, TagResult | StriateError]]:
+        """Tag many photos on one call, the fastest way for bulk work.
+
+        Photos are taken from `photos` as earlier ones are answered, by another thread. When the
+        call breaks, another is made, and what was not answered is sent again.
+
+        Args:
+            photos: each with a name of your choice, which comes back with its answer.
+            top_k: as in `tag`.
+            min_score: as in `tag`.
+            in_flight: most photos that are sent and not answered.
+
+        Yields:
+            Names and answers, or the error of a photo that cannot be used, as they are ready.
+
+        Raises:
+            AccessRefused, UnknownName: as in `tag`.
+            PlatformError: nobody answered within the deadline.
+        """
+        from striate.serve.client_stream import Bulk
+
+        bulk = Bulk(photos, checked_top_k(top_k), min_score, in_flight, self.deadline_s)
+        last = time.monotonic()
+        wait_s = FIRST_WAIT_S
+        while True:
+            try:
+                for name, answer in bulk.attempt(self._tagging.TagStream, self._metadata):
+                    last, wait_s = time.monotonic(), FIRST_WAIT_S
+                    yield name, answer
+                    last = max(last, time.monotonic())  # the caller's own time does not count
+                return
+            except TimeoutError as error:
+                raise PlatformError(f"{self.address} does not answer: {error}") from None
+            except grpc.RpcError as error:
+                pause_s = wait_s * random.uniform(0.5, 1.0)
+                over = time.monotonic() + pause_s >= last + self.deadline_s
+                if over or not worth_retrying(error):
+                    raise rebuilt(error, self.address) from None
+            time.sleep(pause_s)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+    def analyze(
+        self, image: bytes, region: str = "", top_k: int = 5, min_score: float = 0.0
+    ) -> AnalyzeResult:
+        """Analyse one photo: tags, faces, and content to be filtered.
+
+        Args:
+            image: an encoded PNG or JPEG.
+            region: ISO 3166 code of where the photo's owner is, or ``EU``.
+            top_k: at most this many tags.
+            min_score: tags scoring less are left out.
+
+        Raises:
+            StriateError: as in `tag`.
+        """
+        request = photos_pb2.AnalyzeRequest(
+            image=image, region=region, top_k=checked_top_k(top_k), min_score=min_score
+        )
+        return analyze_result(self._call(self._photos.Analyze, request))
 
     def close(self) -> None:
         """Close the connection."""
@@ -103,9 +173,7 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _call(
-        self, method: Callable[..., pb.TagResponse], request: pb.TagRequest
-    ) -> pb.TagResponse:
+    def _call(self, method: Callable[..., Any], request: Any) -> Any:
         deadline = time.monotonic() + self.deadline_s
         wait_s = FIRST_WAIT_S
         while True:
@@ -114,13 +182,13 @@ class Client:
                 return method(request, metadata=self._metadata, timeout=max(left_s, 0.001))
             except grpc.RpcError as error:
                 pause_s = wait_s * random.uniform(0.5, 1.0)
-                if not _worth_retrying(error) or time.monotonic() + pause_s >= deadline:
+                if not worth_retrying(error) or time.monotonic() + pause_s >= deadline:
                     raise rebuilt(error, self.address) from None
             time.sleep(pause_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
 
-def rebuilt(error: grpc.RpcError, address: str) -> StriateError:
+def rebuilt(error: Any, address: str) -> StriateError:
     """The project's error for a call's status; the server's sentence is kept."""
     status, details = error.code(), error.details() or "no details"
     kind = ERRORS.get(status, StriateError)
@@ -129,7 +197,19 @@ def rebuilt(error: grpc.RpcError, address: str) -> StriateError:
     return kind(details)
 
 
-def _worth_retrying(error: grpc.RpcError) -> bool:
+def checked_top_k(top_k: int) -> int:
+    """A number of labels that a message can hold.
+
+    Raises:
+        RequestError: it is none.
+    """
+    if not 0 <= top_k < 2**32:
+        raise RequestError(f"top_k is {top_k}; it must be a small whole number.")
+    return top_k
+
+
+def worth_retrying(error: Any) -> bool:
+    """Whether nobody answered the call, and the edge does not say that trying again is no use."""
     if error.code() not in UNANSWERED:
         return False
     trailing = error.trailing_metadata() or ()

@@ -19,7 +19,7 @@ import logging
 
 import grpc
 
-from striate.core.errors import StriateError
+from striate.core.errors import AccessRefused, StriateError
 from striate.serve.request_id import REQUEST_ID, request_id
 
 logger = logging.getLogger(__name__)
@@ -30,12 +30,10 @@ LONGEST_SENTENCE = 1000
 """Characters: a sentence travels in a header, and may quote what a caller sent."""
 
 
-class NotThroughTheEdge(StriateError):
+class NotThroughTheEdge(AccessRefused):
     """A call that reached a replica without the edge's key."""
 
     code = "NOT_THROUGH_THE_EDGE"
-    exit_code = 9
-    grpc_status = "UNAUTHENTICATED"
 
 
 def status_of(error: BaseException) -> tuple[grpc.StatusCode, str, str]:

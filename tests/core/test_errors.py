@@ -27,6 +27,7 @@ TABLE = {
     "UnsupportedLayer": ("UNSUPPORTED_LAYER", 8, "FAILED_PRECONDITION"),
     "RequestError": ("REQUEST", 9, "INVALID_ARGUMENT"),
     "PayloadTooLarge": ("TOO_LARGE", 9, "RESOURCE_EXHAUSTED"),
+    "AccessRefused": ("ACCESS", 13, "UNAUTHENTICATED"),
     "TrainingFailed": ("TRAINING", 10, "INTERNAL"),
     "TrainingStopped": ("STOPPED", 11, "CANCELLED"),
 }

@@ -6,22 +6,34 @@ import grpc
 import pytest
 
 from striate.core import errors
-from striate.serve.status import status_of
+from striate.serve.batcher import QueueFull, TooLate
+from striate.serve.request_id import REQUEST_ID
+from striate.serve.status import LONGEST_SENTENCE, NotThroughTheEdge, status_of
 
 pytestmark = pytest.mark.unit
 
 TABLE = {
+    errors.StriateError: grpc.StatusCode.INTERNAL,
     errors.UsageError: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.RecipeError: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.SettingsError: grpc.StatusCode.INVALID_ARGUMENT,
     errors.UnknownName: grpc.StatusCode.NOT_FOUND,
     errors.DataError: grpc.StatusCode.DATA_LOSS,
     errors.BundleError: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.CheckpointError: grpc.StatusCode.DATA_LOSS,
     errors.PlatformError: grpc.StatusCode.UNAVAILABLE,
     errors.TrackingUnavailable: grpc.StatusCode.UNAVAILABLE,
+    errors.RolledBack: grpc.StatusCode.ABORTED,
     errors.PlacementError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.UnsupportedLayer: grpc.StatusCode.FAILED_PRECONDITION,
     errors.RequestError: grpc.StatusCode.INVALID_ARGUMENT,
     errors.PayloadTooLarge: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.AccessRefused: grpc.StatusCode.UNAUTHENTICATED,
     errors.TrainingFailed: grpc.StatusCode.INTERNAL,
+    errors.TrainingStopped: grpc.StatusCode.CANCELLED,
+    QueueFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    TooLate: grpc.StatusCode.DEADLINE_EXCEEDED,
+    NotThroughTheEdge: grpc.StatusCode.UNAUTHENTICATED,
 }
 
 
@@ -31,20 +43,39 @@ def test_a_users_error_keeps_its_sentence(kind: type[errors.StriateError]) -> No
     assert (status, sentence, code) == (TABLE[kind], "The thing is wrong. Mend it.", kind.code)
 
 
-def test_every_error_of_the_tree_has_a_status() -> None:
+def test_the_table_has_every_error_of_the_tree() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
-    for kind in kinds:
-        if issubclass(kind, errors.StriateError):
-            assert grpc.StatusCode[kind.grpc_status]
+    assert {kind for kind in kinds if issubclass(kind, errors.StriateError)} <= set(TABLE)
 
 
+def test_a_timeout_is_the_deadlines() -> None:
+    assert status_of(TimeoutError("secret"))[0] is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert "secret" not in status_of(TimeoutError("secret"))[1]
+
+
+def test_a_sentence_fits_a_header() -> None:
+    said = status_of(errors.UnknownName("\ud800" + "x\n" * 5000))[1]
+    assert len(said) <= LONGEST_SENTENCE
+    assert "\n" not in said
+    said.encode()
+
+
+@pytest.mark.parametrize("kind", [OSError, ValueError, RuntimeError, MemoryError, KeyError])
 def test_anything_unexpected_says_nothing_of_the_server(
-    caplog: pytest.LogCaptureFixture,
+    kind: type[Exception], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR):
-        status, sentence, _ = status_of(OSError("/srv/secret/model.bin is gone"))
+        status, sentence, _ = status_of(kind("/srv/secret/model.bin is gone"))
     assert status is grpc.StatusCode.INTERNAL
     assert "secret" not in sentence
     identity = sentence.split("id ")[1].rstrip(").")
     assert identity in caplog.text
     assert "secret" in caplog.text
+
+
+def test_the_id_is_the_requests_own() -> None:
+    token = REQUEST_ID.set("request-7")
+    try:
+        assert "(id request-7)" in status_of(OSError())[1]
+    finally:
+        REQUEST_ID.reset(token)

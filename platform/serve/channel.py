@@ -1,0 +1,76 @@
+"""A channel to the edge: plain text, TLS or mTLS, and the token that goes with every call."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from striate.core.errors import UsageError
+from striate.serve.limits import Limits
+
+LOOPBACK = ("127.", "localhost:", "[::1]:", "unix:")
+KEEPALIVE_MS = 30_000
+
+
+@dataclass(frozen=True)
+class Security:
+    """How a caller and the edge know each other.
+
+    Attributes:
+        tls: encrypt the connection; a file given below says so too.
+        ca: PEM file of the authority that the edge's certificate must come from; None trusts the
+            machine's own authorities.
+        certificate: PEM file of the caller's certificate, where the edge asks for one.
+        key: PEM file of its private key.
+        token: the bearer token, in the metadata of every call.
+    """
+
+    tls: bool = False
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    token: str | None = None
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the connection is TLS."""
+        return self.tls or self.ca is not None or self.certificate is not None
+
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What goes with every call."""
+        return (("authorization", f"Bearer {self.token}"),) if self.token else ()
+
+
+def open_channel(address: str, security: Security) -> grpc.Channel:
+    """A channel to `host:port`; it connects when it is first used.
+
+    Raises:
+        UsageError: a file cannot be read, a certificate has no key, or a token would travel in
+            plain text to another machine.
+    """
+    options = [
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_receive_message_length", Limits().message_bytes),
+        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+    ]
+    if not security.encrypted:
+        if security.token and not address.startswith(LOOPBACK):
+            raise UsageError(
+                f"The token would go to {address} in plain text.", "Use TLS, for example by a CA."
+            )
+        return grpc.insecure_channel(address, options=options)
+    if (security.certificate is None) != (security.key is None):
+        raise UsageError("A certificate and its private key go together.", "Give both or none.")
+    credentials = grpc.ssl_channel_credentials(
+        _read(security.ca), _read(security.key), _read(security.certificate)
+    )
+    return grpc.secure_channel(address, credentials, options=options)
+
+
+def _read(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None

@@ -1,0 +1,199 @@
+"""The client: streams over broken calls, analysis, TLS and tokens."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from torch import Tensor
+
+from striate.core.bundle import Bundle
+from striate.core.errors import (
+    AccessRefused,
+    PayloadTooLarge,
+    PlatformError,
+    RequestError,
+    UsageError,
+)
+from striate.serve.channel import Security, open_channel
+from striate.serve.client import Client, TagResult
+from striate.serve.limits import Limits
+from striate.serve.loading import load, tagging_server
+from striate.serve.predictors import load_tagging
+from striate.serve.predictors.tagging import TaggingPredictor
+from striate.serve.server import ModelServer
+from striate.serve.services.photos import Photos
+
+pytestmark = pytest.mark.unit
+Png = Callable[..., bytes]
+
+
+def test_a_stream_gives_what_single_calls_give(server: ModelServer, png: Png) -> None:
+    photos = [(f"photo-{n}", png(seed=n)) for n in range(60)]
+    with Client(server.address) as client:
+        found = dict(client.tag_stream(photos, top_k=3))
+        assert set(found) == {name for name, _ in photos}
+        for name, image in photos[:10]:
+            alone, streamed = client.tag(image, top_k=3), found[name]
+            assert isinstance(streamed, TagResult)
+            assert [tag.index for tag in streamed.labels] == [tag.index for tag in alone.labels]
+        assert not list(client.tag_stream([]))
+
+
+def test_a_streams_bad_photo_is_an_error_among_the_answers(
+    server: ModelServer, png: Png, broken: dict[str, bytes]
+) -> None:
+    with Client(server.address) as client:
+        photos = [("a", png()), ("b", broken["truncated"]), ("c", broken["a bomb"]), ("a", png())]
+        found = list(client.tag_stream(photos))
+    kinds = {name: type(answer) for name, answer in found}
+    assert len(found) == 4  # names may repeat
+    assert kinds == {"a": TagResult, "b": RequestError, "c": PayloadTooLarge}
+
+
+def test_no_more_than_the_window_is_taken_ahead(server: ModelServer, png: Png) -> None:
+    taken = 0
+
+    def photos() -> Iterator[tuple[str, bytes]]:
+        nonlocal taken
+        for number in range(50):
+            taken += 1
+            yield str(number), png()
+
+    with Client(server.address) as client:
+        for answered, _ in enumerate(client.tag_stream(photos(), in_flight=4), 1):
+            assert taken <= answered + 4 + 8  # what one message carries may be answered together
+
+
+def test_a_broken_call_is_made_again_and_nothing_is_lost_or_doubled(
+    bundle: Bundle, png: Png
+) -> None:
+    first = tagging_server(load_tagging(bundle, "cpu"), ("digits", "1"))
+    servers = [first]
+
+    def photos() -> Iterator[tuple[str, bytes]]:
+        for number in range(200):
+            if number in {60, 120}:  # the server ends and another takes its place
+                servers[-1].stop(1)
+                predictor = load_tagging(bundle, "cpu")
+                servers.append(tagging_server(predictor, ("digits", "2"), port=first.port))
+            yield str(number), png()
+
+    with Client(first.address, deadline_s=20) as client:
+        names = [name for name, _ in client.tag_stream(photos(), in_flight=16)]
+    assert sorted(names, key=int) == [str(number) for number in range(200)]
+    servers[-1].stop(1)
+
+
+def test_the_callers_own_error_comes_out_of_the_stream(server: ModelServer, png: Png) -> None:
+    def photos() -> Iterator[tuple[str, bytes]]:
+        yield "a", png()
+        raise OSError("the disk is gone")
+
+    with Client(server.address) as client, pytest.raises(OSError, match="disk is gone"):
+        list(client.tag_stream(photos()))
+
+
+def test_a_stream_without_a_server_ends_at_its_deadline(unused_port: Callable[[], int]) -> None:
+    with (
+        Client(f"127.0.0.1:{unused_port()}", deadline_s=0.5) as client,
+        pytest.raises(PlatformError, match="does not answer"),
+    ):
+        list(client.tag_stream([("a", b"x")]))
+
+
+class Silent(TaggingPredictor):
+    """Answers its probe, and then nothing until it is let go."""
+
+    go = threading.Event()
+
+    def predict(self, batch: Tensor) -> Tensor:
+        assert self.go.wait(20)
+        return super().predict(batch)
+
+
+def test_a_server_that_goes_silent_is_given_up(bundle: Bundle, png: Png) -> None:
+    Silent.go.set()
+    server = tagging_server(Silent.load(bundle), ("digits", "1"))
+    Silent.go.clear()
+    with (
+        Client(server.address, deadline_s=0.5) as client,
+        pytest.raises(PlatformError, match="No photo was answered in time"),
+    ):
+        list(client.tag_stream([("a", png())]))
+    Silent.go.set()
+    server.stop(1)
+
+
+def test_analysis_comes_as_plain_answers(bundle: Bundle, png: Png) -> None:
+    loaded = load(bundle, ("digits", "7"))
+    photos = Photos(loaded.tagger(), loaded.describer(), loaded.tagger(), {"3": 0.0})
+    server = ModelServer([photos])
+    with Client(server.address) as client:
+        found = client.analyze(png(), region="US", top_k=2)
+        assert (found.tags.status, len(found.tags.labels)) == ("OK", 2)
+        assert len(found.faces.labels) == 10
+        assert [tag.name for tag in found.content.labels] == ["3"]
+        off = client.analyze(png(), region="DE").faces
+        assert (off.status, off.labels) == ("OFF", ())
+        with pytest.raises(RequestError, match="no region"):
+            client.analyze(png(), region="Atlantis")
+    server.stop(1)
+
+
+def test_a_token_does_not_travel_in_plain_text_to_another_machine() -> None:
+    with pytest.raises(UsageError, match="plain text"):
+        open_channel("203.0.113.7:9000", Security(token="secret"))
+    open_channel("127.0.0.1:9000", Security(token="secret")).close()
+
+
+def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"ca\.pem cannot be read"):
+        open_channel("127.0.0.1:1", Security(ca=tmp_path / "ca.pem"))
+    (tmp_path / "cert.pem").write_text("x")
+    with pytest.raises(UsageError, match="go together"):
+        open_channel("127.0.0.1:1", Security(certificate=tmp_path / "cert.pem"))
+
+
+def test_the_token_goes_with_every_call_and_a_refusal_is_said(png: Png) -> None:
+    seen: list[str] = []
+
+    class Refusing(grpc.GenericRpcHandler):
+        def service(self, details: grpc.HandlerCallDetails) -> None:
+            metadata = {entry[0]: entry[1] for entry in details.invocation_metadata}
+            seen.append(str(metadata.get("authorization")))
+
+    from concurrent.futures import ThreadPoolExecutor
+
+    server = grpc.server(ThreadPoolExecutor(1), handlers=[Refusing()])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    with Client(f"127.0.0.1:{port}", security=Security(token="secret")) as client:
+        for call in (lambda: client.tag(png()), lambda: list(client.tag_stream([("a", png())]))):
+            with pytest.raises(Exception, match="Method not found"):
+                call()
+    assert set(seen) == {"Bearer secret"}
+    server.stop(0)
+
+
+def test_a_call_around_the_edge_is_refused(bundle: Bundle, png: Png) -> None:
+    from striate.serve.loading import tagger
+    from striate.serve.services.tagging import PhotoTagging
+
+    service = PhotoTagging(tagger(load_tagging(bundle, "cpu"), ("digits", "7")), Limits())
+    server = ModelServer([service], edge_key="key")
+    with Client(server.address) as client, pytest.raises(AccessRefused, match="edge"):
+        client.tag(png())
+    server.stop(1)
+
+
+def test_a_client_needs_neither_torch_nor_numpy_nor_ray() -> None:
+    code = (
+        "import striate.serve.client, sys;"
+        "print([name for name in ('torch', 'numpy', 'ray', 'mlflow') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

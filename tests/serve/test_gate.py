@@ -1,0 +1,378 @@
+"""What every call passes: the edge's key, ids, deadlines, health, reflection."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.descriptor_pool import DescriptorPool
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
+    ProtoReflectionDescriptorDatabase,
+)
+from torch import Tensor, full_like
+
+from striate.core.bundle import Bundle
+from striate.core.errors import BundleError
+from striate.serve.limits import Limits
+from striate.serve.loading import inference_of, load, tagger, tagging_server
+from striate.serve.observer import NoObserver
+from striate.serve.predictors.tagging import TaggingPredictor
+from striate.serve.protos.inference import inference_pb2
+from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
+from striate.serve.protos.striate.v1 import photo_tagging_pb2_grpc as pb_grpc
+from striate.serve.request_id import REQUEST_ID, RequestIdFilter
+from striate.serve.server import ModelServer, Service
+from striate.serve.services.photos import Photos
+from striate.serve.services.tagging import SERVICE, PhotoTagging
+
+pytestmark = pytest.mark.unit
+Png = Callable[..., bytes]
+KEY = "a key that the edge knows"
+ALL = {
+    "striate.v1.PhotoTagging",
+    "striate.v1.Photos",
+    "inference.GRPCInferenceService",
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1alpha.ServerReflection",
+}
+
+
+class Counting(NoObserver):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str, str, str, str]] = []
+        self.batches: list[int] = []
+        self.rejections: list[str] = []
+
+    def request(
+        self, service: str, method: str, code: str, seconds: float, model: str, version: str
+    ) -> None:
+        assert 0 <= seconds < 60
+        self.requests.append((service, method, code, model, version))
+
+    def batch(self, size: int, queue_seconds: float, compute_seconds: float) -> None:
+        assert queue_seconds >= 0 and compute_seconds >= 0
+        self.batches.append(size)
+
+    def rejected(self, reason: str) -> None:
+        self.rejections.append(reason)
+
+
+@pytest.fixture(scope="module")
+def observer() -> Counting:
+    return Counting()
+
+
+@pytest.fixture(scope="module")
+def whole(bundle: Bundle, observer: Counting) -> Iterator[ModelServer]:
+    """A server of everything, behind a key."""
+    loaded = load(bundle, ("digits", "7"))
+    tagging = loaded.tagger()
+    services: list[Service] = [Photos(tagging), PhotoTagging(tagging), inference_of([loaded])]
+    server = ModelServer(services, edge_key=KEY, observer=observer)
+    yield server
+    server.stop(1)
+
+
+@pytest.fixture(scope="module")
+def channel(whole: ModelServer) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(whole.address) as channel:
+        yield channel
+
+
+def tag(channel: grpc.Channel, image: bytes, *metadata: tuple[str, str], **options: Any) -> Any:
+    stub: Any = pb_grpc.PhotoTaggingStub(channel)  # type: ignore[no-untyped-call]
+    return stub.Tag.with_call(pb.TagRequest(image=image), metadata=metadata, **options)
+
+
+def refused(call: Callable[[], Any]) -> Any:
+    with pytest.raises(grpc.RpcError) as caught:
+        call()
+    return caught.value
+
+
+@pytest.mark.parametrize("key", [None, "", "another key", KEY + "x", KEY[:-1]])
+def test_nobody_goes_around_the_edge(
+    channel: grpc.Channel, png: Png, observer: Counting, key: str | None
+) -> None:
+    metadata = [] if key is None else [("striate-edge-key", key)]
+    request = pb.TagRequest(image=png()).SerializeToString()
+    one: Any = channel.unary_unary(f"/{SERVICE}/Tag")
+    many: Any = channel.stream_stream(f"/{SERVICE}/TagStream")
+    before = observer.rejections.count("edge-key")
+    for call in (
+        lambda: one(request, metadata=metadata),
+        lambda: list(many(iter([request]), metadata=metadata)),
+    ):
+        assert refused(call).code() is grpc.StatusCode.UNAUTHENTICATED
+    assert observer.rejections.count("edge-key") == before + 2
+    assert tag(channel, png(), ("striate-edge-key", KEY))[0].labels
+
+
+def test_health_checks_need_no_key(channel: grpc.Channel) -> None:
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+    for service in ("", *(name for name in ALL if not name.startswith("grpc."))):
+        answer = stub.Check(health_pb2.HealthCheckRequest(service=service))
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    error = refused(lambda: stub.Check(health_pb2.HealthCheckRequest(service="other")))
+    assert error.code() is grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("caller-7/a", True),
+        ("x" * 128, True),
+        ("x" * 129, False),
+        ("two words", False),
+        ("", False),
+    ],
+)
+def test_a_request_id_is_kept_or_made(
+    channel: grpc.Channel, png: Png, given: str, kept: bool
+) -> None:
+    _, call = tag(channel, png(), ("striate-edge-key", KEY), ("x-request-id", given))
+    (identity,) = [value for key, value in call.trailing_metadata() if key == "x-request-id"]
+    assert (identity == given) is kept
+    assert identity
+
+
+def test_a_refusal_carries_its_code_and_the_id(channel: grpc.Channel) -> None:
+    error = refused(
+        lambda: tag(channel, b"GIF89a", ("striate-edge-key", KEY), ("x-request-id", "mine"))
+    )
+    trailing = {entry.key: entry.value for entry in error.trailing_metadata()}
+    assert (trailing["x-request-id"], trailing["striate-error"]) == ("mine", "REQUEST")
+
+
+def test_log_lines_carry_the_id() -> None:
+    record = logging.LogRecord("x", logging.INFO, "", 0, "said", None, None)
+    token = REQUEST_ID.set("mine")
+    RequestIdFilter().filter(record)
+    REQUEST_ID.reset(token)
+    assert vars(record)["request_id"] == "mine"
+
+
+def test_the_observer_is_told_of_calls_and_batches(
+    channel: grpc.Channel, png: Png, observer: Counting
+) -> None:
+    observer.requests.clear()
+    observer.batches.clear()
+    tag(channel, png(), ("striate-edge-key", KEY))
+    refused(lambda: tag(channel, b"", ("striate-edge-key", KEY)))
+    infer: Any = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+    request = inference_pb2.ModelInferRequest(model_name="digits").SerializeToString()
+    refused(lambda: infer(request, metadata=[("striate-edge-key", KEY)]))
+    while len(observer.requests) < 3:  # the last one is told as its answer is on its way
+        time.sleep(0.01)
+    assert observer.requests == [
+        (SERVICE, "Tag", "OK", "digits", "7"),
+        (SERVICE, "Tag", "INVALID_ARGUMENT", "digits", "7"),
+        ("inference.GRPCInferenceService", "ModelInfer", "INVALID_ARGUMENT", "digits", "7"),
+    ]
+    assert observer.batches == [1]
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "striate.v1.PhotoTagging/Tag",
+        "striate.v1.Photos/Analyze",
+        "inference.GRPCInferenceService/ModelInfer",
+        "inference.GRPCInferenceService/ModelReady",
+        "grpc.health.v1.Health/Check",
+    ],
+)
+@pytest.mark.parametrize(
+    "raw", [b"\xff" * 40, b"\x0a\xff\xff\xff\xff\x7f", b"\x0a\x02\xc3\x28\x80"]
+)
+def test_bytes_that_are_no_message_are_the_callers_error(
+    channel: grpc.Channel, method: str, raw: bytes
+) -> None:
+    call: Any = channel.unary_unary(f"/{method}")
+    error = refused(lambda: call(raw, metadata=[("striate-edge-key", KEY)]))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "no message" in error.details()
+    assert "DecodeError" not in error.details()
+
+
+def test_an_unknown_method_and_oversized_metadata_are_refused(
+    channel: grpc.Channel, png: Png
+) -> None:
+    call: Any = channel.unary_unary(f"/{SERVICE}/Delete")
+    assert refused(lambda: call(b"")).code() is grpc.StatusCode.UNIMPLEMENTED
+    key = ("striate-edge-key", KEY)
+    error = refused(lambda: tag(channel, png(), key, *[(f"x-{n}", "y" * 1000) for n in range(50)]))
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert tag(channel, png(), key)[0].labels
+
+
+def test_reflection_describes_every_service(whole: ModelServer) -> None:
+    metadata = (("striate-edge-key", KEY),)
+    with grpc.intercept_channel(grpc.insecure_channel(whole.address), _Adding(metadata)) as channel:
+        database = ProtoReflectionDescriptorDatabase(channel)
+        assert set(database.get_services()) == ALL
+        pool = DescriptorPool(database)
+        for name in ALL:
+            assert pool.FindServiceByName(name).methods
+        fields = pool.FindMessageTypeByName("inference.ModelInferRequest").fields_by_name
+        assert fields["raw_input_contents"].number == 7
+
+
+class _Adding(grpc.StreamStreamClientInterceptor):
+    def __init__(self, metadata: Any) -> None:
+        self._metadata = metadata
+
+    def intercept_stream_stream(self, continuation: Any, details: Any, requests: Any) -> Any:
+        class Details(grpc.ClientCallDetails):
+            method, timeout, credentials = details.method, details.timeout, details.credentials
+            wait_for_ready, compression = details.wait_for_ready, details.compression
+            metadata = self._metadata
+
+        return continuation(Details(), requests)
+
+
+class Fickle(TaggingPredictor):
+    """Gives scores that are not finite while it is ill, and waits while it is held."""
+
+    ill = False
+    go = threading.Event()
+    computed = 0
+
+    def predict(self, batch: Tensor) -> Tensor:
+        assert self.go.wait(20)
+        Fickle.computed += len(batch)
+        scores = super().predict(batch)
+        return full_like(scores, float("nan")) if self.ill else scores
+
+
+@pytest.fixture
+def fickle(bundle: Bundle) -> Iterator[ModelServer]:
+    Fickle.ill = False
+    Fickle.go.set()
+    server = tagging_server(Fickle.load(bundle), ("digits", "7"))
+    yield server
+    Fickle.go.set()
+    server.stop(5)
+
+
+def test_health_follows_the_probe_and_the_end(fickle: ModelServer) -> None:
+    serving, not_serving = (
+        health_pb2.HealthCheckResponse.SERVING,
+        health_pb2.HealthCheckResponse.NOT_SERVING,
+    )
+    with grpc.insecure_channel(fickle.address) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        watched = stub.Watch(health_pb2.HealthCheckRequest(service=SERVICE), timeout=30)
+        unknown = stub.Watch(health_pb2.HealthCheckRequest(service="other"), timeout=30)
+        assert next(unknown).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+        assert next(watched).status == serving
+        Fickle.ill = True
+        with pytest.raises(BundleError, match="not finite"):
+            fickle.run(fickle.probe()).result(10)
+        assert next(watched).status == not_serving
+        Fickle.ill = False
+        fickle.run(fickle.probe()).result(10)
+        assert next(watched).status == serving
+        fickle.drain()
+        assert next(watched).status == not_serving
+        fickle.run(fickle.probe()).result(10)  # it works, and still is to end
+        assert stub.Check(health_pb2.HealthCheckRequest()).status == not_serving
+
+
+def test_scores_that_are_not_finite_are_never_an_answer(fickle: ModelServer, png: Png) -> None:
+    Fickle.ill = True
+    with grpc.insecure_channel(fickle.address) as channel:
+        error = refused(lambda: tag(channel, png()))
+    assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert "not finite" in error.details()
+
+
+def test_a_bundle_that_is_ill_from_the_start_is_not_healthy(
+    bundle: Bundle, caplog: pytest.LogCaptureFixture
+) -> None:
+    Fickle.ill = True
+    Fickle.go.set()
+    server = tagging_server(Fickle.load(bundle), ("digits", "7"))
+    with grpc.insecure_channel(server.address) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        answer = stub.Check(health_pb2.HealthCheckRequest())
+        assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
+    assert "does not answer its first probe" in caplog.text
+    server.stop(1)
+
+
+def test_work_whose_caller_has_left_or_whose_time_is_up_is_not_computed(
+    fickle: ModelServer, png: Png
+) -> None:
+    with grpc.insecure_channel(fickle.address) as channel, ThreadPoolExecutor(1) as threads:
+        Fickle.go.clear()
+        computed = Fickle.computed
+        first = threads.submit(tag, channel, png())
+        busy = fickle.services[0].servables()[0]
+        while not busy.busy:
+            time.sleep(0.01)
+        stub: Any = pb_grpc.PhotoTaggingStub(channel)  # type: ignore[no-untyped-call]
+        late = [stub.Tag.future(pb.TagRequest(image=png()), timeout=0.3) for _ in range(3)]
+        gone = [stub.Tag.future(pb.TagRequest(image=png())) for _ in range(3)]
+        while fickle.queued < 6:
+            time.sleep(0.01)
+        for call in gone:
+            call.cancel()
+        for call in late:
+            assert call.exception().code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        while fickle.in_flight > 1:
+            time.sleep(0.01)
+        Fickle.go.set()
+        assert first.result(10)[0].labels
+        assert tag(channel, png())[0].labels
+    assert Fickle.computed == computed + 2
+
+
+def test_a_full_queue_refuses_and_says_so(bundle: Bundle, png: Png) -> None:
+    Fickle.ill = False
+    Fickle.go.set()
+    limits = Limits(queued=2)
+    observer = Counting()
+    service = PhotoTagging(tagger(Fickle.load(bundle), ("digits", "7"), limits), limits)
+    server = ModelServer([service], limits=limits, observer=observer)
+    Fickle.go.clear()
+    with grpc.insecure_channel(server.address) as channel:
+        stub: Any = pb_grpc.PhotoTaggingStub(channel)  # type: ignore[no-untyped-call]
+        calls = [stub.Tag.future(pb.TagRequest(image=png())) for _ in range(12)]
+        while observer.rejections.count("queue-full") < 8:
+            time.sleep(0.01)
+        Fickle.go.set()
+        codes = [call.code() for call in calls]
+    assert codes.count(grpc.StatusCode.OK) >= 2
+    assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
+    server.stop(1)
+
+
+def test_two_models_of_one_server_are_probed_each(bundle: Bundle) -> None:
+    Fickle.ill = False
+    Fickle.go.set()
+    ill = PhotoTagging(tagger(Fickle.load(bundle), ("ill", "1")))
+    well = inference_of([load(bundle, ("well", "1"))])
+    server = ModelServer([ill, well])
+    Fickle.ill = True
+    with pytest.raises(BundleError, match="not finite"):
+        server.run(server.probe()).result(10)
+    with grpc.insecure_channel(server.address) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        found = {
+            name: stub.Check(health_pb2.HealthCheckRequest(service=name)).status
+            for name in (ill.name, well.name, "")
+        }
+    assert list(found.values()) == [
+        health_pb2.HealthCheckResponse.NOT_SERVING,
+        health_pb2.HealthCheckResponse.SERVING,
+        health_pb2.HealthCheckResponse.NOT_SERVING,
+    ]
+    server.stop(1)

@@ -204,8 +204,8 @@ def test_curves_of_several_runs_have_a_line_each() -> None:
     figure = comparison.comparison(runs)
     losses, scores, times = figure.axes
     assert [line.get_label() for line in scores.lines] == ["first", "second"]
-    assert list(times.lines[0].get_xdata()) == [1.0, 2.0]
-    assert list(scores.lines[0].get_xdata()) == [1.0, 4.0]
+    assert np.asarray(times.lines[0].get_xdata()).tolist() == [1.0, 2.0]
+    assert np.asarray(scores.lines[0].get_xdata()).tolist() == [1.0, 4.0]
     assert "video hit@1" in scores.get_title()
     assert len(losses.lines) == 4
 

@@ -44,12 +44,16 @@ def test_two_processes_of_a_node_do_not_both_sample_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second one waits; it takes over when the first one ends."""
-    run, tried = _run(tmp_path), []
+    run = _run(tmp_path)
     path = run.system / f"{system_metrics.node_name()}.jsonl"
+    tried: list[bool] = []
     locked = system_metrics._locked
-    monkeypatch.setattr(
-        system_metrics, "_locked", lambda lock: tried.append(locked(lock)) or tried[-1]
-    )
+
+    def watched(lock: int) -> bool:
+        tried.append(locked(lock))
+        return tried[-1]
+
+    monkeypatch.setattr(system_metrics, "_locked", watched)
     first = system_metrics.sampling(run, every_s=60)
     first.__enter__()
     _wait_for(path.exists)

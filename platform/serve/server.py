@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import grpc
 
 from striate.core.errors import PlatformError
+from striate.serve.batcher import QueueFull
 from striate.serve.gate import Gate, Method
 from striate.serve.limits import Limits
 from striate.serve.observer import NoObserver, Observer
@@ -106,7 +107,7 @@ class ModelServer:
     async def probe(self) -> None:
         """Run a tiny real inference through every servable; call it on the server's loop.
 
-        The health of every service follows the outcome.
+        The health of every service follows the outcome; a full queue is no illness.
 
         Raises:
             Exception: the first failure's own; of a model whose numbers are not finite, a
@@ -120,10 +121,11 @@ class ModelServer:
             for servable, error in zip(self._servables(), found, strict=True)
             if isinstance(error, BaseException)
         }
+        ill = {key for key, error in failed.items() if not isinstance(error, QueueFull)}
         for service in self.services:
-            ill = any(id(servable) in failed for servable in service.servables())
-            self._health.set(service.name, not ill and not self._draining)
-        self._health.set(health.WHOLE, not failed and not self._draining)
+            well = not any(id(servable) in ill for servable in service.servables())
+            self._health.set(service.name, well and not self._draining)
+        self._health.set(health.WHOLE, not ill and not self._draining)
         for error in failed.values():
             raise error
 

@@ -93,12 +93,16 @@ class Counter:
 
     Args:
         recent_s: how far back `recent` looks.
+
+    Attributes:
+        answered_well: calls, and messages of streams, that ended with ``OK``.
     """
 
     def __init__(self, recent_s: float = 5.0) -> None:
         self._recent_s = recent_s
         self._lock = threading.Lock()
         self._calls = self._failed = 0
+        self.answered_well = 0
         self._buckets = [0] * (len(BOUNDS_S) + 1)
         self._streams: set[tuple[str, str]] = set()
         self._marks: deque[tuple[float, Tally]] = deque([(time.monotonic(), Tally())])
@@ -112,6 +116,7 @@ class Counter:
         with self._lock:
             self._calls += 1
             self._failed += code in FAULTS
+            self.answered_well += code == "OK"
             if bucket is not None:
                 self._buckets[bucket] += 1
 
@@ -121,6 +126,7 @@ class Counter:
         with self._lock:
             self._calls += 1
             self._failed += code in FAULTS
+            self.answered_well += code == "OK"
 
     def batch(self, size: int, queue_seconds: float, compute_seconds: float) -> None:
         """Batches are not counted here."""

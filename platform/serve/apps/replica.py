@@ -29,6 +29,7 @@ from striate.serve.scaling import IN_FLIGHT, LATENCY_S
 from striate.serve.server import ModelServer
 from striate.serve.services.base import Service
 from striate.serve.tally import Counter
+from striate.serve.vital import Vital
 
 logger = logging.getLogger(__name__)
 
@@ -151,7 +152,6 @@ class Replica:
     def __init__(self, args: Args, services: Services[Args]) -> None:
         self._args: ReplicaArgs = args
         self._counter = Counter()
-        self._passed = False
         app = _SERVE_NUMBER.sub("", serve.get_replica_context().app_name)
         logs.configure({"app": app})
         host = args.host or ray.util.get_node_ip_address()
@@ -159,6 +159,7 @@ class Replica:
         self._server = ModelServer(
             services(args), host, args.port, args.limits, args.edge_key, observers
         )
+        self._vital = Vital(self._probe, lambda: self._counter.answered_well, args.check_timeout_s)
         self._server.run(self._warm_up()).result()
         metrics = self._metrics(app)
         observers.add(metrics)  # from here on: batches of the warm-up tell nothing of later ones
@@ -187,17 +188,15 @@ class Replica:
 
     async def check_health(self) -> None:
         """Run a tiny real inference; Serve replaces a replica that fails or hangs here."""
-        answered = asyncio.wrap_future(self._server.run(self._server.probe()))
-        await asyncio.wait_for(answered, self._args.check_timeout_s)
-        self._passed = True
+        await self._vital.check()
 
     def __del__(self) -> None:
         """Serve calls this when the replica is to end: no call may notice."""
         server = getattr(self, "_server", None)
-        if server is None:
+        if server is None or not hasattr(self, "_vital"):
             return
         ends_s = time.monotonic() + self._args.drain_s
-        if self._passed:  # else it has never been in the edge's list
+        if self._vital.passed:  # else it has never been in the edge's list
             server.drain()
             self._answer_on(ends_s)
         server.stop(max(0.0, ends_s - time.monotonic()))
@@ -208,6 +207,9 @@ class Replica:
     def _metrics(self, app: str) -> Metrics:
         server = self._server
         return Metrics(app, lambda: server.in_flight, lambda: server.queued)
+
+    async def _probe(self) -> None:
+        await asyncio.wrap_future(self._server.run(self._server.probe()))
 
     async def _warm_up(self) -> None:
         """Ask one question, then so many at once that each size of batch has been computed."""

@@ -1,5 +1,6 @@
 """`striate deploy`, `rollback`, `apps` and `undeploy`."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import click
 
 from striate.cli.output import console, json_option, note, print_json, print_table, progress_console
 from striate.cli.top import top
+from striate.core.errors import UsageError
 from striate.core.settings import Settings
 
 BAKE_S = 30.0
@@ -51,6 +53,10 @@ class Percent(click.ParamType[float]):
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="For a chip: folder of the model's program; compiled if left out.",
 )
+@click.option(
+    "--set", "settings", multiple=True, metavar="FIELD=VALUE",
+    help="A further field of the application's, as JSON or text.",
+)  # fmt: skip
 @json_option
 def deploy(
     app: str,
@@ -61,6 +67,7 @@ def deploy(
     in_flight: float | None,
     latency_ms: float | None,
     program: Path | None,
+    settings: tuple[str, ...],
     as_json: bool,
     **trial: float | None,
 ) -> None:
@@ -73,11 +80,13 @@ def deploy(
     \b
     Example: striate deploy photos --model models:/lenet5-digits@champion
              striate deploy photos --model models:/lenet5-digits/4 --canary 10% --bake 60
+             striate deploy analyze --model tagger=models:/tags/1 --model content=models:/rude/2 \\
+                 --set thresholds='{"rude": 0.8}'
     """
     from striate.serve.deploy import deploy as deploy_app
 
     given = {"target_in_flight": in_flight, "latency_ms": latency_ms}
-    options = {option: value for option, value in given.items() if value is not None}
+    options = _fields(settings) | {name: value for name, value in given.items() if value}
     with progress_console.status(f"{name or app} comes up …") as status:
         deployed = deploy_app(
             app, models, Settings.load(), name=name, pool=pool, replicas=replicas,
@@ -158,6 +167,20 @@ def undeploy(name: str, as_json: bool) -> None:
         print_json({"undeployed": name})
     else:
         console.print(f"{name} is down.", markup=False)
+
+
+def _fields(settings: tuple[str, ...]) -> dict[str, Any]:
+    """``FIELD=VALUE`` by field; a value that is no JSON is text."""
+    found: dict[str, Any] = {}
+    for given in settings:
+        field, separator, value = given.partition("=")
+        if not (field and separator):
+            raise UsageError(f"--set {given} sets nothing.", "Give it as FIELD=VALUE.")
+        try:
+            found[field] = json.loads(value)
+        except json.JSONDecodeError:
+            found[field] = value
+    return found
 
 
 def _trial(

@@ -84,7 +84,8 @@ def prepared(
         bundles.append(bundle)
         uris.append(uri)
         names.append(named(bundle, registered))
-    arguments |= _device(fields, bundles, settings, device, program)
+    if bundles:
+        arguments |= _device(fields, bundles, settings, device, program)
     checked = _checked(kind, arguments)
     _load_once(kind, checked, device)
     kept = checked.model_dump(mode="json", exclude=PLACEMENT, exclude_unset=True)
@@ -147,7 +148,11 @@ def _device(
         if device != "cpu":
             raise UsageError("The application runs on CPUs alone.", "Leave --pool out.")
         return {}
-    if device not in _TORCH and "program" in fields and len(bundles) == 1:
+    if device not in _TORCH:
+        if "program" not in fields:
+            raise UsageError(
+                f"The application does not run on chips such as {device}.", "Deploy photos there."
+            )
         program = program or program_for(bundles[0], device, settings)
     chosen: dict[str, Any] = {"device": device}
     return {**chosen, "program": program.absolute()} if program else chosen
@@ -160,7 +165,8 @@ def _checked(kind: "Kind[Any]", arguments: dict[str, Any]) -> Any:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         if first["type"] == "missing":
-            raise UsageError(f"The application needs a {where}.", "Name it with --model.") from None
+            needed = where if where.endswith("s") else f"a {where}"
+            raise UsageError(f"The application needs {needed}.", "Name it with --model.") from None
         raise UsageError(
             f"The application does not take {where}: {first['msg'].removeprefix('Value error, ')}."
         ) from None

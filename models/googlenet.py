@@ -15,7 +15,7 @@ from striate.core.errors import UsageError
 from striate.models.dropout import SampleDropout
 from striate.models.head import scaled
 from striate.models.initialise import he_normal
-from striate.models.tower import Norm
+from striate.models.normalise import ResponseNorm
 
 _SMALLEST_FIELD = 33  # 2×2 at the last stage
 _POOLS_BEFORE_AUXILIARY = 4
@@ -147,10 +147,10 @@ class GoogLeNet(nn.Module):
         mixtures = {name: mixture.scaled(width) for name, mixture in MIXTURES.items()}
         self.stem = nn.Sequential(
             _convolution(3, stem, 7, stride=2),
-            *(_pool(), Norm().module()),
+            *(_pool(), ResponseNorm(stem)),
             _convolution(stem, stem, 1),
             _convolution(stem, middle, 3),
-            *(Norm().module(), _pool()),
+            *(ResponseNorm(middle), _pool()),
         )
         modules: dict[str, nn.Module] = {}
         maps = middle

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from striate.core.errors import UsageError
 from striate.models.head import FullHead, scaled
+from striate.models.normalise import ResponseNorm
 
 
 @dataclass(frozen=True)
@@ -43,20 +44,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class Norm:
-    """Local response normalisation: b = a / (k + α·Σa²)^β over `size` neighbouring maps.
-
-    The constants are AlexNet's, as recalled (Krizhevsky et al. 2012, section 3.3). torch divides
-    its alpha by the size, so that it is told `alpha` times the size.
-    """
-
-    size: int = 5
-    k: float = 2.0
-    alpha: float = 1e-4
-    beta: float = 0.75
-
-    def module(self) -> nn.LocalResponseNorm:
-        """The layer."""
-        return nn.LocalResponseNorm(self.size, self.alpha * self.size, self.beta, self.k)
+    """Local response normalisation with AlexNet's constants; see `ResponseNorm`."""
 
 
 Layer: TypeAlias = Conv | Pool | Norm
@@ -152,5 +140,5 @@ def _built(layers: Sequence[Layer], in_maps: int, width: float) -> tuple[nn.Sequ
         elif isinstance(layer, Pool):
             modules[f"pool{number}"] = nn.MaxPool2d(layer.kernel, layer.stride)
         else:
-            modules[f"norm{number}"] = layer.module()
+            modules[f"norm{number}"] = ResponseNorm(maps)
     return nn.Sequential(modules), maps

@@ -102,11 +102,6 @@ class TrainState:
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 yield f"optimizer.{name}.{key}", whole(value).detach()
 
-    def capture(self, about: dict[str, Any]) -> Checkpoint:
-        """The whole state on the CPU; every worker of a sharded run must call."""
-        tensors = {name: _copied(value) for name, value in self.tensors()}
-        return Checkpoint(self.step, tensors, {**self.document(), **about})
-
     def document(self) -> dict[str, Any]:
         """The rest of the state, as JSON has it."""
         return {"cursor": self.cursor, "skipped": self.skipped, "history": list(self.history)}
@@ -148,10 +143,6 @@ def _follow(average: nn.Module, model: nn.Module, weight: float) -> None:
 def _own_tensors(model: nn.Module) -> list[Tensor]:
     """This worker's parts of the parameters and buffers."""
     return [local(one.detach()) for one in itertools.chain(model.parameters(), model.buffers())]
-
-
-def _copied(tensor: Tensor) -> Tensor:
-    return tensor.to("cpu", copy=True).contiguous()
 
 
 def _under(prefix: str, values: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -21,6 +21,7 @@ from striate.data.pipelines import PIPELINES
 from striate.data.transforms.raw import raw_images
 from striate.models import MODELS
 from striate.models.dropout import SampleDropout
+from striate.train import parallel
 from striate.train.assignment import Assignment
 from striate.train.loop import train
 from striate.train.place import Place
@@ -31,13 +32,15 @@ POISONED_ROWS = (5, 700)
 
 
 class Dropping(nn.Module):
-    """A small network whose dropout works on maps and on vectors."""
+    """A small network whose dropout works on maps and on vectors; with running statistics if
+    `norm`."""
 
     input_shape = (1, 32, 32)
 
-    def __init__(self) -> None:
+    def __init__(self, norm: bool = False) -> None:
         super().__init__()
-        self.maps = nn.Sequential(nn.Conv2d(1, 6, 5, stride=2), nn.ReLU(), nn.MaxPool2d(2))
+        between = nn.BatchNorm2d(6) if norm else nn.Identity()
+        self.maps = nn.Sequential(nn.Conv2d(1, 6, 5, stride=2), between, nn.ReLU(), nn.MaxPool2d(2))
         self.drop = SampleDropout(0.3)
         self.hidden = nn.Linear(6 * 7 * 7, 32)
         self.drop_hidden = SampleDropout(0.5, salt=1)
@@ -97,6 +100,7 @@ def main(rank: int, plan: Path) -> None:
     torch.set_num_threads(1)
     MODELS["dropping"] = Dropping
     PIPELINES["poisoned"] = Poisoned
+    parallel.LARGE = 1000  # so that one of the layers is sharded by itself
     document = json.loads(plan.read_text())
     for index, segment in enumerate(document["segments"]):
         world = segment["workers"]

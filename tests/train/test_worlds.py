@@ -36,6 +36,7 @@ FP64 = (*COMMON, "precision=fp64")
 FSDP = (*FP64, "scaling.strategy=fsdp", "accumulate=3")
 
 
+NORM = (*FP64, "model.arguments.norm=true")
 POISONED = (
     *FP64,
     "on_nan=skip",
@@ -61,6 +62,8 @@ SEGMENTS = [
     segment("fsdp-to-ddp", 3, FSDP, until=20),
     segment("fsdp-to-ddp", 2, FP64, until=35),
     segment("fsdp-to-ddp", 2, FSDP),
+    segment("norm-ddp", 2, NORM),
+    segment("norm-fsdp", 2, (*NORM, "scaling.strategy=fsdp")),
     *(segment(f"poisoned-{workers}", workers, POISONED) for workers in (1, 2)),
     segment("poisoned-fsdp", 3, (*POISONED, "scaling.strategy=fsdp")),
 ]
@@ -78,7 +81,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, digits_shards: Path) -> Itera
         for rank, log in enumerate(logs)
     ]
     try:
-        ended = [worker.wait(timeout=240) for worker in workers]
+        ended = [worker.wait(timeout=600) for worker in workers]
     finally:
         for worker in workers:
             worker.kill()
@@ -116,6 +119,14 @@ def test_in_float32_the_curves_differ_by_rounding_alone(
     with capsys.disabled():
         print(f"\nfloat32, {STEPS} steps, against one worker: {apart}")
     assert max(apart.values()) < 1e-3
+
+
+def test_running_statistics_are_those_of_rank_0_sharded_or_not(runs: Path) -> None:
+    assert furthest(curve(runs, "norm-fsdp"), curve(runs, "norm-ddp")) < 1e-9
+    ours = Bundle.open(runs / "norm-fsdp" / "bundle").state()
+    theirs = Bundle.open(runs / "norm-ddp" / "bundle").state()
+    assert not torch.equal(theirs["maps.1.running_mean"], torch.zeros(6))
+    assert all(torch.allclose(ours[key], theirs[key], rtol=1e-5, atol=1e-7) for key in ours)
 
 
 @pytest.mark.parametrize("name", ["fp64-3", "changing", "fsdp-2", "fsdp-to-ddp"])

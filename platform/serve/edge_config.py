@@ -46,7 +46,7 @@ def config_text(routes: Sequence[Route], options: EdgeOptions, key: str) -> str:
     frontend = [
         *_frontend(options),
         *answer_rules(),
-        *entry_rules(key),
+        *entry_rules(key, inner=options.inner_port is not None),
         *access_rules(options, key),
         *size_rules(options),
         *routing_rules(routes),
@@ -101,7 +101,8 @@ def _head(options: EdgeOptions) -> list[str]:
 
     The buffer holds a whole photo of some 65 KB: a call whose replica is slow to read then does
     not keep the other calls of its connection waiting, and may be retried. A photo of some
-    hundred kilobytes passes the window without a round trip each 64 KB.
+    hundred kilobytes passes the window without a round trip each 64 KB. Callers' connections share
+    none to a replica (`http-reuse safe`): one that is slow to read would hold up the others there.
     """
     limits = options.limits
     return [
@@ -124,7 +125,7 @@ def _head(options: EdgeOptions) -> list[str]:
         "  timeout queue 10s",
         "  timeout check 3s",
         "  retry-on conn-failure empty-response",
-        "  http-reuse always",
+        "  http-reuse safe",
         "  option http-no-delay",
         "  option clitcpka",
         "  option srvtcpka",
@@ -135,14 +136,15 @@ def _head(options: EdgeOptions) -> list[str]:
 
 
 def _frontend(options: EdgeOptions) -> list[str]:
-    secured = "proto h2"
+    secured = ""  # HTTP/2 by its preface; one that says nothing at all is ended by `http-request`
     if tls := options.tls:
         asked = f" ca-file {tls.client_ca} verify required" if tls.client_ca else ""
-        secured = f"ssl crt {tls.certificate} alpn h2 ssl-min-ver TLSv1.2{asked}"
-    inner = f"  bind 127.0.0.1:{options.inner_port} proto h2 name inner"
+        secured = f" ssl crt {tls.certificate} alpn h2 ssl-min-ver TLSv1.2{asked}"
+    inner = f"  bind 127.0.0.1:{options.inner_port} name inner"
     return [
         "frontend grpc",
-        f"  bind {options.host}:{options.port} {secured} name outer",
+        "  backlog 4096",
+        f"  bind {options.host}:{options.port}{secured} name outer",
         *([inner] if options.inner_port else []),
     ]
 

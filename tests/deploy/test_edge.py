@@ -4,6 +4,7 @@ import datetime
 import re
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -18,10 +19,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from striate.serve import edge
-from striate.serve.edge_config import APP_KEY
+from striate.serve import edge, tokens
+from striate.serve.edge_access import access_rules, entry_rules, size_rules
+from striate.serve.edge_options import EdgeOptions
+from striate.serve.edge_words import APP_KEY, EDGE_KEY, answer_rules, error_rules
 
 TLS = {"enabled": True, "secretName": "edge-tls", "clientCaSecretName": "edge-ca"}
+TOKENS = "/etc/striate/tokens/tokens.map"
 DEADLINE_S = 15.0
 Start = Callable[[int], int]
 
@@ -70,6 +74,33 @@ def test_haproxy_accepts_the_tls_configuration(chart: Any, tmp_path: Path) -> No
     verdict = check(text, tmp_path)
     assert verdict.returncode == 0, verdict.stderr
     assert "verify required" in text and "proto h2" not in text.split("use_backend")[0]
+
+
+@pytest.mark.unit
+def test_the_rules_are_those_of_an_edge_on_one_machine(chart: Any) -> None:
+    """Word for word, and in the same order: what is tested there holds here."""
+    values = {"edge": {"tokens": {"enabled": True, "secretName": "tokens"}}}
+    text = configuration(chart, values).replace(TOKENS, "tokens.map")
+    lines = text.splitlines()
+    options = EdgeOptions(port=9000, token_file=Path("tokens.map"))
+    wanted = [
+        *error_rules(),
+        *answer_rules(),
+        *entry_rules("", inner=False),
+        *(rule for rule in access_rules(options, "") if EDGE_KEY not in rule),
+        *size_rules(options),
+    ]
+    places = [lines.index(rule) for rule in wanted]
+    assert places == sorted(places)
+    plain = configuration(chart, {})
+    assert "sha2" not in plain and "del-header authorization" in plain
+
+
+@pytest.mark.unit
+def test_the_edge_proves_itself_to_replicas_that_ask_for_it(chart: Any) -> None:
+    keyed = configuration(chart, {"serve": {"arguments": {"edge_key": "secret"}}})
+    assert f"set-header {EDGE_KEY} secret" in keyed
+    assert f"del-header {EDGE_KEY}" in configuration(chart, {})
 
 
 @pytest.mark.unit
@@ -131,8 +162,7 @@ def start(chart: Any, tmp_path: Path) -> Iterator[Start]:
     def run(replica_port: int) -> int:
         port, status = free_port(), free_port()
         text = configuration(chart, {"edge": {"port": port, "metricsPort": status}})
-        server = rf"server replica 127.0.0.1:{replica_port} \1"
-        text = re.sub(r"server-template replica \d+ \S+ (.*) resolvers.*", server, text)
+        text = with_replica(text, replica_port)
         path = tmp_path / "haproxy.cfg"
         path.write_text(text, encoding="utf-8")
         running.append(subprocess.Popen([edge.binary(), "-db", "-f", str(path)]))
@@ -168,12 +198,59 @@ def test_a_replica_that_says_it_is_not_serving_gets_no_calls(
 
 
 @pytest.mark.e2e
+def test_a_changed_secret_is_in_force_without_a_restart(
+    chart: Any, tmp_path: Path, replica: tuple[health.HealthServicer, int]
+) -> None:
+    """HAProxy and the container beside it, as the pod runs them."""
+    replica[0].set("named", health_pb2.HealthCheckResponse.SERVING)
+    file, port, status = tmp_path / "tokens.map", free_port(), free_port()
+    first, _ = tokens.create(file, "first", ["infer"])
+    values = {"tokens": {"enabled": True, "secretName": "t"}, "port": port, "metricsPort": status}
+    text = with_replica(configuration(chart, {"edge": values}), replica[1])
+    (tmp_path / "haproxy.cfg").write_text(
+        text.replace(TOKENS, str(file)).replace("/run/striate", str(tmp_path)), encoding="utf-8"
+    )
+    containers = chart.find({"edge": values}, "Deployment", "-edge")["spec"]["template"]["spec"][
+        "containers"
+    ]
+    command = [part.replace(TOKENS, str(file)) for part in containers[1]["command"]]
+    command = [part.replace("/run/striate", str(tmp_path)) for part in command]
+    started = [
+        subprocess.Popen([edge.binary(), "-db", "-f", str(tmp_path / "haproxy.cfg")]),
+        subprocess.Popen([sys.executable, *command[1:]]),
+    ]
+    try:
+        wait_for(lambda: opened(f"http://127.0.0.1:{status}/healthz"))
+        wait_for(lambda: ask(port, first)[0] is grpc.StatusCode.OK)
+        second, _ = tokens.create(file, "second", ["infer"])
+        tokens.revoke(file, "first")
+        wait_for(lambda: ask(port, second)[0] is grpc.StatusCode.OK)
+        wait_for(lambda: ask(port, first)[0] is grpc.StatusCode.UNAUTHENTICATED)
+        assert ask(port, "guess")[0] is grpc.StatusCode.UNAUTHENTICATED
+    finally:
+        for process in started:
+            process.terminate()
+            process.wait(timeout=10)
+
+
+@pytest.mark.e2e
 def test_without_a_replica_the_edge_says_unavailable(start: Start) -> None:
     port = start(free_port())
     wait_for(lambda: call(port) == (grpc.StatusCode.UNAVAILABLE, "No replica answers."))
 
 
-def call(port: int, *metadata: tuple[str, str]) -> tuple[grpc.StatusCode, str]:
+def with_replica(text: str, port: int) -> str:
+    """The configuration with one known replica instead of DNS."""
+    server = rf"server replica 127.0.0.1:{port} \1"
+    return re.sub(r"server-template replica \d+ \S+ (.*) resolvers.*", server, text)
+
+
+def ask(port: int, token: str) -> tuple[grpc.StatusCode, str]:
+    """The status and details of a call with a token: the health of a service by its name."""
+    return call(port, ("authorization", f"Bearer {token}"), service="named")
+
+
+def call(port: int, *metadata: tuple[str, str], service: str = "") -> tuple[grpc.StatusCode, str]:
     """The status and details of one call through the edge."""
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         check_health = channel.unary_unary(
@@ -182,7 +259,8 @@ def call(port: int, *metadata: tuple[str, str]) -> tuple[grpc.StatusCode, str]:
             health_pb2.HealthCheckResponse.FromString,
         )
         try:
-            check_health(health_pb2.HealthCheckRequest(), timeout=5, metadata=metadata)
+            request = health_pb2.HealthCheckRequest(service=service)
+            check_health(request, timeout=5, metadata=metadata)
         except grpc.RpcError as error:
             return error.code(), error.details() or ""
         return grpc.StatusCode.OK, ""

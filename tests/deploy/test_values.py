@@ -24,6 +24,16 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "kept capabilities": ({"containerSecurityContext": {"capabilities": {"drop": []}}}, "drop"),
     "no limits": ({"edge": {"resources": {"limits": None}}}, "limits"),
     "TLS without secret": ({"edge": {"tls": {"enabled": True}}}, "secretName"),
+    "tokens without secret": ({"edge": {"tokens": {"enabled": True}}}, "secretName"),
+    "open without tokens": (
+        {
+            "edge": {
+                "service": {"type": "LoadBalancer"},
+                "tls": {"enabled": True, "secretName": "t"},
+            }
+        },
+        "edge.tokens",
+    ),
     "S3 without bucket": ({"mlflow": {"artifacts": {"type": "s3"}}}, "destination"),
     "PostgreSQL without secret": ({"mlflow": {"database": {"type": "postgresql"}}}, "uriSecret"),
     "serving without tracking": ({"mlflow": {"enabled": False}}, "externalUri"),

@@ -73,7 +73,13 @@ def by(port: int) -> str:
 def _any_free(host: str, taken: set[int]) -> int:
     while True:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.bind((host, 0))
+            try:
+                probe.bind((host, 0))
+            except OSError as error:
+                raise PlatformError(
+                    f"Nothing can listen on {host}: {error.strerror}.",
+                    "Name an interface of this machine.",
+                ) from None
             port = int(probe.getsockname()[1])
         if port not in taken:
             return port

@@ -98,12 +98,12 @@ def test_only_another_set_of_applications_makes_another_worker(
 ) -> None:
     running, one = start_edge(), replica("one")
     running.deploy(app("photos", one.address))
-    former = edge._workers(running.folder)
+    former = edge.workers(running.folder)
     running.deploy(app("photos", one.address, "127.0.0.1:9"))
     running.deploy(app("photos", one.address))
-    assert edge._workers(running.folder) == former
+    assert edge.workers(running.folder) == former
     running.deploy(app("photos", one.address), app("other", one.address))
-    assert edge._workers(running.folder) != former
+    assert edge.workers(running.folder) != former
 
 
 def test_a_draining_replica_finishes_its_calls_and_gets_no_other(

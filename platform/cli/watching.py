@@ -1,6 +1,5 @@
 """What a run says, on the screen: a progress bar, notes, and its result."""
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -189,15 +188,21 @@ def print_summary(result: Mapping[str, Any]) -> None:
 def plain(line: str) -> str:
     """A line of a job's log for people: what the run says in words, all else as it is."""
     from striate.train.events import TrainEvent, parsed
+    from striate.train.words import in_words
 
     found = parsed(line)
     if found is None:
         return line
-    kind, document = found
+    kind, said = found
     if kind == "event":
-        event = TrainEvent(**document)
-        said = event.note or state_of(event)
-        return f"step {event.step:,} of {event.total_steps:,}  {said}"
+        event = TrainEvent(**said)
+        return f"step {event.step:,} of {event.total_steps:,}  {event.note or state_of(event)}"
+    if kind == "trial":
+        score = (
+            "" if said["score"] is None else f"  {in_words(said['headline'])} {said['score']:.4f}"
+        )
+        return f"trial {said['number']} ({said['name']})  {said['status']}{score}"
     if kind == "error":
-        return f"error  {raised(document)}"
-    return f"{kind}  {json.dumps(document)}"
+        return f"error  {raised(said)}"
+    kept = said.get("model_uri") or f"{len(said.get('trials', ()))} trials"
+    return f"result  {kept}, run {said['run_id']}"

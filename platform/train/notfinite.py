@@ -93,6 +93,9 @@ class NanWatch:
     def check(self, losses: Mapping[int, float]) -> None:
         """Go through the losses of all steps that are held.
 
+        When the run stops, the batch before the first bad one is kept as well: its loss may have
+        had a value, and its gradient none.
+
         Args:
             losses: step → loss over the whole batch, the same in every process.
 
@@ -102,12 +105,15 @@ class NanWatch:
         bad = [step for step, loss in losses.items() if not math.isfinite(loss)]
         if bad and self._run.recipe.on_nan == "stop":
             where = self._write(bad[0])
+            if bad[0] - 1 in self._ids:  # whose gradient may have spoilt the weights
+                self._write(bad[0] - 1)
             self._place.agree()  # the first to raise ends the others
             raise TrainingFailed(
                 f"The loss is not finite at step {bad[0]}. {where}",
                 "Lower optimizer.lr, set clip_norm, or skip such steps with on_nan=skip.",
             )
-        self._ids.clear()
+        latest = max(self._ids, default=0)
+        self._ids = {step: ids for step, ids in self._ids.items() if step == latest}
 
     def _write(self, step: int) -> str:
         """Write down this process's samples of a step; gives back a sentence on where."""

@@ -129,6 +129,8 @@ def test_a_run_that_stops_names_the_step_and_keeps_the_samples(poisoned: MakeRun
     file = run.folder / "nan" / f"step-{bad:08d}-rank-0.json"
     assert f"step {bad}" in caught.value.message and str(file) in caught.value.message
     assert BAD_ROW in json.loads(file.read_text())["rows"]
+    before = run.folder / "nan" / f"step-{bad - 1:08d}-rank-0.json"
+    assert before.is_file() == (bad > 1)
     assert "on_nan=skip" in caught.value.remedy
     good = CheckpointStore(run.checkpoints).steps()
     assert all(step < bad for step in good)

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from striate.data.ingest import ingest
 from striate.data.manifest import Manifest
 from striate.train.assignment import Assignment
 from striate.train.config import Recipe
+from striate.train.feed import samples_per_epoch
 from striate.train.recipe import resolve
 
 MakeRun = Callable[..., Assignment]
@@ -40,6 +42,51 @@ def make_run(tmp_path: Path, digits_shards: Path) -> MakeRun:
     return make
 
 
+@pytest.fixture(scope="session")
+def bundled_shards(
+    tmp_path_factory: pytest.TempPathFactory, digits_shards: Path
+) -> Callable[[str], Path]:
+    """Shards of a bundled corpus, small and made once: `bundled_shards("photos")`."""
+    made = {"digits": digits_shards}
+
+    def shards_of(corpus: str) -> Path:
+        if corpus not in made:
+            folder = tmp_path_factory.mktemp(corpus)
+            source, target = folder / "corpus", folder / "shards"
+            ingest(corpus, source, target, workers=1, size=_SIZES[corpus])
+            made[corpus] = target
+        return made[corpus]
+
+    return shards_of
+
+
+_SIZES = {"photos": 360, "faces": 200, "sports": 20, "speech": 20}
+
+
+@pytest.fixture
+def make_short_run(
+    tmp_path: Path, bundled_shards: Callable[[str], Path]
+) -> Callable[[str, int], Assignment]:
+    """Makes a run of so many steps, of a recipe on its bundled corpus."""
+
+    def make(name: str, steps: int) -> Assignment:
+        recipe = resolve(name)
+        shards = bundled_shards(recipe.data.corpus)
+        manifest = Manifest.load(shards)
+        rows = samples_per_epoch(recipe.data, manifest)
+        batch = recipe.batch_size if recipe.data.corpus == "digits" else _SHORT_BATCH
+        short = [f"batch_size={batch}", f"epochs={steps * batch / rows}", "scaling.workers=0"]
+        if recipe.task.name == "frames":  # a small corpus lacks some phones
+            short.append(f"model.arguments.classes={len(manifest.labels)}")
+        recipe = resolve(name, [*short, "report_every=3"])
+        return assignment_of(recipe, shards, tmp_path / "run")
+
+    return make
+
+
+_SHORT_BATCH = 16
+
+
 def assignment_of(recipe: Recipe, shards: Path, folder: Path) -> Assignment:
     """A run that no tracking server knows."""
     manifest = Manifest.load(shards)
@@ -51,7 +98,7 @@ def assignment_of(recipe: Recipe, shards: Path, folder: Path) -> Assignment:
         shards=str(shards),
         manifest_sha256=manifest.sha256,
         labels=manifest.labels,
-        train_rows=manifest.rows("train"),
+        train_rows=samples_per_epoch(recipe.data, manifest),
         folder=folder,
         created_unix_s=0.0,
     )

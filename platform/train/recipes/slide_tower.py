@@ -1,0 +1,42 @@
+"""The tower that the talk of 2015 draws."""
+
+from striate.train.config import (
+    ModelConfig,
+    OptimizerConfig,
+    Recipe,
+    ScheduleConfig,
+)
+from striate.train.recipes.images import photos
+from striate.train.recipes.overfeat import overfeat_imagenet
+
+
+def slide_tower_imagenet() -> Recipe:
+    """The slide's tower on ImageNet.
+
+    Command: ``striate train slide-tower-imagenet``. Expected: nothing was published of it, neither
+    a schedule nor an error rate, so that it is trained like OverFeat, whose field it shares. Not
+    trained here.
+    """
+    name = "slide-tower-imagenet"
+    model = ModelConfig(name="slide_tower")
+    data = overfeat_imagenet().data
+    changes = {"name": name, "registered_name": name, "model": model, "data": data}
+    return overfeat_imagenet().model_copy(update=changes)
+
+
+def slide_tower_mini() -> Recipe:
+    """A quarter of the tower's width on the bundled photographs.
+
+    Command: ``striate train slide-tower-mini``.
+    """
+    arguments = {"classes": 18, "field": 77, "width": 0.25, "dropout": 0.2}
+    return Recipe(
+        name="slide-tower-mini",
+        registered_name="slide-tower-mini",
+        model=ModelConfig(name="slide_tower", arguments=arguments),
+        data=photos(77),
+        optimizer=OptimizerConfig(lr=0.02, weight_decay=5e-4),
+        schedule=ScheduleConfig(warmup_share=0.1),
+        batch_size=64,
+        epochs=8,
+    )

@@ -1,0 +1,45 @@
+"""Golden curves: the first ten losses of every small recipe, on one thread and on two.
+
+``STRIATE_GOLDEN=write pytest tests/train/test_golden.py`` writes the files anew: do that for a
+change that is meant to change what is learnt, and look at the difference before it is committed.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from striate.train.assignment import Assignment
+from striate.train.loop import train
+from striate.train.place import Place
+from striate.train.recipes import RECIPES
+from striate.train.spool import SpoolReader, history
+
+pytestmark = pytest.mark.unit
+
+GOLDEN = Path(__file__).parent / "golden"
+STEPS = 10
+# float32 sums are added in another order on another number of threads or another processor. Ten
+# steps make of that 1e-5 of the loss at most; a wrong rate, mask or crop changes it by percents.
+TOLERANCE = 1e-3
+SMALL = [name for name in RECIPES if name.endswith(("-mini", "-digits"))]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", SMALL)
+def test_the_first_ten_losses_are_the_golden_ones(
+    name: str, threads: int, make_short_run: Callable[[str, int], Assignment]
+) -> None:
+    torch.set_num_threads(threads)
+    run = make_short_run(name, STEPS)
+    train(run, Place())
+    losses = dict(history(SpoolReader(run.spool).read())["train/loss"])
+    file = GOLDEN / f"{name}.txt"
+    if threads == 1 and os.environ.get("STRIATE_GOLDEN") == "write":
+        file.write_text("".join(f"{step} {loss:.6f}\n" for step, loss in sorted(losses.items())))
+    lines = [line.split() for line in file.read_text().splitlines()]
+    golden = {int(step): float(loss) for step, loss in lines}
+    assert list(losses) == list(range(1, STEPS + 1))
+    assert losses == pytest.approx(golden, rel=TOLERANCE)

@@ -15,8 +15,8 @@ def c3d_sports1m() -> Recipe:
     """C3D from scratch on Sports-1M by its schedule.
 
     Command: ``striate train c3d-sports1m``. Expected: 44.9 % of clips, 60.0 % of videos at one and
-    84.4 % at five (Tran et al., ICCV 2015, table 2), of the videos that were there in 2014; many
-    are gone. Not trained here.
+    84.4 % at five (LeCun's talk of 2015, quoting Tran et al., ICCV 2015), of the videos that were
+    there then; many are gone. Not trained here.
 
     Five clips a video and epoch, batches of 30, momentum 0.9, 0.003 halved every 150,000 steps,
     1.9 million steps or 13 epochs (section 3.1, as recalled), biases twice as fast and without

@@ -7,7 +7,7 @@ on from each other's checkpoints.
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,15 @@ from striate.data.pipelines import PIPELINES
 from striate.data.transforms.raw import raw_images
 from striate.models import MODELS
 from striate.models.dropout import SampleDropout
-from striate.train import parallel
+from striate.train import loop, parallel
 from striate.train.assignment import Assignment
-from striate.train.loop import train
 from striate.train.place import Place
 from striate.train.recipe import resolve
 
 BATCH = 37  # which neither two nor three workers share evenly
 POISONED_ROWS = (5, 700)
+
+original_step = loop.train_step
 
 
 class Dropping(nn.Module):
@@ -95,6 +96,22 @@ def assignment(segment: dict[str, Any], folder: Path, shards: str) -> Assignment
     )
 
 
+def weighed(run: Assignment) -> Callable[..., loop.StepResult]:
+    """A step of training that leaves ``held-RANK.txt``: numbers of weights and momenta held."""
+
+    def step(*args: Any) -> loop.StepResult:
+        optimizer, place = args[1], args[5]
+        result = original_step(*args)
+        groups = optimizer.param_groups
+        tensors = [parameter for group in groups for parameter in group["params"]]
+        tensors += [value for state in optimizer.state.values() for value in state.values()]
+        held = sum(parallel.local(tensor).numel() for tensor in tensors)
+        (run.folder / f"held-{place.rank}.txt").write_text(str(held))
+        return result
+
+    return step
+
+
 def main(rank: int, plan: Path) -> None:
     """Go through the plan as one of its workers."""
     torch.set_num_threads(1)
@@ -109,7 +126,9 @@ def main(rank: int, plan: Path) -> None:
         if world > 1:
             meeting = f"file://{plan.parent}/meeting-{index}"
             dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=world)
-        train(assignment(segment, plan.parent, document["shards"]), Place(rank, world))
+        run = assignment(segment, plan.parent, document["shards"])
+        loop.train_step = weighed(run)
+        loop.train(run, Place(rank, world))
         if world > 1:
             dist.destroy_process_group()
 

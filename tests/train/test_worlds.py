@@ -121,6 +121,18 @@ def test_in_float32_the_curves_differ_by_rounding_alone(
     assert max(apart.values()) < 1e-3
 
 
+def test_sharded_workers_hold_their_share_of_weights_and_momenta(runs: Path) -> None:
+    (whole,) = held(runs, "fp64-1")
+    assert held(runs, "fp64-2") == [whole, whole]
+    shares = held(runs, "fsdp-2")
+    assert sum(shares) == whole and max(shares) < 0.6 * whole
+
+
+def held(runs: Path, name: str) -> list[int]:
+    """Numbers of weights and momenta on each worker."""
+    return [int(file.read_text()) for file in sorted((runs / name).glob("held-*.txt"))]
+
+
 def test_running_statistics_are_those_of_rank_0_sharded_or_not(runs: Path) -> None:
     assert furthest(curve(runs, "norm-fsdp"), curve(runs, "norm-ddp")) < 1e-9
     ours = Bundle.open(runs / "norm-fsdp" / "bundle").state()

@@ -191,6 +191,10 @@ class Client:
 def rebuilt(error: Any, address: str) -> StriateError:
     """The project's error for a call's status; the server's sentence is kept."""
     status, details = error.code(), error.details() or "no details"
+    if status is grpc.StatusCode.UNIMPLEMENTED:
+        return UnknownName(
+            f"{address} does not serve this method.", "See the application's kind: striate apps ls."
+        )
     kind = ERRORS.get(status, StriateError)
     if kind is PlatformError:
         return kind(f"{address} does not answer: {details}")

@@ -23,6 +23,8 @@ CA_DAYS = 3650
 SERVER_DAYS = 90
 RENEW_DAYS = 30
 """A server certificate that ends in less than this is made anew."""
+TLS_FOLDER = "tls"
+"""Where the files lie in the edge's folder."""
 CA_FILE, CA_KEY_FILE, SERVER_FILE = "ca.pem", "ca.key", "server.pem"
 _BACK = datetime.timedelta(hours=1)  # clocks of callers may be late
 

@@ -26,6 +26,7 @@ from pathlib import Path
 from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
 from striate.serve import edge_runtime
+from striate.serve.certificates import SERVER_FILE, TLS_FOLDER, ensure_certificates, names_of
 from striate.serve.edge_config import Route, backends_of, server_name
 from striate.serve.edge_files import (
     CONFIG_FILE,
@@ -62,7 +63,7 @@ from striate.serve.tokens import ensure_file, read_tokens
 
 __all__ = [
     "LOG_FILE", "binary", "drain", "edge_key", "follow", "probe_address", "read_state", "reload",
-    "running", "start", "stop", "sync_tokens", "workers",
+    "renew", "running", "start", "stop", "sync_tokens", "workers",
 ]  # fmt: skip
 
 
@@ -173,7 +174,7 @@ def follow(folder: Path, found: Mapping[str, tuple[str, ...]]) -> None:
     addresses = {address for group in found.values() for address in group}
     with locked(folder):
         ending = draining(folder)
-        if found == living(folder) and ending <= addresses and not _leftovers(folder):
+        if found == living(folder) and ending <= addresses and _as_wanted(folder):
             return
         write_living(folder, found)
         write_draining(folder, ending & addresses)
@@ -196,6 +197,27 @@ def sync_tokens(folder: Path) -> bool:
     entries = {digest: token.entry() for digest, token in tokens.items()}
     with locked(folder):
         edge_runtime.set_map(folder, TOKENS_FILE, entries)
+    return True
+
+
+def renew(folder: Path) -> bool:
+    """Renew a development certificate that nears its end, in the files and in the running edge.
+
+    Returns:
+        Whether there was one to renew.
+
+    Raises:
+        PlatformError: the edge refuses it, or its files are damaged.
+    """
+    state = read_state(folder)
+    own = folder / TLS_FOLDER / SERVER_FILE
+    if state is None or state.tls is None or state.tls.certificate != own:
+        return False
+    before = own.read_bytes()
+    ensure_certificates(folder / TLS_FOLDER, names_of(state.host))
+    if own.read_bytes() == before:
+        return False
+    edge_runtime.set_certificate(folder, own)
     return True
 
 
@@ -264,12 +286,21 @@ def _unfinished(folder: Path, reloaded: bool, former: set[str]) -> bool:
 
 def _leftovers(folder: Path) -> bool:
     """Let go of replicas that are not wanted any more; whether some still finish their calls."""
-    wanted = {
+    return edge_runtime.retire(folder, _wanted(folder))
+
+
+def _as_wanted(folder: Path) -> bool:
+    """Whether HAProxy has exactly the replicas that it should: a change may have been refused."""
+    return {(s.backend, s.name) for s in edge_runtime.servers(folder)} == _wanted(folder)
+
+
+def _wanted(folder: Path) -> set[tuple[str, str]]:
+    """Replicas by backend and HAProxy's name of them."""
+    return {
         (backend, server_name(address))
         for backend, addresses in backends_of(routes_of(folder)).items()
         for address in addresses
     }
-    return edge_runtime.retire(folder, wanted)
 
 
 def _drop_gone(folder: Path) -> None:

@@ -148,6 +148,18 @@ def set_map(folder: Path, file: str, wanted: Mapping[str, str]) -> None:
             _do(folder, f"set map {file} {key} {value}")
 
 
+def set_certificate(folder: Path, file: Path) -> None:
+    """Let new connections see what a certificate's file holds now.
+
+    Raises:
+        PlatformError: HAProxy refuses it, or no edge runs in the folder.
+    """
+    _do(folder, f"set ssl cert {file} <<\n{file.read_text().strip()}\n")
+    said = _do(folder, f"commit ssl cert {file}")
+    if "Success" not in said:
+        raise PlatformError(f"The gRPC edge refuses the certificate {file}.", said.strip())
+
+
 def _add(folder: Path, server: str, address: str) -> None:
     said = _do(folder, f"add server {server} {_numeric(address)} {SERVER}")
     if "registered" not in said:

@@ -15,14 +15,18 @@ logger = logging.getLogger(__name__)
 
 PERIOD_S = 0.4
 PATIENCE_S = 2.0
+RENEW_EVERY_S = 3600.0
 
 
 def main(folder: Path) -> None:
     """Follow the applications of the folder's table, for as long as the process lives."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
-    said = ""
+    said, renewed_s = "", -RENEW_EVERY_S
     while True:
         try:
+            if time.monotonic() - renewed_s >= RENEW_EVERY_S:
+                renewed_s = time.monotonic()
+                edge.renew(folder)
             look(folder)
             said = ""
         except StriateError as problem:

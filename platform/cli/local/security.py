@@ -38,9 +38,9 @@ class Security(BaseModel):
     @property
     def authority(self) -> str | None:
         """The file of the development authority in the edge's folder, where that is in use."""
-        from striate.serve.certificates import CA_FILE
+        from striate.serve.certificates import CA_FILE, TLS_FOLDER
 
-        return f"tls/{CA_FILE}" if self.tls and self.certificate is None else None
+        return f"{TLS_FOLDER}/{CA_FILE}" if self.tls and self.certificate is None else None
 
 
 def check(security: Security, host: str | None, insecure: bool) -> None:
@@ -84,15 +84,15 @@ def tls_of(security: Security, host: str, folder: Path) -> "EdgeTls | None":
     Raises:
         PlatformError: a development certificate that is there is damaged.
     """
-    from striate.serve.certificates import ensure_certificates, names_of
+    from striate.serve.certificates import TLS_FOLDER, ensure_certificates, names_of
     from striate.serve.edge_options import EdgeTls
 
     if not security.tls:
         return None
     if security.certificate is None:
-        certificate, _ = ensure_certificates(folder / "tls", names_of(host))
+        certificate, _ = ensure_certificates(folder / TLS_FOLDER, names_of(host))
     else:  # HAProxy reads certificate and key from one file
         parts = [security.certificate, *([security.key] if security.key else [])]
-        certificate = folder / "tls" / GIVEN_FILE
+        certificate = folder / TLS_FOLDER / GIVEN_FILE
         write_atomic(certificate, b"\n".join(part.read_bytes() for part in parts), mode=0o600)
     return EdgeTls(certificate=certificate, client_ca=security.client_ca)

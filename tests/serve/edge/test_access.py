@@ -3,14 +3,22 @@
 import socket
 import ssl
 import time
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import grpc
 import pytest
 
-from striate.serve import edge, tokens
-from striate.serve.certificates import ensure_certificates, issue, make_authority
+from striate.serve import certificates, edge, tokens
+from striate.serve.certificates import (
+    TLS_FOLDER,
+    ensure_certificates,
+    issue,
+    make_authority,
+    names_of,
+)
 from striate.serve.edge_files import edge_key
 from striate.serve.edge_options import EdgeTls
 
@@ -188,6 +196,39 @@ def test_a_caller_with_a_certificate_of_the_authority_is_let_in(
 ) -> None:
     channel = sealed.edge.channel(credentials(sealed, issue(authority, ["app"], client=True)))
     assert sealed.edge.call(channel=channel).code is Code.OK
+
+
+def test_a_certificate_near_its_end_is_renewed_in_the_running_edge(
+    unused_port: Callable[[], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    monkeypatch.setattr(certificates, "SERVER_DAYS", 20)
+    server, root = ensure_certificates(tmp_path / TLS_FOLDER, names_of("127.0.0.1"))
+    monkeypatch.setattr(certificates, "SERVER_DAYS", 90)
+    port = unused_port()
+    edge.start(tmp_path, "127.0.0.1", port, tls=EdgeTls(certificate=server))
+    try:
+        before, former = shown(port, root), edge.workers(tmp_path)
+        assert edge.renew(tmp_path)
+        after = shown(port, root)
+        assert before != after
+        assert after in server.read_text()
+        assert edge.workers(tmp_path) == former
+        assert not edge.renew(tmp_path)
+    finally:
+        edge.stop(tmp_path)
+
+
+def shown(port: int, root: Path) -> str:
+    """The certificate that a new connection sees, once it is found valid."""
+    context = ssl.create_default_context(cafile=str(root))
+    context.set_alpn_protocols(["h2"])
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=10) as raw,
+        context.wrap_socket(raw, server_hostname="localhost") as secured,
+    ):
+        found = secured.getpeercert(binary_form=True)
+        assert found is not None
+        return ssl.DER_cert_to_PEM_cert(found).strip()
 
 
 def test_other_callers_are_refused(sealed: Any, authority: Any) -> None:

@@ -249,6 +249,23 @@ def test_the_living_replicas_stand_in_for_those_of_the_table(
     assert {running.call().by for _ in range(6)} == {"later"}
 
 
+def test_a_replica_that_was_refused_once_is_tried_again(
+    start_edge: Any, replica: Any, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, first, later = start_edge(), replica("first"), replica("later")
+    running.deploy(app("photos", first.address, serve_name="photos.1"))
+
+    def refuse(*_: Any) -> None:
+        raise PlatformError("refused")
+
+    with monkeypatch.context() as broken, pytest.raises(PlatformError):
+        broken.setattr(edge_runtime, "set_servers", refuse)
+        edge.follow(running.folder, {"photos.1": (later.address,)})
+    assert running.call().by == "first"
+    edge.follow(running.folder, {"photos.1": (later.address,)})
+    assert running.call().by == "later"
+
+
 def test_stop_ends_every_process_after_the_calls_in_flight(
     start_edge: Any, replica: Any, app: Any
 ) -> None:

@@ -236,6 +236,19 @@ def test_a_wrong_request_gets_one_sentence(
     assert stub.ModelInfer(tensor_request()).outputs
 
 
+def test_the_photos_of_one_request_have_a_limit_together(bundle: Bundle, png: Png) -> None:
+    limits = Limits(pixels=10_000)
+    server = ModelServer([inference_of([load(bundle, ("digits", "7"), limits=limits)])])
+    photos = [png(100, 100)] * 5
+    tensor = Tensor(name="image", datatype="BYTES", shape=[5])
+    request = tensor_request(inputs=[tensor], raw_input_contents=[raw_bytes(*photos)])
+    with grpc.insecure_channel(server.address) as channel:
+        crowded: Any = pb_grpc.GRPCInferenceServiceStub(channel)  # type: ignore[no-untyped-call]
+        with pytest.raises(grpc.RpcError, match=r"0\.04 megapixels together"):
+            crowded.ModelInfer(request)
+    server.stop(1)
+
+
 def test_metadata_of_an_unknown_model_is_not_found(stub: Any) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         stub.ModelMetadata(pb.ModelMetadataRequest(name="x" * 5000))

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from striate.core.bundle import BundleSpec
-from striate.core.errors import BundleError, RequestError
+from striate.core.errors import BundleError, PayloadTooLarge, RequestError
+from striate.data.transforms.decode import decode_image
 from striate.serve.predictors.images import DEFAULT_PIXELS, ImageReader
 from striate.serve.predictors.network import Network
 from striate.serve.tensors import (
@@ -22,6 +23,9 @@ from striate.serve.tensors import (
     best_labels,
     card_of,
 )
+
+PHOTOS_PIXELS = 4
+"""The images of one request may have this many times the pixels of the largest single one."""
 
 _BITS = {"bfloat16": torch.bfloat16}
 
@@ -75,9 +79,23 @@ class TensorPredictor:
         """
         images = request.inputs.get(IMAGE)
         if isinstance(images, list):
-            stored = [self._reader.stored(image) for image in images]
-            return torch.cat([self._reader.inputs(image[None]) for image in stored])
+            return self._of_images(images)
         return tensor_of(request.inputs[INPUT], self.spec.input.dtype)
+
+    def _of_images(self, images: Sequence[bytes]) -> Tensor:
+        """Photos are decoded one after another, and only their prepared form is kept."""
+        total, most = 0, PHOTOS_PIXELS * self._reader.pixels
+        rows: list[Tensor] = []
+        for image in images:
+            pixels = decode_image(image, max_pixels=self._reader.pixels)
+            total += pixels.shape[0] * pixels.shape[1]
+            if total > most:
+                raise PayloadTooLarge(
+                    f"The images of one request have over {most / 1e6:g} megapixels together.",
+                    "Send them in several requests.",
+                )
+            rows.append(self._reader.inputs(self._reader.stored(pixels)[None]))
+        return torch.cat(rows)
 
     def predict(self, batch: Tensor) -> Tensor:
         """Rows of output for rows of input.

@@ -112,7 +112,7 @@ class Photos:
         request = checked(message, self._limits)
         off = self._off(message.region)
         asked = {name: model for name, model in self._models.items() if name not in off}
-        outcomes = await self._within(leave_by, message.image, asked, request)
+        outcomes = await self._within(leave_by, asked, request)
         _raise_if_nothing(outcomes)
         every = {
             **outcomes,
@@ -140,7 +140,6 @@ class Photos:
     async def _within(
         self,
         leave_by: float,
-        image: bytes,
         models: Mapping[str, Servable[TagRequest, Any]],
         request: TagRequest,
     ) -> dict[str, Outcome]:
@@ -149,6 +148,8 @@ class Photos:
         Raises:
             StriateError: the photo cannot be decoded, or too many calls wait.
         """
+        image = request.image
+        assert isinstance(image, bytes)
         decoding = self._decoder.submit(_Photo(image, models), leave_by, 1, len(image))
         try:
             stored = await asyncio.wait_for(decoding, leave_by - time.monotonic())

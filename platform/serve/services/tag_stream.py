@@ -95,7 +95,7 @@ class TagStream:
             if self._tagger.immediate:
                 self._answer(identity, self._tagger.now(request))
                 return
-            future = self._tagger.submit(request, self._call.deadline, 1, len(message.photo.image))
+            future = self._tagger.submit(request, self._call.deadline, 1, len(request.image))
         except Exception as error:
             self._fail(identity, error)
             return

@@ -55,7 +55,7 @@ class PhotoTagging:
 
     async def _tag(self, message: pb.TagRequest, call: Call) -> pb.TagResponse:
         request = checked(message, self._limits)
-        tags = await self._tagger.ask(request, call.deadline, 1, len(message.image))
+        tags = await self._tagger.ask(request, call.deadline, 1, len(request.image))
         return response(tags, self._model)
 
     async def _tag_stream(self, call: Call) -> None:

@@ -1,5 +1,6 @@
 """`striate runs`: tracked runs, side by side, and bringing a kept one to MLflow."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -64,11 +65,13 @@ def show(run_id: str, as_json: bool) -> None:
     """
     from striate.cli.runs_show import print_run
     from striate.core.tracking import tracking_uri_of
+    from striate.train.published import published_for
     from striate.train.runs import find_run
 
     run = find_run(tracking_uri_of(Settings.load()), run_id)
     if as_json:
-        print_json(run.model_dump(mode="json"))
+        known = [asdict(one) for one in published_for(run.recipe)]
+        print_json({**run.model_dump(mode="json"), "published": known})
     else:
         print_run(run)
 

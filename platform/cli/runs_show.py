@@ -3,6 +3,7 @@
 import datetime
 
 from striate.cli.output import console, print_table
+from striate.train.published import published_for
 from striate.train.runs import RunSummary
 from striate.train.words import in_words
 
@@ -20,10 +21,28 @@ _COURSE = {
 
 
 def print_run(run: RunSummary) -> None:
-    """A run for people: how good, how it went, from what, with what code."""
+    """A run for people: how good, what was published, how it went, from what, with what code."""
     held_out = [(in_words(k), v) for k, v in run.metrics.items() if k.startswith("test/")]
     best = in_words(run.headline)
     print_table("held out", ("", "value"), sorted(held_out, key=lambda row: row[0] != best))
+    if known := published_for(run.recipe):
+        columns = ("", "this run", "published", "how", "source", "certainty")
+        rows = [
+            (in_words(one.metric), run.metrics.get(f"test/{one.metric}"), one.value,
+             one.how, one.source, one.certainty)
+            for one in known
+        ]  # fmt: skip
+        print_table("published", columns, rows)
+    _print_course(run)
+    about = {k: v for k, v in sorted(run.tags.items()) if k not in {"unit", "headline"}}
+    print_table("data and code", ("", "value"), list(about.items()))
+    fields = sorted((k, v) for k, v in run.parameters.items() if k != "name")
+    print_table("recipe", ("field", "value"), fields)
+    console.print(f"[link={run.url}]{run.url}[/link]", soft_wrap=True)
+
+
+def _print_course(run: RunSummary) -> None:
+    """When it ran, how fast, what was lost, and where the time to the first step went."""
     unit = run.tags.get("unit", "samples")
     course: list[tuple[str, object]] = [
         ("status", run.status.lower()),
@@ -40,11 +59,6 @@ def print_run(run: RunSummary) -> None:
         rows = sorted(parts.items(), key=lambda part: -part[1])
         whole = ("to the first step", sum(parts.values()))
         print_table("start-up", ("", "seconds"), [*rows, whole])
-    about = {k: v for k, v in sorted(run.tags.items()) if k not in {"unit", "headline"}}
-    print_table("data and code", ("", "value"), list(about.items()))
-    fields = sorted((k, v) for k, v in run.parameters.items() if k != "name")
-    print_table("recipe", ("field", "value"), fields)
-    console.print(f"[link={run.url}]{run.url}[/link]", soft_wrap=True)
 
 
 def startup_of(run: RunSummary) -> dict[str, float]:

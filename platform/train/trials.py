@@ -102,7 +102,7 @@ def _run(
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     recipe = trials[0].recipe
     recipes = {trial.number: trial.recipe.model_dump_json() for trial in trials}
-    own = {"cpu": 0} if recipe.scaling.workers else _resources(recipe)
+    own = tune.PlacementGroupFactory([_resources(recipe)])
 
     def train_trial(config: dict[str, Any]) -> None:
         number = int(config["trial"])
@@ -194,8 +194,14 @@ def _close_trials(parent: str, uri: str) -> None:
 
 
 def _resources(recipe: Recipe) -> dict[str, float]:
+    """What a trial's own process holds: all that it needs, or next to nothing beside its workers.
+
+    A byte of memory, because Tune places no process that holds nothing.
+    """
     scaling = recipe.scaling
-    return {"cpu": scaling.cpus_per_worker, **({"gpu": 1} if scaling.gpu else {})}
+    if scaling.workers:
+        return {"memory": 1}
+    return {"CPU": scaling.cpus_per_worker, **({"GPU": 1} if scaling.gpu else {})}
 
 
 class _Watching(tune.Callback):  # type: ignore[misc]

@@ -136,9 +136,10 @@ def _begin(
     from striate.train.feed import samples_per_epoch
 
     tracking_uri = tracking_uri_of(settings)
-    _check_model(recipe)
+    classes = _classes_of(recipe)
     shards = shards_of(recipe, settings, tell)
     manifest = Manifest.load(shards)
+    _check_classes(recipe, classes, manifest.labels)
     tags = {**tags_of(recipe, manifest), **more_tags}
     run_id, experiment_id = open_run(tracking_uri, recipe, tags)
     assignment = Assignment(
@@ -192,11 +193,26 @@ def recipe_of(settings: Settings, run_id: str, overrides: tuple[str, ...] = ()) 
     return overridden(Assignment.load(settings, run_id).recipe, overrides)
 
 
-def _check_model(recipe: Recipe) -> None:
+def _classes_of(recipe: Recipe) -> int:
+    """The outputs of the model that the recipe builds.
+
+    Raises:
+        UsageError: its arguments do not fit.
+    """
     from striate.core.bundle import Architecture
     from striate.models import build
 
-    build(Architecture(name=recipe.model.name, arguments=recipe.model.arguments))
+    model = build(Architecture(name=recipe.model.name, arguments=recipe.model.arguments))
+    return int(model.classes)  # type: ignore[arg-type]
+
+
+def _check_classes(recipe: Recipe, classes: int, labels: tuple[str, ...]) -> None:
+    if classes != len(labels):
+        raise RecipeError(
+            f"The model {recipe.model.name} tells {classes} classes apart, and the shards of"
+            f" {recipe.data.corpus} have {len(labels)}.",
+            f"Set model.arguments.classes={len(labels)}, if the model takes that.",
+        )
 
 
 def shards_of(recipe: Recipe, settings: Settings, tell: OnEvent) -> str:

@@ -12,14 +12,15 @@ GPUS = ScalingConfig(workers=2, gpu=True, cpus_per_worker=8)
 """Two workers with a GPU each; any other number trains on the same global batches."""
 
 
-def imagenet(size: int, shorter: int = 256, **arguments: Any) -> DataConfig:
+def imagenet(size: int, evaluated_at: int = 256, **arguments: Any) -> DataConfig:
     """ILSVRC2012, trained on random crops and evaluated on the one in the centre.
 
     Ten crops: ``data.test_pipeline=ten-crop``; three scales of ten: ``multi-scale``.
 
     Args:
         size: height and width of the network's input.
-        shorter: the shorter side of the image, in pixels, that the evaluated crop is cut from.
+        evaluated_at: the shorter side of the image, in pixels, that the crop in the centre is cut
+            from.
         arguments: of the pipeline ``imagenet-train``.
     """
     pixels = {name: arguments[name] for name in ("mean", "std") if name in arguments}
@@ -29,7 +30,7 @@ def imagenet(size: int, shorter: int = 256, **arguments: Any) -> DataConfig:
         pipeline="imagenet-train",
         pipeline_arguments={"size": size, **arguments},
         test_pipeline="imagenet-test",
-        test_pipeline_arguments={"size": size, "shorter": [shorter], **pixels},
+        test_pipeline_arguments={"size": size, "shorter": [evaluated_at], **pixels},
         threads=8,
     )
 

@@ -7,7 +7,7 @@ from striate.train.config import (
     ScheduleConfig,
 )
 from striate.train.recipes.images import photos
-from striate.train.recipes.overfeat import overfeat_imagenet
+from striate.train.recipes.overfeat import overfeat_data, overfeat_imagenet
 
 
 def slide_tower_imagenet() -> Recipe:
@@ -19,7 +19,7 @@ def slide_tower_imagenet() -> Recipe:
     """
     name = "slide-tower-imagenet"
     model = ModelConfig(name="slide_tower")
-    data = overfeat_imagenet().data
+    data = overfeat_data(221)
     changes = {"name": name, "registered_name": name, "model": model, "data": data}
     return overfeat_imagenet().model_copy(update=changes)
 

@@ -1,0 +1,209 @@
+"""What recipes promise: published figures with sources, and bundles that the server can feed."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from striate.core.bundle import Bundle
+from striate.core.errors import RecipeError
+from striate.core.settings import Settings
+from striate.data.batch import Batch
+from striate.data.manifest import MANIFEST_FILE, Manifest
+from striate.data.pipeline import OfOneImage
+from striate.data.pipelines import pipeline_of
+from striate.data.priors import PRIORS_FILE, StatePriors
+from striate.data.reader import SplitReader
+from striate.data.transforms.clips import TestClips, TrainClips
+from striate.data.transforms.images import TestImages, TrainImages
+from striate.data.transforms.preprocess import apply, decode_image, fit
+from striate.data.transforms.speech_frames import SpeechFrames
+from striate.models import MODELS, build_from
+from striate.train import job
+from striate.train.assignment import Assignment, Outcome
+from striate.train.feed import evaluation_pipeline, open_evaluation, training_pipeline
+from striate.train.loop import train
+from striate.train.place import Place
+from striate.train.published import PUBLISHED, published_for
+from striate.train.recipe import resolve
+from striate.train.recipes import RECIPES
+from striate.train.tasks import TASKS
+
+pytestmark = pytest.mark.unit
+
+MakeShort = Callable[[str, int], Assignment]
+
+
+def trained(run: Assignment) -> Bundle:
+    """The bundle of a run."""
+    train(run, Place())
+    return Bundle.open(run.bundle)
+
+
+def encoded(pixels: np.ndarray, kind: str) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, kind)
+    return out.getvalue()
+
+
+def test_a_photo_reaches_the_served_model_as_it_reached_the_evaluated_one(
+    make_short_run: MakeShort,
+) -> None:
+    """The bundle's steps on a decoded photo, against the pipeline on its encoded bytes."""
+    run = make_short_run("vgg16-mini", 2)
+    bundle = trained(run)
+    assert bundle.spec.pipeline is not None
+    assert bundle.spec.pipeline.name == "imagenet-train"
+    assert (bundle.spec.task, bundle.spec.input.layout) == ("classification", "CHW")
+    reader = SplitReader(run.shards, "val")
+    steps = bundle.spec.preprocessing
+    batches = list(open_evaluation(run, Place()))
+    images = torch.cat([batch.images for batch in batches])
+    stored = reader.stored(np.arange(reader.rows))
+    served = torch.stack(
+        [torch.from_numpy(fit(decode_image(bytes(one.payload)), steps)) for one in stored]
+    )
+    ready = apply(steps, served)
+    assert ready.shape == images.shape
+    # Two decoders and two resizers: a level of 255 here and there, divided by a deviation of 57.
+    assert float((ready - images).abs().mean()) < 1.5 / 57
+    assert float((ready - images).abs().max()) < 12 / 57
+    network = build_from(bundle)
+    with torch.no_grad():
+        right = (network(ready).argmax(1) == torch.cat([b.labels for b in batches])).double()
+    assert float(right.mean()) == pytest.approx(
+        bundle.spec.provenance.metrics["top1"], abs=3 / reader.rows
+    )
+
+
+@pytest.mark.parametrize("size", [(40, 90), (90, 40), (48, 48), (300, 200)])
+@pytest.mark.parametrize("grey", [False, True])
+def test_the_steps_fit_photos_of_any_shape(size: tuple[int, int], grey: bool) -> None:
+    data = resolve("vgg16-mini").data
+    pipeline = evaluation_pipeline(data)
+    assert isinstance(pipeline, OfOneImage)
+    steps = pipeline.preprocessing
+    shape = size if grey else (*size, 3)
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    image = decode_image(encoded(pixels, "PNG"))
+    ready = apply(steps, torch.from_numpy(fit(image, steps))[None])
+    assert ready.shape == (1, 3, 48, 48)
+
+
+def test_a_bundle_of_frames_knows_how_often_each_state_came(make_short_run: MakeShort) -> None:
+    run = make_short_run("speech-mini", 2)
+    bundle = trained(run)
+    assert (bundle.spec.task, bundle.spec.input.layout) == ("frames", "CFT")
+    assert bundle.spec.input.shape == (1, 40, 40)
+    priors = StatePriors.of_text(bundle.asset(PRIORS_FILE))
+    manifest = Manifest.load(run.shards)
+    assert len(priors.counts) == len(manifest.labels)
+    assert sum(priors.counts) == sum(s.units or 0 for s in manifest.split_shards("train"))
+    reader = SplitReader(run.shards, "train", None)
+    some = reader.stored(np.arange(reader.units))
+    first = sum(int(np.asarray(one.label)[one.unit]) == 7 for one in some)
+    assert priors.counts[7] == first
+
+
+def test_scaled_posteriors_favour_rare_states() -> None:
+    priors = StatePriors((30, 10, 0))
+    even = torch.full((2, 3), 1 / 3).log()
+    scaled = priors.scaled(even)
+    assert torch.allclose(scaled.exp(), torch.tensor([41 / 30, 41 / 10, 41.0]) / 3)
+    assert torch.equal(priors.scaled(even, weight=0), even)
+
+
+def test_a_bundle_of_clips_says_how_clips_are_cut(make_short_run: MakeShort) -> None:
+    run = make_short_run("c3d-mini", 1)
+    bundle = trained(run)
+    assert (bundle.spec.task, bundle.spec.input.layout) == ("clips", "CTHW")
+    assert bundle.spec.input.shape == (3, 16, 32, 32)
+    assert bundle.spec.pipeline is not None
+    assert bundle.spec.preprocessing == ()
+    pipeline = pipeline_of(
+        bundle.spec.pipeline.name, bundle.spec.pipeline.arguments, training=False
+    )
+    assert pipeline.units_per_row == 10
+    outcome = Outcome.model_validate_json(run.outcome.read_bytes())
+    videos = Manifest.load(run.shards).rows("test")
+    assert sum(map(sum, outcome.confusion)) == videos
+
+
+def test_clips_of_a_video_stay_with_one_worker(make_short_run: MakeShort) -> None:
+    """Each rank's own count of hits, added up, is that of one worker: on real videos."""
+    run = make_short_run("c3d-mini", 1)
+    task = TASKS["clips"](run.recipe.task, len(run.labels))
+
+    def batches(place: Place) -> list[Batch]:
+        return list(open_evaluation(run, place, task.by_row))
+
+    seen = [batch.rows for rank in range(3) for batch in batches(Place(rank, 3))]
+    for rows in seen:
+        assert set(torch.unique(rows, return_counts=True)[1].tolist()) == {10}
+    assert sorted(torch.cat(seen).tolist()) == sorted(
+        torch.cat([batch.rows for batch in batches(Place())]).tolist()
+    )
+
+
+def test_a_bundled_corpus_is_ingested_on_first_use(tmp_path: Path) -> None:
+    settings = Settings.load({"STRIATE_HOME": str(tmp_path)})
+    notes: list[str] = []
+    recipe = resolve("faces-mini")
+    place = job.shards_of(recipe, settings, lambda event: notes.append(event.note))
+    assert (Path(place) / MANIFEST_FILE).is_file()
+    assert "faces" in notes[0]
+    again: list[str] = []
+    assert job.shards_of(recipe, settings, lambda event: again.append(event.note)) == place
+    assert again == []
+
+
+def test_a_model_of_other_classes_than_the_shards_is_refused() -> None:
+    recipe = resolve("vgg16-mini")
+    with pytest.raises(RecipeError, match=r"18 classes.* have 2") as caught:
+        job._check_classes(recipe, job._classes_of(recipe), ("face", "nonface"))
+    assert "model.arguments.classes=2" in caught.value.remedy
+
+
+def test_published_figures_are_of_recipes_and_of_metrics_that_these_report() -> None:
+    reported = {
+        "classification": {"top1", "top5"},
+        "clips": {"clip_hit1", "video_hit1", "video_hit5"},
+        "frames": {"frame_accuracy"},
+    }
+    for name, figures in PUBLISHED.items():
+        task = RECIPES[name]().task.name
+        for figure in figures:
+            assert figure.metric in reported[task]
+            assert 0 < figure.value < 1
+            assert figure.source
+    assert published_for("alexnet-mini") == ()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_feeds_its_model_what_it_takes(name: str) -> None:
+    """Pipelines take the recipe's arguments, in training and in evaluation, at the right size."""
+    recipe = RECIPES[name]()
+    pipelines = [training_pipeline(recipe.data), evaluation_pipeline(recipe.data)]
+    with torch.device("meta"):
+        model = MODELS[recipe.model.name](**recipe.model.arguments)
+    shape = model.input_shape
+    for pipeline in pipelines:
+        if isinstance(pipeline, TrainImages | TestImages):
+            assert shape == (3, pipeline.arguments.size, pipeline.arguments.size)
+        elif isinstance(pipeline, TrainClips | TestClips):
+            assert shape == (3, pipeline.frames, pipeline.crop, pipeline.crop)
+        elif isinstance(pipeline, SpeechFrames):
+            assert shape == pipeline.shape
+        else:
+            assert pipeline is None
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if name.endswith("-mini")])
+def test_small_recipes_run_on_any_machine(name: str) -> None:
+    recipe = RECIPES[name]()
+    assert not recipe.scaling.gpu
+    assert recipe.precision == "fp32"

@@ -26,6 +26,10 @@ from striate.train.asks import HERE, save_here, stop_here
 
 logger = logging.getLogger(__name__)
 
+REQUESTER_FILE = "requester"
+_COORDINATOR = ("AutoscalingCoordinator", "AutoscalingCoordinator")  # Ray's names of it
+_COORDINATOR_WAIT_S = 5.0
+
 
 class Steward(ControllerCallback, WorkerGroupCallback, WorkerCallback):  # type: ignore[misc]
     """One run's hooks; Ray sends copies to its controller and its workers.
@@ -46,9 +50,20 @@ class Steward(ControllerCallback, WorkerGroupCallback, WorkerCallback):  # type:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_group": None}
 
-    def after_controller_start(self, train_run_context: object) -> None:
-        """In the controller: it is there."""
+    def after_controller_start(self, train_run_context: Any) -> None:
+        """In the controller: it is there; what a dead one before it held back is let go.
+
+        Ray keeps the resources that a controller asked for from all others, until three minutes
+        after its death: those of this very run too.
+        """
         startup.mark(self._folder, "controller")
+        mine = f"train-{train_run_context.run_id}"
+        try:
+            if (former := self._replaced(mine)) is not None:
+                coordinator = ray.get_actor(*_COORDINATOR)
+                ray.get(coordinator.cancel_request.remote(former), timeout=_COORDINATOR_WAIT_S)
+        except Exception:  # then an elastic run waits a little longer
+            logger.warning("The former controller's resources cannot be let go.", exc_info=True)
 
     def before_worker_group_start(self, worker_group_context: object) -> None:
         """In the controller: it begins to start workers."""
@@ -88,6 +103,13 @@ class Steward(ControllerCallback, WorkerGroupCallback, WorkerCallback):  # type:
                 former(number, frame)
 
         signal.signal(signal.SIGTERM, end_softly)
+
+    def _replaced(self, requester: str) -> str | None:
+        """Put down by which name this controller asks for resources; the name before it."""
+        path = self._folder / REQUESTER_FILE
+        former = path.read_text(encoding="utf-8") if path.is_file() else None
+        path.write_text(requester, encoding="utf-8")
+        return former
 
     def _ask(self, question: Callable[..., object], *args: object, wait_s: float) -> None:
         """Call a function in all workers and wait for them, for some seconds at most."""

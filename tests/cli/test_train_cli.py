@@ -81,7 +81,7 @@ def test_a_run_is_trained_listed_compared_promoted_and_resumed(platform: Any) ->
     assert shown["status"] == "FINISHED"
     assert shown["metrics"]["test/top1"] == pytest.approx(first["metrics"]["top1"])
     compared = ask("runs", "compare", first["run_id"], second["run_id"])
-    assert compared["differences"] == {"optimizer.lr": ["0.01", "0.003"]}
+    assert compared["configuration"] == {"optimizer.lr": ["0.01", "0.003"]}
 
     versions = ask("models", "ls", "lenet5-modern-digits")
     assert [(v["version"], v["aliases"]) for v in versions] == [(2, ["champion"]), (1, [])]

@@ -20,6 +20,7 @@ from striate.train.config import Recipe
 from striate.train.events import TrainEvent
 from striate.train.job import TrainResult
 from striate.train.recipe import resolve
+from striate.train.system_metrics import node_name
 
 pytestmark = pytest.mark.cluster
 
@@ -27,6 +28,8 @@ TWO_WORKERS = (
     *("epochs=12", "batch_size=65", "scaling.workers=2", "report_every=5"),
     *("checkpoint.every_steps=40", "evaluate_every_epochs=4"),
 )
+
+PROCESSORS = f"system/{node_name()}/cpu_utilization_percentage"
 
 
 def two_worker_recipe(shards: Path, *more: str) -> Recipe:
@@ -70,13 +73,14 @@ def test_two_workers_train_a_tracked_and_registered_model(
     run = client.get_run(result.run_id)
     assert run.info.status == "FINISHED"
     assert run.data.params["optimizer.lr"] == "0.02"
-    assert any(key.startswith("system/") for key in run.data.metrics)
+    assert history_of(settings, result.run_id, PROCESSORS)  # sampled by one of the two workers
+    assert {"striate.code", "striate.version", "striate.shards"} <= set(run.data.tags)
     assert run.data.metrics["test/top1"] == pytest.approx(result.metrics["top1"])
     pictures = {a.path for a in client.list_artifacts(result.run_id, "pictures")}
+    drawn = ("learning_curves", "confusion_matrix", "first_layer_filters", "worst_mistakes")
     assert pictures == {
-        f"pictures/{name}.png"
-        for name in ("learning_curves", "confusion_matrix", "first_layer_filters")
-    }
+        "pictures/first_layer_filters.gif", *(f"pictures/{name}.png" for name in drawn)
+    }  # fmt: skip
     assert {a.path for a in client.list_artifacts(result.run_id)} >= {"recipe.json"}
 
     bundle, version = fetch("models:/lenet1-anna-digits@champion", settings)
@@ -148,6 +152,7 @@ def test_a_killed_worker_costs_no_step_and_doubles_none(
     assert result.run_id != whole.run_id
     for key in ("train/loss", "test/top1", "test/loss", "train/learning_rate"):
         assert history_of(settings, result.run_id, key) == history_of(settings, whole.run_id, key)
+    assert history_of(settings, result.run_id, PROCESSORS)  # no second is doubled by the restart
     assert result.metrics == whole.metrics
     assert status_of(settings, result.run_id) == "FINISHED"
 

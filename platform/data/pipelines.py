@@ -11,6 +11,7 @@ from striate.data.pipeline import Pipeline
 from striate.data.transforms.clips import clips_test, clips_train
 from striate.data.transforms.images import imagenet_test, imagenet_train, multi_scale, ten_crop
 from striate.data.transforms.raw import raw_images
+from striate.data.transforms.scales import dense
 from striate.data.transforms.speech_frames import speech_frames
 
 PipelineFactory = Callable[[Mapping[str, Any], bool], Pipeline]
@@ -18,6 +19,7 @@ PipelineFactory = Callable[[Mapping[str, Any], bool], Pipeline]
 PIPELINES: dict[str, PipelineFactory] = {
     "clips-test": clips_test,
     "clips-train": clips_train,
+    "dense": dense,
     "digits": raw_images,
     "imagenet-test": imagenet_test,
     "imagenet-train": imagenet_train,

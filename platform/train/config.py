@@ -89,6 +89,9 @@ class TaskConfig(_Config):
         rejection_penalty: the criterion's j, the penalty of the rubbish class (``map`` only).
         label_smoothing: share of the target spread over all classes (``cross_entropy`` only).
         auxiliary_weight: of the losses of auxiliary heads, where the network has any.
+        evaluation: ``crops``: the mean over the crops that the pipeline gives; ``dense``: over all
+            places of larger images, at each scale of the pipeline ``dense``, and of their mirror
+            images; ``fine``: the same with OverFeat's offsets at the last pool.
     """
 
     name: str = "classification"
@@ -96,6 +99,7 @@ class TaskConfig(_Config):
     rejection_penalty: float = 16.0
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     auxiliary_weight: float = Field(default=0.3, ge=0)
+    evaluation: Literal["crops", "dense", "fine"] = "crops"
 
 
 class OptimizerConfig(_Config):

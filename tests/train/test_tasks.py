@@ -1,5 +1,6 @@
 """Tasks: metrics by their definitions, and the same numbers however samples are split."""
 
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,17 +10,23 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from torch import Tensor, nn
 
+from striate.core.errors import RecipeError
 from striate.data.batch import Batch
 from striate.data.evaluation import shares
+from striate.data.pipeline import OfOneImage, Places, Stored
+from striate.data.pipelines import pipeline_of
+from striate.models import MODELS
+from striate.models.dense import dense_scores
 from striate.train.config import TaskConfig
 from striate.train.tasks import TASKS
 from striate.train.tasks.base import Tally, Task
 from striate.train.tasks.classification import Classification
 from striate.train.tasks.clips import Clips
 from striate.train.tasks.counts import MOST_IN_CONFUSION, Counts
-from striate.train.tasks.crops import crop_average
+from striate.train.tasks.crops import crop_average, scales_of
 from striate.train.tasks.frames import Frames
 from striate.train.tasks.mistakes import Mistake, Mistakes
 
@@ -233,3 +240,33 @@ def test_counts_add_up_to_what_they_were_packed_from() -> None:
         "loss": pytest.approx(2.5 / 3),
     }
     assert not math.isnan(both.metrics()["loss"])
+
+
+def test_dense_evaluation_is_the_mean_over_places_scales_and_mirror_images() -> None:
+    torch.manual_seed(0)
+    network = MODELS["vgg16"](classes=CLASSES, field=32, width=0.0625).eval()
+    images, larger = torch.randn(2, 3, 32, 32), torch.randn(2, 3, 64, 64)
+    tensors = {"images": images, "images_at_64": larger, "labels": torch.tensor([0, 1])}
+    batch = Batch(tensors, 2, 0, 2)
+    with torch.no_grad():
+        task = Classification(TaskConfig(evaluation="dense"), CLASSES)
+        answer = task.predict(network, batch).exp()
+        alone = (network(images).softmax(1) + network(images.flip(3)).softmax(1)) / 2
+        places = [
+            dense_scores(network, one).softmax(1).mean((2, 3)) for one in (larger, larger.flip(3))
+        ]
+        assert torch.allclose(answer, (alone + (places[0] + places[1]) / 2) / 2, atol=1e-6)
+        with pytest.raises(RecipeError, match="cannot be run at every place"):
+            task.predict(nn.Sequential(network), batch)
+
+
+def test_the_pipeline_for_dense_evaluation_gives_whole_images_at_each_scale() -> None:
+    out = io.BytesIO()
+    Image.fromarray(np.zeros((60, 90, 3), np.uint8)).save(out, "PNG")
+    pipeline = pipeline_of("dense", {"size": 32, "shorter": [36, 48, 64]}, training=False)
+    places = Places(0, np.zeros(1, np.int64), np.zeros(1, np.int64))
+    tensors = pipeline([Stored(0, 0, out.getvalue(), 3)], places)
+    shapes = [tuple(one.shape) for one in scales_of(Batch(tensors, 1, 0, 1))]
+    assert shapes == [(1, 3, 36, 36), (1, 3, 48, 48), (1, 3, 64, 64)]
+    assert isinstance(pipeline, OfOneImage)
+    assert {"op": "centre_crop", "height": 32, "width": 32} in pipeline.preprocessing

@@ -218,7 +218,7 @@ class TestImages:
 
 def imagenet_train(arguments: Mapping[str, Any], training: bool) -> TrainImages | TestImages:
     """The pipeline ``imagenet-train``; see `TrainArguments`. Without training: the centre crop."""
-    checked = _checked(TrainArguments, arguments)
+    checked = checked_arguments(TrainArguments, arguments)
     if training:
         return TrainImages(checked)
     shorter = (round(checked.size * 256 / 224),)
@@ -229,25 +229,30 @@ def imagenet_train(arguments: Mapping[str, Any], training: bool) -> TrainImages 
 
 def imagenet_test(arguments: Mapping[str, Any], training: bool) -> TestImages:
     """The pipeline ``imagenet-test``: shorter side 256, the centre; see `TestArguments`."""
-    return TestImages(_checked(TestArguments, arguments))
+    return TestImages(checked_arguments(TestArguments, arguments))
 
 
 def ten_crop(arguments: Mapping[str, Any], training: bool) -> TestImages:
     """The pipeline ``ten-crop``: corners and centre at 256, and their mirror images."""
-    return TestImages(_checked(TestArguments, {"crops": 10, **arguments}))
+    return TestImages(checked_arguments(TestArguments, {"crops": 10, **arguments}))
 
 
 def multi_scale(arguments: Mapping[str, Any], training: bool) -> TestImages:
     """The pipeline ``multi-scale``: ten crops at each of 256, 384 and 512 (VGG, section 4.2)."""
     return TestImages(
-        _checked(TestArguments, {"crops": 10, "shorter": (256, 384, 512), **arguments})
+        checked_arguments(TestArguments, {"crops": 10, "shorter": (256, 384, 512), **arguments})
     )
 
 
 _Checked = TypeVar("_Checked", bound=_Arguments)
 
 
-def _checked(kind: type[_Checked], arguments: Mapping[str, Any]) -> _Checked:
+def checked_arguments(kind: type[_Checked], arguments: Mapping[str, Any]) -> _Checked:
+    """An image pipeline's arguments.
+
+    Raises:
+        RecipeError: one is unknown or wrong.
+    """
     try:
         return kind.model_validate(dict(arguments))
     except ValidationError as error:

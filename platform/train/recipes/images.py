@@ -15,7 +15,9 @@ GPUS = ScalingConfig(workers=2, gpu=True, cpus_per_worker=8)
 def imagenet(size: int, evaluated_at: int = 256, **arguments: Any) -> DataConfig:
     """ILSVRC2012, trained on random crops and evaluated on the one in the centre.
 
-    Ten crops: ``data.test_pipeline=ten-crop``; three scales of ten: ``multi-scale``.
+    Ten crops: ``data.test_pipeline=ten-crop``. At every place of three scales:
+    ``data.test_pipeline=dense data.test_pipeline_arguments.shorter=[256,384,512]
+    task.evaluation=dense``, or ``fine`` with OverFeat's offsets.
 
     Args:
         size: height and width of the network's input.

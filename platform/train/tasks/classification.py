@@ -12,7 +12,7 @@ from striate.data.batch import Batch
 from striate.train.config import TaskConfig
 from striate.train.tasks.base import Network, Output, full_precision, main_and_auxiliary
 from striate.train.tasks.counts import Counts
-from striate.train.tasks.crops import crop_average
+from striate.train.tasks.crops import crop_average, dense_average, scales_of
 from striate.train.tasks.mistakes import Mistakes
 
 
@@ -52,8 +52,14 @@ class Classification:
         )
 
     def predict(self, network: Network, batch: Batch) -> Tensor:
-        """(N, classes): logits, or the log of the softmax averaged over an image's crops."""
-        return crop_average(network, batch.images)
+        """(N, classes): logits, or the log of the softmax averaged over crops or places.
+
+        Raises:
+            RecipeError: a network that cannot be run at every place of an image.
+        """
+        if self.config.evaluation == "crops":
+            return crop_average(network, batch.images)
+        return dense_average(network, scales_of(batch), fine=self.config.evaluation == "fine")
 
     def zero(self, device: torch.device) -> Counts:
         return Counts.zero(self.classes, device)

@@ -91,9 +91,23 @@ class JobServer:
             self._client = JobSubmissionClient(self.address, headers=headers)
 
     def submit(
-        self, job_id: str, entrypoint: str, metadata: Mapping[str, str], runtime: dict[str, Any]
+        self,
+        job_id: str,
+        entrypoint: str,
+        metadata: Mapping[str, str],
+        runtime: dict[str, Any],
+        cpus: float = 0,
+        gpus: float = 0,
     ) -> None:
         """Send a job; what its runtime names on this machine is uploaded first.
+
+        Args:
+            job_id: by which it shall be named.
+            entrypoint: its command.
+            metadata: kept with it.
+            runtime: Ray's runtime environment.
+            cpus: that its own process takes; it waits for them.
+            gpus: likewise.
 
         Raises:
             PlatformError: the cluster does not take it.
@@ -104,6 +118,8 @@ class JobServer:
                 submission_id=job_id,
                 metadata=dict(metadata),
                 runtime_env=runtime,
+                entrypoint_num_cpus=cpus or None,
+                entrypoint_num_gpus=gpus or None,
             )
 
     def jobs(self) -> list[Job]:

@@ -57,8 +57,16 @@ def submit(
             Path(working, RECIPE_FILE).write_text(content, encoding="utf-8")
             runtime["working_dir"] = working
             arguments = [RECIPE_FILE, *arguments]
-        server.submit(job_id, entrypoint(arguments), {RECIPE_KEY: name}, runtime)
+        command, about = entrypoint(arguments), {RECIPE_KEY: name}
+        server.submit(job_id, command, about, runtime, *_own(recipe, arguments))
     return job_id
+
+
+def _own(recipe: Recipe | None, arguments: Sequence[str]) -> tuple[float, float]:
+    """CPUs and GPUs of the job's own process: those of a run that trains in it."""
+    if recipe is None or recipe.scaling.workers or "--sweep" in arguments:
+        return 0, 0
+    return recipe.scaling.cpus_per_worker, int(recipe.scaling.gpu)
 
 
 def placed(recipe: Recipe) -> Recipe:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -132,6 +132,31 @@ def test_shards_of_a_job_are_named_from_the_root(
     assert submit.placed(recipe).data.shards == str(tmp_path / "some" / "shards")
     bucket = resolve("lenet5-digits", ["data.shards=s3://bucket/shards"], shards_here=False)
     assert submit.placed(bucket) == bucket
+
+
+@pytest.mark.parametrize(
+    ("overrides", "arguments", "held"),
+    [
+        (["scaling.workers=0", "scaling.cpus_per_worker=3"], [], (3, 0)),
+        (["scaling.workers=0", "scaling.gpu=true"], [], (1, 1)),
+        (["scaling.workers=2"], [], (0, 0)),
+        (["scaling.workers=0"], ["--sweep", "seed=0,1"], (0, 0)),
+    ],
+)
+def test_a_job_that_trains_in_its_own_process_holds_what_that_takes(
+    overrides: list[str], arguments: list[str], held: tuple[int, int], tmp_path: Path
+) -> None:
+    """Workers and trials are placed by themselves; the process that only watches takes nothing."""
+    sent: list[tuple[Any, ...]] = []
+    server = cast("JobServer", SimpleNamespace(submit=lambda *given: sent.append(given)))
+    recipe = resolve("lenet5-digits", overrides)
+    job_id = submit.submit(server, recipe.name, recipe, arguments, {"A": "b"}, tmp_path)
+    ((name, command, about, runtime, *resources),) = sent
+    assert name == job_id and job_id.startswith("lenet5-digits-")
+    assert tuple(resources) == held
+    assert command.startswith("python -m striate.cli train recipe.json")
+    assert about == {"striate.recipe": "lenet5-digits"}
+    assert runtime["env_vars"]["A"] == "b" and len(runtime["py_modules"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,8 @@ def _draw_scores(axes: "Axes", run: Assignment, series: dict[str, Points]) -> No
         label = _AS_ERROR.get(metric, label)
         _draw_held_out(axes, run, drawn[metric], label, style)
     title = _AS_ERROR.get(headline, in_words(headline))
-    axes.set(xlabel="epoch", ylabel=f"{title}, %", title=f"Held-out {title}")
+    what = ("error" if error else "share of the held-out") if second else title
+    axes.set(xlabel="epoch", ylabel=f"{what}, %", title=f"Held-out {title}")
     axes.set_ylim(bottom=0)
     axes.set_xlim(left=0)
     if drawn[headline]:

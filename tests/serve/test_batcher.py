@@ -2,11 +2,13 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 
 import pytest
 
-from striate.serve.batcher import Batcher, QueueFull
+from striate.core.errors import PlatformError
+from striate.serve.batcher import Batcher, QueueFull, TooLate
 from striate.serve.limits import Batching
 
 pytestmark = pytest.mark.unit
@@ -117,5 +119,82 @@ def test_a_failing_batch_fails_its_requests_and_no_more() -> None:
             await batcher.submit(1)
         assert await batcher.submit(2) == 2
         batcher.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_request_whose_deadline_has_passed_is_not_computed() -> None:
+    async def scenario() -> None:
+        doubles = Doubles()
+        batcher = Batcher(doubles, Batching(max_size=4), queued=100)
+        batcher.start()
+        first = batcher.submit(1)
+        await settled(batcher)
+        late = batcher.submit(2, deadline=time.monotonic() - 0.001)
+        in_time = batcher.submit(3, deadline=time.monotonic() + 60)
+        doubles.go.set()
+        assert [await first, await in_time] == [2, 6]
+        with pytest.raises(TooLate):
+            await late
+        assert doubles.batches == [[1], [3]]
+        batcher.stop()
+
+    asyncio.run(scenario())
+
+
+def test_batches_are_full_by_samples_and_a_large_request_goes_alone() -> None:
+    async def scenario() -> None:
+        doubles = Doubles()
+        batcher = Batcher(doubles, Batching(max_size=4), queued=100)
+        batcher.start()
+        calls = [batcher.submit(0)]
+        await settled(batcher)
+        calls += [batcher.submit(n, size=size) for n, size in ((1, 3), (2, 2), (3, 9), (4, 1))]
+        doubles.go.set()
+        await asyncio.gather(*calls)
+        assert doubles.batches == [[0], [1], [2], [3], [4]]
+        batcher.stop()
+
+    asyncio.run(scenario())
+
+
+def test_waiting_requests_hold_no_more_bytes_than_allowed() -> None:
+    async def scenario() -> None:
+        doubles = Doubles()
+        batcher = Batcher(doubles, Batching(max_size=1), queued=100, queued_bytes=100)
+        batcher.start()
+        calls = [batcher.submit(0, nbytes=90)]
+        await settled(batcher)
+        calls.append(batcher.submit(1, nbytes=60))
+        with pytest.raises(QueueFull):
+            batcher.submit(2, nbytes=60)
+        calls.append(batcher.submit(3, nbytes=40))
+        doubles.go.set()
+        assert await asyncio.gather(*calls) == [0, 2, 6]
+        batcher.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_batch_that_fills_does_not_wait_for_its_time() -> None:
+    async def scenario() -> None:
+        doubles = Doubles()
+        doubles.go.set()
+        batcher = Batcher(doubles, Batching(max_size=3, max_wait_ms=3_600_000), queued=100)
+        batcher.start()
+        calls = [batcher.submit(n) for n in range(3)]
+        assert await asyncio.wait_for(asyncio.gather(*calls), 30) == [0, 2, 4]
+        batcher.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_batcher_that_has_stopped_takes_nothing() -> None:
+    async def scenario() -> None:
+        batcher = Batcher(Doubles(), Batching(), queued=10)
+        batcher.start()
+        batcher.stop()
+        with pytest.raises(PlatformError, match="ending"):
+            batcher.submit(1)
 
     asyncio.run(scenario())

@@ -50,6 +50,7 @@ def entry_rules(key: str, *, inner: bool) -> list[str]:
         "  acl grpc req.hdr(content-type) -m beg application/grpc",
         f"  acl streams path {' '.join(STREAMING)}",
         *inside,
+        "  http-request reject if { req.ver -m beg 1 }",
         "  http-request return status 415 if !{ method POST } || !grpc",
         refusal(
             "RESOURCE_EXHAUSTED",

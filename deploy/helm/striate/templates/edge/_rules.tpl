@@ -6,6 +6,7 @@
   acl grpc req.hdr(content-type) -m beg application/grpc
   acl streams path /grpc.health.v1.Health/Watch /grpc.reflection.v1.ServerReflection/ServerReflectionInfo /grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo /inference.GRPCInferenceService/ModelStreamInfer /striate.v1.PhotoTagging/TagStream
   acl inside so_name -m str inner
+  http-request reject if { req.ver -m beg 1 }
   http-request return status 415 if !{ method POST } || !grpc
   http-request return status 200 hdr grpc-status 8 hdr grpc-message "The metadata are over the 16384 bytes that are allowed." hdr grpc-retry-pushback-ms -1 if { req.hdrs,length -m int gt 16384 }
 {{- if .tokens.enabled }}

@@ -20,6 +20,7 @@ from striate.serve.observer import NoObserver, Observer
 from striate.serve.request_id import REQUEST_ID, REQUEST_ID_KEY, request_id
 from striate.serve.status import ERROR_KEY, NotThroughTheEdge, status_of
 from striate.serve.tags import ModelName
+from striate.serve.tracing import Tracing
 
 EDGE_KEY = "striate-edge-key"
 NO_MODEL = ModelName("", "")
@@ -77,10 +78,17 @@ class Gate:
     Args:
         edge_key: calls must carry it in the metadata `striate-edge-key`; None lets all in.
         observer: told of every call.
+        tracing: puts a span around every call, health checks aside; None for none.
     """
 
-    def __init__(self, edge_key: str | None = None, observer: Observer | None = None) -> None:
+    def __init__(
+        self,
+        edge_key: str | None = None,
+        observer: Observer | None = None,
+        tracing: Tracing | None = None,
+    ) -> None:
         self.in_flight = 0
+        self._tracing = tracing
         self._key = edge_key.encode() if edge_key is not None else None
         self._observer = observer or NoObserver()
 
@@ -88,10 +96,13 @@ class Gate:
         self, service: str, name: str, method: Method, model: ModelName = NO_MODEL
     ) -> "grpc.RpcMethodHandler[Any, Any]":
         """The gRPC handler of one method; messages are bytes on gRPC's side."""
-        if isinstance(method, Stream):
-            handle = self._guarded(service, name, method, model, _streamed(method))
+        streams = isinstance(method, Stream)
+        work = _streamed(method) if isinstance(method, Stream) else _parsed(method)
+        handle = self._guarded(service, name, method, model, work)
+        if self._tracing is not None and not method.keyless:
+            handle = self._tracing.around(service, name, handle)
+        if streams:
             return grpc.stream_stream_rpc_method_handler(handle)
-        handle = self._guarded(service, name, method, model, _parsed(method))
         return grpc.unary_unary_rpc_method_handler(handle)
 
     def _guarded(

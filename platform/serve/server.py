@@ -21,6 +21,7 @@ from striate.serve.observer import NoObserver, Observer
 from striate.serve.servable import Servable
 from striate.serve.services import describe, health
 from striate.serve.services.base import Service
+from striate.serve.tracing import Tracing
 
 __all__ = ["ModelServer", "Service"]
 
@@ -44,6 +45,7 @@ class ModelServer:
         edge_key: calls must carry it in the metadata `striate-edge-key`, all but health checks;
             None lets all in.
         observer: told of every call.
+        tracing: puts a span around every call; None for none.
 
     Raises:
         PlatformError: the port is taken by something else.
@@ -57,12 +59,14 @@ class ModelServer:
         limits: Limits | None = None,
         edge_key: str | None = None,
         observer: Observer | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.host, self.port = host, port
         self.services = tuple(services)
         self._limits = limits or Limits()
         self._observer = observer or NoObserver()
-        self._gate = Gate(edge_key, self._observer)
+        self._tracing = tracing
+        self._gate = Gate(edge_key, self._observer, tracing)
         self._health = health.Health()
         self._draining = self._stopped = False
         self._loop = asyncio.new_event_loop()
@@ -140,6 +144,8 @@ class ModelServer:
         self._stopped = True
         self.run(self._stop(grace_s)).result(grace_s + START_TIMEOUT_S)
         self._end_loop()
+        if self._tracing is not None:
+            self._tracing.close()
 
     def _servables(self) -> list[Servable[Any, Any]]:
         """Each once, though several services may share it."""

@@ -21,7 +21,7 @@ from ray import serve
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 
 from striate.core.settings import Settings
-from striate.serve import logs
+from striate.serve import logs, tracing
 from striate.serve.limits import Batching, Limits
 from striate.serve.metrics import Endpoint, Metrics
 from striate.serve.observer import Observers
@@ -157,7 +157,13 @@ class Replica:
         host = args.host or ray.util.get_node_ip_address()
         observers = Observers(self._counter)
         self._server = ModelServer(
-            services(args), host, args.port, args.limits, args.edge_key, observers
+            services(args),
+            host,
+            args.port,
+            args.limits,
+            args.edge_key,
+            observers,
+            tracing.from_environment(app),
         )
         self._vital = Vital(self._probe, lambda: self._counter.answered_well, args.check_timeout_s)
         self._server.run(self._warm_up()).result()

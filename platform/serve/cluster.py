@@ -24,7 +24,7 @@ _POLL_S = 0.25
 _ENDING = {"STOPPING", "PENDING_MIGRATION"}
 
 _handles: dict[str, "DeploymentHandle[Any]"] = {}
-_waking: dict[str, tuple[float, "DeploymentResponse[Any]"]] = {}
+_waking: dict[str, "DeploymentResponse[Any]"] = {}
 
 
 @dataclass(frozen=True)
@@ -163,16 +163,26 @@ def tallies(serve_name: str) -> dict[str, Tally]:
     return {answer["replica"]: Tally(**answer["tally"]) for answer in answers}
 
 
-def wake(serve_name: str, patience_s: float = 30.0) -> None:
+def wake(serve_name: str) -> None:
     """Ask an application that has scaled to zero for a replica; returns at once.
 
     One call through Serve is enough: it waits for a replica, and Serve starts one for it. While
     that call waits, waking again does nothing.
     """
-    known = _waking.get(serve_name)
-    if known is not None and time.monotonic() - known[0] < patience_s:
-        return
-    _waking[serve_name] = (time.monotonic(), _handle(serve_name).where.remote())
+    asked = _waking.get(serve_name)
+    if asked is None or _answered(asked):
+        _waking[serve_name] = _handle(serve_name).where.remote()
+
+
+def _answered(asked: "DeploymentResponse[Any]") -> bool:
+    """Whether a call through Serve has ended, well or not."""
+    try:
+        asked.result(timeout_s=0)
+    except TimeoutError:
+        return False
+    except Exception:  # whatever it met with, it waits no more
+        return True
+    return True
 
 
 def delete(name: str, *, wait: bool = True) -> None:
@@ -184,8 +194,9 @@ def delete(name: str, *, wait: bool = True) -> None:
     """
     from ray import serve
 
-    _handles.pop(name, None)
     _waking.pop(name, None)
+    if handle := _handles.pop(name, None):
+        handle.shutdown()  # it reports to Serve's autoscaler for as long as the process lives
     if name in serve.status().applications:
         serve.delete(name, _blocking=wait)
 
@@ -206,7 +217,9 @@ def _ask_all(serve_name: str, method: str) -> list[dict[str, Any]]:
         if state is None or state.running:  # this process has not been told of them yet
             raise PlatformError(f"Serve does not say where {serve_name} is.") from error
         return []  # scaled to zero
-    except (RayServeException, TimeoutError) as error:
+    except TimeoutError as error:
+        raise PlatformError(f"A replica of {serve_name} gives no answer.") from error
+    except RayServeException as error:
         _handles.pop(serve_name, None)
         raise PlatformError(f"Serve gives no answer on {serve_name}.") from error
     slow = [a for a in answers if isinstance(a, Exception) and not isinstance(a, RayActorError)]

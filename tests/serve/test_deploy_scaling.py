@@ -52,5 +52,5 @@ def test_replicas_follow_the_load_to_none_and_back(
     with traffic(elastic.address, NAME, callers=2) as found:
         found.until(calls=10)
     assert not found.failed, "a call that comes to no replica is held, not refused"
-    with Client(elastic.address, NAME) as client:
+    with Client(elastic.address, NAME, deadline_s=60) as client:
         assert client.tag(png()).version == elastic.version

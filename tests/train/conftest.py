@@ -64,8 +64,22 @@ _SIZES = {"photos": 360, "faces": 200, "sports": 20, "speech": 20}
 
 
 @pytest.fixture
+def make_bundled_run(tmp_path: Path, bundled_shards: Callable[[str], Path]) -> MakeRun:
+    """Makes a run of a recipe on its bundled corpus: `make_bundled_run("name", "field=value", …)`.
+
+    The corpus is small, but for those that come in one size.
+    """
+
+    def make(name: str, *overrides: str) -> Assignment:
+        recipe = resolve(name, [*overrides, "scaling.workers=0"])
+        return assignment_of(recipe, bundled_shards(recipe.data.corpus), tmp_path / "run")
+
+    return make
+
+
+@pytest.fixture
 def make_short_run(
-    tmp_path: Path, bundled_shards: Callable[[str], Path]
+    make_bundled_run: MakeRun, bundled_shards: Callable[[str], Path]
 ) -> Callable[[str, int], Assignment]:
     """Makes a run of so many steps, of a recipe on its bundled corpus."""
 
@@ -75,11 +89,10 @@ def make_short_run(
         manifest = Manifest.load(shards)
         rows = samples_per_epoch(recipe.data, manifest)
         batch = recipe.batch_size if recipe.data.corpus == "digits" else _SHORT_BATCH
-        short = [f"batch_size={batch}", f"epochs={steps * batch / rows}", "scaling.workers=0"]
+        short = [f"batch_size={batch}", f"epochs={steps * batch / rows}", "report_every=3"]
         if recipe.task.name == "frames":  # a small corpus lacks some phones
             short.append(f"model.arguments.classes={len(manifest.labels)}")
-        recipe = resolve(name, [*short, "report_every=3"])
-        return assignment_of(recipe, shards, tmp_path / "run")
+        return make_bundled_run(name, *short)
 
     return make
 

@@ -11,6 +11,16 @@ from striate.train.place import Place
 pytestmark = pytest.mark.unit
 
 
+def test_vgg_of_an_eighth_tells_held_out_faces_from_what_is_none(
+    make_bundled_run: Callable[..., Assignment],
+) -> None:
+    run = make_bundled_run("faces-mini")
+    train(run, Place())
+    outcome = Outcome.model_validate_json(run.outcome.read_bytes())
+    assert sum(map(sum, outcome.confusion)) == 40, "a fixed fifth of the patches, all of it"
+    assert outcome.metrics["top1"] >= 0.95
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_lenet5_reads_99_of_100_held_out_digits(
     make_run: Callable[..., Assignment], seed: int

@@ -65,7 +65,9 @@ def alexnet_one_tower_imagenet() -> Recipe:
 def alexnet_mini() -> Recipe:
     """A quarter of AlexNet's width on the bundled photographs.
 
-    Command: ``striate train alexnet-mini``.
+    Command: ``striate train alexnet-mini``. Expected: 0.77 held-out top-1 or more (measured:
+    0.807), in about 30 seconds of one core. The held-out patches are of other places of the
+    photographs than those trained on.
     """
     return Recipe(
         name="alexnet-mini",

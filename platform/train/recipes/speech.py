@@ -48,7 +48,8 @@ def speech_states() -> Recipe:
 def speech_mini() -> Recipe:
     """An eighth of the speech ConvNet's width on generated speech, 63 phones.
 
-    Command: ``striate train speech-mini``.
+    Command: ``striate train speech-mini``. Expected: 0.74 held-out frame accuracy or more, of
+    speakers that were not trained on (measured: 0.766), in about 30 seconds of one core.
     """
     return Recipe(
         name="speech-mini",

@@ -31,7 +31,7 @@ _CALL_S = 30.0
 @click.option("--measure", "measure_s", type=click.FloatRange(0), default=8.0, show_default=True,
               help="Seconds that each application is loaded to measure it; 0 goes by what its"
               " replicas have measured since they came up.")  # fmt: skip
-@click.option("--times", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+@click.option("--times", type=_FILE,
               help="Service times from a file, instead of deployed applications.")  # fmt: skip
 @click.option("--save", type=_FILE, metavar="OUT.json", help="Keep the measured service times.")
 @click.option("--picture", type=_FILE, metavar="OUT.png", help="Draw the plan.")

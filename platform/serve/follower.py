@@ -10,6 +10,7 @@ from striate.core.settings import Settings
 from striate.serve import edge, edge_runtime
 from striate.serve.edge_files import living
 from striate.serve.table import Table, read_table
+from striate.serve.targets import write_targets
 
 logger = logging.getLogger(__name__)
 
@@ -49,27 +50,39 @@ def look(folder: Path) -> None:
     from striate.serve import cluster
 
     cluster.connect(Settings.load())
-    found = living_now(table, living(folder))
+    found, metrics = living_now(table, living(folder))
     edge.follow(folder, found)
+    write_targets(folder, metrics)
     _wake(folder, table, found)
 
 
-def living_now(table: Table, former: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """Addresses of the replicas that take calls, by Serve's name of their application.
+def living_now(
+    table: Table, former: dict[str, tuple[str, ...]]
+) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+    """Who takes calls now.
 
     An application that Serve gives no answer on keeps what it had: its replicas may well live.
+
+    Returns:
+        Addresses of the replicas by Serve's name of their application, and addresses of their
+        metrics by the application's own name.
     """
     from striate.serve import cluster
 
-    found = {}
+    found: dict[str, tuple[str, ...]] = {}
+    metrics: dict[str, tuple[str, ...]] = {}
     for version in (version for app in table.apps for version in app.versions):
         name = version.serve_name
         try:
-            found[name] = tuple(sorted(set(cluster.replicas(name).values())))
+            places = cluster.places(name)
         except StriateError as problem:
             logger.info("%s", problem)
             found[name] = former.get(name, version.addresses)
-    return found
+        else:
+            found[name] = tuple(sorted({place.address for place in places}))
+            read = (place.metrics for place in places)
+            metrics[version.name] = (*metrics.get(version.name, ()), *read)
+    return found, metrics
 
 
 def _wake(folder: Path, table: Table, found: dict[str, tuple[str, ...]]) -> None:

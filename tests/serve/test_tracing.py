@@ -50,7 +50,8 @@ def _attribute(span: trace_pb2.Span, key: str) -> object:
 def collector() -> Iterator[tuple[Collector, str]]:
     """A collector on a real socket, and its address."""
     kept, server = Collector(), grpc.server(ThreadPoolExecutor(2))
-    otlp_grpc.add_TraceServiceServicer_to_server(kept, server)
+    register: Any = otlp_grpc.add_TraceServiceServicer_to_server
+    register(kept, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     yield kept, f"http://127.0.0.1:{port}"

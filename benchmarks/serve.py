@@ -1,0 +1,202 @@
+"""Requests a second through Striate against bare servers, Serve's proxy, KServe and MLServer.
+
+"Echo" is a predictor that decodes nothing and answers at once: the cost of the path. "Tagger" is an
+eighth of VGG-16's width on 65 KB JPEGs of 500×375: the cost that a user sees. Every side has one
+thread for torch and holds the same predictor; the bare server is `grpc.aio` written by hand around
+it, with the same batches. "Edge" is HAProxy with TLS and tokens, before ours and before the bare
+server alike. Callers are in a process of their own and send messages as bytes.
+"""
+
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+from harness import Row, interleaved, main
+from serve_calls import INFER, TAG, Target, closed, many, opened, streamed
+from serve_sides import SPAWN, Messages, Ours, bare, default_proxy, ours, peer
+
+IN_FLIGHT, PACKED = 32, 8
+_LOAD, _TIMES_P50 = 0.7, 4.0
+_MANY = 200_000
+UNIT = "requests/s"
+
+
+def measure(quick: bool) -> list[Row]:
+    """All rows; the full form takes about eight minutes."""
+    from striate.serve.load_calls import sample_photo
+
+    seconds, rounds = (0.5, 3) if quick else (1.5, 7)
+    with tempfile.TemporaryDirectory(prefix="st-") as scratch, ExitStack() as stack:
+        folder = Path(scratch)
+        bundle = write_tagger(folder / "bundle")
+        messages = Messages.of(sample_photo(), PACKED)
+        bares = {
+            "bare-echo": stack.enter_context(bare(None)),
+            "bare-tagger": stack.enter_context(bare(bundle)),
+        }
+        our = stack.enter_context(ours(folder, bundle, messages, bares))
+        targets = dict(our.targets)
+        for name, address in bares.items():
+            targets[f"{name}, straight"] = Target(address, TAG, messages.tag)
+        proxy = stack.enter_context(default_proxy())
+        targets["proxy"] = Target(proxy, TAG, messages.tag, (("application", "proxy"),))
+        for name in ("kserve", "mlserver"):
+            for kind, model in (("echo", None), ("tagger", bundle)):
+                address = stack.enter_context(peer(name, model))
+                targets[f"{name}, {kind}"] = Target(address, INFER, messages.infer("model"))
+        callers = stack.enter_context(ProcessPoolExecutor(1, mp_context=SPAWN))
+        rates = _rates(callers, targets, seconds, rounds)
+        rows = [*_path_rows(rates), *_peer_rows(rates), *_own_rows(rates)]
+        rows += _alone_rows(callers, targets, seconds, rounds)
+        rows.append(_tail_row(callers, targets["tagger, secure"], rates, quick))
+        if not quick:
+            rows += _memory_rows(callers, our, targets["echo, secure"])
+    return rows
+
+
+def _rates(
+    callers: ProcessPoolExecutor, targets: dict[str, Target], seconds: float, rounds: int
+) -> dict[str, float]:
+    """Requests a second of every target with `IN_FLIGHT` callers, in turns."""
+
+    def rate(name: str, target: Target) -> float:
+        if "stream" in name:
+            return callers.submit(streamed, target, IN_FLIGHT, PACKED, seconds).result()
+        return callers.submit(closed, target, IN_FLIGHT, seconds).result()
+
+    measures: list[Callable[[], float]] = [partial(rate, *item) for item in targets.items()]
+    for one in measures:
+        one()  # warms connections and kernels
+    return dict(zip(targets, interleaved(measures, rounds), strict=True))
+
+
+def _path_rows(rates: dict[str, float]) -> list[Row]:
+    """Ours against the bare server and Serve's proxy."""
+    rows = []
+    for kind, straight, edged in (("echo", 0.9, 0.85), ("tagger", 0.95, 0.9)):
+        ours_, bare_ = rates[f"{kind}, straight"], rates[f"bare-{kind}, straight"]
+        rows.append(Row(f"{kind}: replica / bare grpc.aio server", ours_, bare_, UNIT, straight))
+        ours_, bare_ = rates[f"{kind}, secure"], rates[f"bare-{kind}, secure"]
+        rows.append(Row(f"{kind}: the same, both behind the edge", ours_, bare_, UNIT, edged))
+    edge = rates["echo, secure"]
+    rows.append(Row("echo: edge / Serve's default proxy", edge, rates["proxy"], UNIT, 3.0))
+    return rows
+
+
+def _peer_rows(rates: dict[str, float]) -> list[Row]:
+    """The Open Inference Protocol, no edge on either side."""
+    return [
+        Row(
+            f"{kind}: inference protocol / {title}",
+            rates[f"{kind}, inference"],
+            rates[f"{name}, {kind}"],
+            UNIT,
+            least,
+        )
+        for kind, least in (("echo", 1.1), ("tagger", 2.0))
+        for name, title in (("kserve", "KServe"), ("mlserver", "MLServer"))
+    ]
+
+
+def _own_rows(rates: dict[str, float]) -> list[Row]:
+    """Ours against ours: streams, batches, TLS, tokens."""
+    return [
+        Row("echo: TagStream / Tag, 32 in flight", rates["echo, stream"],
+            rates["echo, straight"], UNIT, 2.0),
+        Row("echo: TagStream / Tag, through the edge", rates["echo, stream, secure"],
+            rates["echo, secure"], UNIT),
+        Row("tagger: batches / one at a time", rates["tagger, straight"],
+            rates["single, straight"], UNIT, 1.3),
+        Row("echo: TLS / plain text, at the edge", rates["echo, tls"],
+            rates["echo, plain"], UNIT, 0.85),
+        Row("tagger: TLS / plain text, at the edge", rates["tagger, tls"],
+            rates["tagger, plain"], UNIT, 0.85),
+        Row("echo: tokens / none, at the edge with TLS", rates["echo, secure"],
+            rates["echo, tls"], UNIT, 0.97),
+    ]  # fmt: skip
+
+
+def _alone_rows(
+    callers: ProcessPoolExecutor, targets: dict[str, Target], seconds: float, rounds: int
+) -> list[Row]:
+    """One caller at a time."""
+    names = [
+        f"{side}, {way}" for side in ("echo", "bare-echo", "tagger", "bare-tagger")
+        for way in ("straight", "secure")
+    ]  # fmt: skip
+
+    def rate(target: Target) -> float:
+        return callers.submit(closed, target, 1, seconds).result()
+
+    found = interleaved([partial(rate, targets[name]) for name in names], rounds)
+    rates = dict(zip(names, found, strict=True))
+    return [
+        Row(f"{kind}, one caller: {title}", rates[f"{kind}, {way}"],
+            rates[f"bare-{kind}, {way}"], UNIT)
+        for kind in ("echo", "tagger")
+        for way, title in (("straight", "replica / bare"), ("secure", "both behind the edge"))
+    ]  # fmt: skip
+
+
+def _tail_row(
+    callers: ProcessPoolExecutor, target: Target, rates: dict[str, float], quick: bool
+) -> Row:
+    """p99 against p50 of Poisson arrivals at 70 % of saturation, through the edge."""
+    import statistics
+
+    rate, rounds = _LOAD * rates["tagger, secure"], 3 if quick else 5
+    seconds = 3.0 if quick else 10.0
+    found = [callers.submit(opened, target, rate, seconds, seed).result() for seed in range(rounds)]
+    p50, p99 = (statistics.median(column) for column in zip(*found, strict=True))
+    name = f"tagger at {_LOAD:.0%} of saturation, edge: p50 {p50 * 1000:.1f} ms × 4 / p99"
+    return Row(name, _TIMES_P50 * p50 * 1000, p99 * 1000, "ms", 1.0)
+
+
+def _memory_rows(callers: ProcessPoolExecutor, our: Ours, target: Target) -> list[Row]:
+    """Resident memory after a tenth of 200,000 requests, and after all of them."""
+    watched = {
+        "HAProxy": our.processes["haproxy, secure"], "replica": our.processes["echo replica"]
+    }  # fmt: skip
+    callers.submit(many, target, IN_FLIGHT, _MANY // 10).result()
+    early = {name: psutil.Process(pid).memory_info().rss for name, pid in watched.items()}
+    callers.submit(many, target, IN_FLIGHT, _MANY - _MANY // 10).result()
+    late = {name: psutil.Process(pid).memory_info().rss for name, pid in watched.items()}
+    return [
+        Row(f"memory of {name}: after 20,000 requests / 200,000",
+            early[name] / 2**20, late[name] / 2**20, "MiB", 0.95)
+        for name in watched
+    ]  # fmt: skip
+
+
+def write_tagger(path: Path) -> Path:
+    """The small VGG of the recipe `vgg16-mini`, with random weights: it costs the same."""
+    from striate.core.bundle import Architecture, Bundle, BundleSpec, TensorSpec
+    from striate.models import build
+
+    side = 48
+    arguments = {"classes": 18, "field": side, "width": 0.125}
+    architecture = Architecture(name="vgg16", arguments=arguments)
+    steps: tuple[dict[str, Any], ...] = (
+        {"op": "resize_shorter", "size": side},
+        {"op": "centre_crop", "height": side, "width": side},
+        {"op": "rgb"},
+        {"op": "normalise", "mean": [123.7, 116.3, 103.5], "std": [58.4, 57.1, 57.4]},
+    )
+    spec = BundleSpec(
+        architecture=architecture,
+        task="classification",
+        input=TensorSpec(dtype="float32", shape=(3, side, side), layout="CHW", units="intensity"),
+        output=TensorSpec(dtype="float32", shape=(18,), layout="C", units="logit"),
+        preprocessing=steps,
+        labels=tuple(f"class {index}" for index in range(18)),
+    )
+    return Bundle.write(path, spec, build(architecture).state_dict()).path
+
+
+if __name__ == "__main__":
+    main(measure, __doc__ or "")

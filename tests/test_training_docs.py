@@ -18,7 +18,9 @@ STRIATE = str(Path(sys.executable).with_name("striate"))
 
 
 def _blocks(language: str) -> Iterator[str]:
-    yield from re.findall(rf"^```{language}\n(.*?)^```", SECTION, re.MULTILINE | re.DOTALL)
+    """The content of the section's fenced blocks of a language, or of none."""
+    found = re.findall(r"^```([a-z]*)\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
+    yield from (content for kind, content in found if kind == language)
 
 
 @pytest.fixture

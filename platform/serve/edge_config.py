@@ -111,6 +111,7 @@ def _head(options: EdgeOptions) -> list[str]:
         f"  hard-stop-after {limits.drain_s}s",
         f"  maxconn {limits.connections}",
         "  tune.bufsize 98304",
+        "  tune.h2.max-frame-size 16384",
         "  tune.h2.fe.initial-window-size 1048576",
         f"  tune.h2.fe.max-concurrent-streams {limits.streams}",
         f"  tune.h2.fe.glitches-threshold {limits.glitches}",

@@ -12,6 +12,7 @@ global
   stats socket unix@/run/striate/admin.sock mode 600 level admin
 {{- end }}
   tune.bufsize 98304
+  tune.h2.max-frame-size 16384
   tune.h2.fe.initial-window-size 1048576
   tune.h2.fe.max-concurrent-streams {{ $edge.maxStreams }}
   tune.h2.fe.glitches-threshold {{ $edge.maxGlitches }}

@@ -31,10 +31,12 @@ STREAMING = (  # their callers need not send a message at once, and may stay sil
 )
 METADATA_BYTES = 16_384  # what a replica takes, too
 HEAD_BYTES = 1024  # of a message: gRPC's prefix, and the name that its first field holds
+PREFIX_BYTES = 5  # before each message: its compression and its length
 RETRY_MS = 1000
 
 _NO_TOKEN = "A valid bearer token is needed."
 _NO_SCOPE = "The token does not allow this method."
+_NO_MESSAGE = "The call has no message."
 _TOO_MANY = "The token's rate of calls is used up."
 
 
@@ -79,13 +81,20 @@ def access_rules(options: EdgeOptions, key: str) -> list[str]:
 
 
 def size_rules(options: EdgeOptions) -> list[str]:
-    """Wait for the head of the message, and refuse one over the limit before the rest comes."""
+    """Wait for the head of the message, and refuse one over the limit before the rest comes.
+
+    A call that ends without a message is refused, too: `grpc.aio` waits for one as long as the
+    caller does, and is not told that none will come.
+    """
     limit = options.limits.message_bytes
     too_long = f"if !streams {{ req.body,bytes(1,4),be2dec(,4) -m int gt {limit} }}"
     sentence = f"The message is over the {limit} bytes that are allowed."
     wait = f"time {options.limits.start_s}s at-least {HEAD_BYTES}"
     return [
         f"  http-request wait-for-body {wait} if !streams",
+        refusal(
+            "INVALID_ARGUMENT", _NO_MESSAGE, f"if !streams {{ req.body_len lt {PREFIX_BYTES} }}"
+        ),
         refusal("RESOURCE_EXHAUSTED", sentence, too_long, {PUSHBACK: "-1"}),
     ]
 

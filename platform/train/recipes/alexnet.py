@@ -66,7 +66,7 @@ def alexnet_mini() -> Recipe:
     """A quarter of AlexNet's width on the bundled photographs.
 
     Command: ``striate train alexnet-mini``. Expected: 0.77 held-out top-1 or more (measured:
-    0.807), in about 30 seconds of one core. The held-out patches are of other places of the
+    0.813), in about 20 seconds of one core. The held-out patches are of other places of the
     photographs than those trained on.
     """
     return Recipe(
@@ -86,7 +86,8 @@ def alexnet_mini() -> Recipe:
 def alexnet_one_tower_mini() -> Recipe:
     """A quarter of the single tower's width on the bundled photographs.
 
-    Command: ``striate train alexnet-one-tower-mini``.
+    Command: ``striate train alexnet-one-tower-mini``. Expected: 0.78 held-out top-1 or more
+    (measured: 0.821), in about 20 seconds of one core.
     """
     return Recipe(
         name="alexnet-one-tower-mini",
@@ -96,7 +97,7 @@ def alexnet_one_tower_mini() -> Recipe:
             arguments={"classes": 18, "field": 63, "width": 0.25, "dropout": 0.2},
         ),
         data=photos(63),
-        optimizer=OptimizerConfig(lr=0.02, weight_decay=5e-4),
+        optimizer=OptimizerConfig(name="adamw", lr=1e-3, weight_decay=5e-4),
         schedule=ScheduleConfig(warmup_share=0.1),
         batch_size=64,
         epochs=8,

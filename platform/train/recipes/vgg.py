@@ -64,7 +64,8 @@ def vgg16_mini() -> Recipe:
 def vgg19_mini() -> Recipe:
     """An eighth of VGG-19's width on the bundled photographs.
 
-    Command: ``striate train vgg19-mini``.
+    Command: ``striate train vgg19-mini``. Expected: 0.59 held-out top-1 or more (measured: 0.626),
+    in about 40 seconds of one core.
     """
     return _mini("vgg19-mini", "vgg19")
 

@@ -1,0 +1,123 @@
+"""AlexNet's training rate: Striate's settings against PyTorch's defaults, disk against memory.
+
+Striate's side is the step of its own loop, `striate.train.loop.train_step`: bf16 under autocast,
+channels-last, the fused optimiser, dropout by each sample's key. Plain PyTorch is float32 in the
+default layout with the optimiser's defaults. Both run in this process on all cores, in turns.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import cycle
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from harness import Row, interleaved
+from ingest_images import CLASSES, write_photographs
+
+from striate.data.batch import Batch
+from striate.data.ingest import ingest
+from striate.data.pipelines import pipeline_of
+from striate.data.stream import Stream
+from striate.models import MODELS
+from striate.train.config import Recipe
+from striate.train.loop import train_step
+from striate.train.place import Place
+from striate.train.recipe import resolve
+from striate.train.state import TrainState
+from striate.train.tasks import TASKS
+
+BATCH = 64
+NETWORKS = {
+    "alexnet": ("AlexNet as published", 227),
+    "alexnet_one_tower": ("AlexNet, single tower", 224),
+}
+PRECISION_AT_LEAST = 1.5
+DISK_AT_LEAST = 0.9
+
+
+def rows(folder: Path, quick: bool) -> list[Row]:
+    """Striate's step against plain PyTorch's, then from shards against from memory."""
+    torch.set_num_threads(os.cpu_count() or 1)
+    steps, rounds = (1, 1) if quick else (2, 5)
+    found = [_against_plain(name, steps, rounds) for name in NETWORKS]
+    return [*found, _from_shards(folder, *((3, 1) if quick else (6, 5)))]
+
+
+def _against_plain(name: str, steps: int, rounds: int) -> Row:
+    ours, peer = _striates_step(name), _plain_step(name)
+    title, field = NETWORKS[name]
+    batch = _memory_batch(field)
+    for step in (ours, peer):
+        step(batch)  # warm
+    measures = [partial(_rate, step, cycle([batch]), steps) for step in (ours, peer)]
+    figures = interleaved(measures, rounds)
+    title += ", bf16 and channels-last: plain float32 PyTorch"
+    return Row(title, figures[0], figures[1], "images/s", PRECISION_AT_LEAST)
+
+
+def _from_shards(folder: Path, steps: int, rounds: int) -> Row:
+    """The stream of training crops against the same batch over and over, both trained on."""
+    count = BATCH * 8
+    write_photographs(folder / "train", count, distinct=64)
+    ingest("imagenet", folder, folder / "shards", shard_mb=16)
+    stream = Stream(
+        folder / "shards",
+        "train",
+        batch_size=BATCH,
+        seed=0,
+        pipeline=pipeline_of("imagenet-train", {"size": 224}, training=True),
+        threads=1,
+        prefetch=2,
+    )
+    step = _striates_step("alexnet_one_tower")
+    memory = cycle([_memory_batch(224)])
+    for batches in (stream, memory):
+        _rate(step, batches, 1)  # warm
+    figures = interleaved([partial(_rate, step, b, steps) for b in (stream, memory)], rounds)
+    stream.close()
+    title = "AlexNet, single tower at 224, bf16, from shards: from memory"
+    return Row(title, figures[0], figures[1], "images/s", DISK_AT_LEAST)
+
+
+def _rate(step: Callable[[Batch], object], batches: Iterator[Batch], steps: int) -> float:
+    """Images a second over so many steps."""
+    began = time.perf_counter()
+    for _ in range(steps):
+        step(next(batches))
+    return steps * BATCH / (time.perf_counter() - began)
+
+
+def _memory_batch(field: int) -> Batch:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(BATCH, 3, field, field, generator=generator)
+    labels = torch.randint(CLASSES, (BATCH,), generator=generator)
+    return Batch({"images": images, "labels": labels}, BATCH, 0, BATCH)
+
+
+def recipe_of(name: str) -> Recipe:
+    """The network's recipe for ImageNet, whose settings Striate's side has."""
+    return resolve(f"{name.replace('_', '-')}-imagenet", ["scaling.gpu=false"])
+
+
+def _striates_step(name: str) -> Callable[[Batch], object]:
+    recipe, place = recipe_of(name), Place()
+    state = TrainState.fresh(recipe, place)
+    task = TASKS[recipe.task.name](recipe.task, 1000)
+    state.model.train()
+    return lambda batch: train_step(state.model, state.optimizer, task, batch, recipe, place)
+
+
+def _plain_step(name: str) -> Callable[[Batch], object]:
+    model = MODELS[name]()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+
+    def step(batch: Batch) -> None:
+        loss = F.cross_entropy(model(batch.images), batch.labels)
+        torch.autograd.backward(loss)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step

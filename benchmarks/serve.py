@@ -30,7 +30,7 @@ def measure(quick: bool) -> list[Row]:
     """All rows; the full form takes about eight minutes."""
     from striate.serve.load_calls import sample_photo
 
-    seconds, rounds = (0.5, 3) if quick else (1.5, 7)
+    seconds, rounds = (0.5, 3) if quick else (1.0, 7)
     with tempfile.TemporaryDirectory(prefix="st-") as scratch, ExitStack() as stack:
         folder = Path(scratch)
         bundle = write_tagger(folder / "bundle")

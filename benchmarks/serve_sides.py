@@ -13,6 +13,7 @@ from typing import Any
 
 import grpc
 import peer_environment
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from serve_calls import INFER, STREAM, TAG, Target
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -90,6 +91,9 @@ async def _serve_bare(bundle: Path | None, pipe: Connection) -> None:
             return pb.TagResponse(labels=labels, model=model)
 
     server = grpc.aio.server(options=[("grpc.max_receive_message_length", 32 * 2**20)])
+    healthy = health.aio.HealthServicer()  # the edge asks for it
+    health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
+    await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
     pb_grpc.add_PhotoTaggingServicer_to_server(Servicer(), server)  # type: ignore[no-untyped-call]
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -234,9 +238,10 @@ def ours(folder: Path, bundle: Path, messages: Messages, bares: dict[str, str]) 
         for kind in ("plain", "tls", "secure"):
             edge_of = stack.enter_context(_edge(folder / kind, kind, straight, bares))
             pids[f"haproxy, {kind}"] = edge_of[1]
-            for name in (*straight, *bares):
+            for name in ("echo", "tagger", *(bares if kind == "secure" else ())):
                 targets[f"{name}, {kind}"] = edge_of[0](TAG, messages.tag, name)
-            targets[f"echo, stream, {kind}"] = edge_of[0](STREAM, messages.stream, "echo")
+            if kind == "secure":
+                targets[f"echo, stream, {kind}"] = edge_of[0](STREAM, messages.stream, "echo")
         pids["echo replica"] = _pid_of(straight["echo"])
         yield Ours(targets, pids)
 

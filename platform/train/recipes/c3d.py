@@ -48,7 +48,11 @@ def c3d_sports1m() -> Recipe:
 def c3d_mini() -> Recipe:
     """An eighth of C3D's width on the generated clips, whose classes are motions.
 
-    Command: ``striate train c3d-mini``.
+    Command: ``striate train c3d-mini``. Expected: a run through the whole path of videos, and no
+    more: on the 160 bundled training clips the loss falls from 2.34 to 2.25 while held-out videos
+    stay at chance (measured: video hit@1 0.05, hit@5 0.40). Motions are told apart from about
+    1,000 clips on: the network for ablations, of this width, then had 0.36 and 0.97 after 1,260
+    steps of 16 clips with AdamW.
     """
     size = {"height": 36, "width": 48, "crop": 32, "std": [64.0, 64.0, 64.0]}
     return Recipe(

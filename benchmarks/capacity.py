@@ -1,0 +1,134 @@
+"""What `striate plan` predicts against a real load on the same machine.
+
+One replica of the tagger (the small VGG of `serve.py`) behind an edge is measured as `striate plan`
+does it. Then its latency is predicted for Poisson arrivals at three rates below saturation, and the
+same arrivals are really sent. A row's ratio is the smaller of the two figures over the larger: 1 is
+a perfect prediction, and 0.87 is one that is 15 % off.
+"""
+
+import asyncio
+import statistics
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from harness import Row, main
+from serve import write_tagger
+from serve_sides import SPAWN, free_port
+
+if TYPE_CHECKING:
+    from striate.serve.load_calls import Target
+
+LOADS = (0.3, 0.5, 0.7)
+AGREEMENT = 1 / 1.15
+
+
+def measure(quick: bool) -> list[Row]:
+    """Median, mean and 99th percentile at each load."""
+    from striate.serve.capacity.arrivals import poisson_arrivals
+    from striate.serve.capacity.measure import measured
+    from striate.serve.capacity.simulate import simulate
+    from striate.serve.load import LoadResult, open_loop
+    from striate.serve.load_calls import Calls, Target, sample_photo
+
+    seconds, rounds = (4.0, 3) if quick else (15.0, 5)
+    photos = [sample_photo()]
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="st-") as scratch, _replica(Path(scratch)) as served:
+        target, metrics = served
+        times = measured(target, [metrics], photos, 4.0 if quick else 12.0)
+
+        async def real(due_s: np.ndarray, of: Target) -> LoadResult:
+            async with Calls(of, photos) as call:
+                for _ in range(8):
+                    await call()  # connects
+                return await open_loop(call, due_s)
+
+        for load in LOADS:
+            rate = load * times.most_per_second()
+            found: dict[str, list[tuple[float, float]]] = {"p50": [], "mean": [], "p99": []}
+            for seed in range(rounds):
+                due_s = poisson_arrivals(rate, seconds, seed)
+                said = simulate(due_s, times, 1, seed).latency_s
+                result = asyncio.run(real(due_s, target))
+                assert result.answered.all(), result.counts()
+                for name, figure in _FIGURES.items():
+                    found[name].append((figure(said), figure(result.latency_s)))
+            rows += [_row(load, rate, name, pairs) for name, pairs in found.items()]
+    return rows
+
+
+_FIGURES = {
+    "p50": lambda latency: float(np.percentile(latency, 50)),
+    "mean": lambda latency: float(np.mean(latency)),
+    "p99": lambda latency: float(np.percentile(latency, 99)),
+}
+
+
+def _row(load: float, rate: float, name: str, pairs: list[tuple[float, float]]) -> Row:
+    predicted, real = (1000 * statistics.median(column) for column in zip(*pairs, strict=True))
+    title = (
+        f"{name} at {load:.0%} of saturation ({rate:.0f}/s):"
+        f" predicted {predicted:.1f} ms, real {real:.1f} ms"
+    )
+    small, large = sorted((predicted, real))
+    return Row(title, small, large, "ms", AGREEMENT)
+
+
+@contextmanager
+def _replica(folder: Path) -> Iterator[tuple["Target", str]]:
+    """One server in a process of its own behind an edge; the target, and where its metrics are."""
+    from striate.serve import edge
+    from striate.serve.load_calls import Target
+    from striate.serve.table import DeployedApp, Table, write_table
+
+    bundle = write_tagger(folder / "bundle")
+    ours, theirs = SPAWN.Pipe()
+    process = SPAWN.Process(target=_serve, args=(bundle, theirs))
+    process.start()
+    address, metrics = ours.recv()
+    app = DeployedApp(
+        name="tagger", app="photos", serve_name="tagger", addresses=(address,),
+        services=("striate.v1.PhotoTagging",), model_uri="", model="tagger", version="1",
+        deployed_unix_s=0,
+    )  # fmt: skip
+    (folder / "edge").mkdir()
+    write_table(folder / "edge", Table(apps=(app,)))
+    port = free_port()
+    edge.start(folder / "edge", "127.0.0.1", port)
+    try:
+        yield Target(f"127.0.0.1:{port}", app, connections=2), metrics
+    finally:
+        edge.stop(folder / "edge")
+        ours.send("end")
+        process.join(30)
+
+
+def _serve(bundle: Path, pipe: Connection) -> None:
+    """What a replica runs, without Ray around it."""
+    import torch
+
+    from striate.core.bundle import Bundle
+    from striate.serve.limits import Limits
+    from striate.serve.loading import load
+    from striate.serve.metrics import Endpoint, Metrics
+    from striate.serve.server import ModelServer
+    from striate.serve.services.tagging import PhotoTagging
+
+    torch.set_num_threads(1)
+    loaded = load(Bundle.open(bundle), ("tagger", "1"))
+    metrics = Metrics("tagger")
+    server = ModelServer([PhotoTagging(loaded.tagger(), Limits())], observer=metrics)
+    endpoint = Endpoint(metrics, "127.0.0.1")
+    pipe.send((server.address, endpoint.address))
+    pipe.recv()
+    server.stop(1)
+    endpoint.close()
+
+
+if __name__ == "__main__":
+    main(measure, __doc__ or "")

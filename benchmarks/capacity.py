@@ -9,7 +9,7 @@ a perfect prediction, and 0.87 is one that is 15 % off.
 import asyncio
 import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 LOADS = (0.3, 0.5, 0.7)
 AGREEMENT = 1 / 1.15
+
+
+Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 
 def measure(quick: bool) -> list[Row]:
@@ -62,7 +65,7 @@ def measure(quick: bool) -> list[Row]:
     return rows
 
 
-_FIGURES = {
+_FIGURES: dict[str, Callable[[Floats], float]] = {
     "p50": lambda latency: float(np.percentile(latency, 50)),
     "mean": lambda latency: float(np.mean(latency)),
     "p99": lambda latency: float(np.percentile(latency, 99)),

@@ -20,6 +20,7 @@ from striate.data.pipeline import OfOneImage, Places, Stored
 from striate.data.pipelines import pipeline_of
 from striate.models import MODELS
 from striate.models.dense import dense_scores
+from striate.models.tower import Tower
 from striate.train.config import TaskConfig
 from striate.train.tasks import TASKS
 from striate.train.tasks.base import Tally, Task
@@ -245,6 +246,7 @@ def test_counts_add_up_to_what_they_were_packed_from() -> None:
 def test_dense_evaluation_is_the_mean_over_places_scales_and_mirror_images() -> None:
     torch.manual_seed(0)
     network = MODELS["vgg16"](classes=CLASSES, field=32, width=0.0625).eval()
+    assert isinstance(network, Tower)
     images, larger = torch.randn(2, 3, 32, 32), torch.randn(2, 3, 64, 64)
     tensors = {"images": images, "images_at_64": larger, "labels": torch.tensor([0, 1])}
     batch = Batch(tensors, 2, 0, 2)

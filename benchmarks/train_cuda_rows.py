@@ -18,7 +18,6 @@ from striate.models.count import macs
 from striate.train.config import DataConfig, ModelConfig, OptimizerConfig, Recipe
 from striate.train.loop import train_step
 from striate.train.place import Place
-from striate.train.precision import lay_out
 from striate.train.state import TrainState
 from striate.train.tasks import TASKS
 
@@ -59,7 +58,6 @@ def _step(name: str, count: int) -> Callable[[], object]:
         channels_last=True,
     )
     state = TrainState.fresh(recipe, place)
-    lay_out(state.model)
     shape, classes = state.model.input_shape, state.model.classes
     assert isinstance(shape, tuple) and isinstance(classes, int)
     task = TASKS[recipe.task.name](recipe.task, classes)

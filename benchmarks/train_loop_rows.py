@@ -111,7 +111,7 @@ def _compare(folder: Path, world: int, steps: int, segments: int) -> Row:
 def _peer(plan: Plan) -> Iterator[None]:
     """The script under `torchrun`, with the allocator's settings that Striate's workers have.
 
-    In a session of its own, as Ray's workers are: Linux shares a busy machine among sessions.
+    It has a session of its own, as what Ray starts has, lest the scheduler treat them differently.
     """
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command = [*launcher, "--nproc-per-node", str(plan.world), str(HERE / "torchrun_peer.py")]

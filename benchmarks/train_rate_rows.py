@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from harness import Row, interleaved
 from ingest_images import CLASSES, write_photographs
+from torch import Tensor
 
 from striate.data.batch import Batch
 from striate.data.ingest import ingest
@@ -73,7 +74,7 @@ def _from_shards(folder: Path, steps: int, rounds: int) -> Row:
         prefetch=2,
     )
     step = _striates_step("alexnet_one_tower")
-    memory = cycle([_memory_batch(224)])
+    memory = cycle([_memory_batch(224).mapped(_channels_last)])  # as the stream's are
     for batches in (stream, memory):
         _rate(step, batches, 1)  # warm
     figures = interleaved([partial(_rate, step, b, steps) for b in (stream, memory)], rounds)
@@ -95,6 +96,10 @@ def _memory_batch(field: int) -> Batch:
     images = torch.randn(BATCH, 3, field, field, generator=generator)
     labels = torch.randint(CLASSES, (BATCH,), generator=generator)
     return Batch({"images": images, "labels": labels}, BATCH, 0, BATCH)
+
+
+def _channels_last(tensor: Tensor) -> Tensor:
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
 
 def recipe_of(name: str) -> Recipe:

@@ -131,6 +131,14 @@ def test_pixels_are_normalised_as_asked(stored: list[Stored]) -> None:
     assert torch.allclose(scaled[:, 2], plain[:, 2] - 127)
 
 
+def test_differences_are_those_of_the_frames(stored: list[Stored]) -> None:
+    plain = TrainClips(flip=0)(stored[:2], places(2))["clips"]
+    given = TrainClips(flip=0, differences=True)(stored[:2], places(2))["clips"]
+    assert given.shape == plain.shape
+    assert torch.equal(given[:, :, :-1], plain[:, :, 1:] - plain[:, :, :-1])
+    assert torch.equal(given[:, :, -1], given[:, :, -2])
+
+
 def test_of_several_labels_each_has_its_turn(stored: list[Stored]) -> None:
     both = Stored(0, 0, stored[0].payload, (4, 7))
     at = Places(1, np.zeros(24, np.int64), np.arange(24))

@@ -7,12 +7,12 @@ video's score is the mean over ten random clips, cropped in the centre, never mi
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from torch import Tensor
 
 from striate.core.errors import DataError, RecipeError
@@ -92,6 +92,8 @@ class _Clips(BaseModel):
         crop: height and width of the part that is kept.
         mean: taken from every pixel's red, green and blue, 0 to 255 …
         std: … which are then divided by this.
+        differences: whether each frame is given less the one before it, and the last difference
+            once more, so that a clip keeps its frames: motion alone, without what stands still.
         max_labels: columns of ``all_labels``.
     """
 
@@ -103,14 +105,25 @@ class _Clips(BaseModel):
     crop: int = Field(default=CROP, ge=1)
     mean: tuple[float, float, float] = (128.0, 128.0, 128.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    differences: bool = False
     max_labels: int = Field(default=32, ge=1)
+
+    @model_validator(mode="after")
+    def _something_differs(self) -> Self:
+        if self.differences and self.frames < 2:
+            raise ValueError("differences need clips of at least 2 frames")
+        return self
 
     def _finish(self, clips: Sequence[Pixels]) -> Tensor:
         """Clips (frames, crop, crop, 3) → (n, 3, frames, crop, crop) float32."""
         stacked = torch.from_numpy(np.stack(clips)).permute(0, 4, 1, 2, 3)
         mean = torch.tensor(self.mean).view(1, 3, 1, 1, 1)
         scale = 1 / torch.tensor(self.std).view(1, 3, 1, 1, 1)
-        return ((stacked - mean) * scale).contiguous()
+        normalised = (stacked - mean) * scale
+        if self.differences:
+            changes = normalised.diff(dim=2)
+            normalised = torch.cat([changes, changes[:, :, -1:]], dim=2)
+        return normalised.contiguous()
 
     def _all_labels(self, stored: Sequence[Stored]) -> Tensor:
         """(n, max_labels) int64, filled up with −1."""

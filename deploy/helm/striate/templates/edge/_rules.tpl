@@ -48,6 +48,7 @@
 {{- end }}
   http-request del-header authorization
   http-request wait-for-body time {{ .startSeconds }}s at-least 1024 if !streams
+  http-request return status 200 hdr grpc-status 3 hdr grpc-message "The call has no message." if !streams { req.body_len lt 5 }
   http-request return status 200 hdr grpc-status 8 hdr grpc-message "The message is over the {{ int64 .maxMessageBytes }} bytes that are allowed." hdr grpc-retry-pushback-ms -1 if !streams { req.body,bytes(1,4),be2dec(,4) -m int gt {{ int64 .maxMessageBytes }} }
 {{- end -}}
 {{- end -}}

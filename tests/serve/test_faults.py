@@ -49,7 +49,7 @@ def places(settings: Settings, name: str = NAME) -> list[str]:
     return list(cluster.replicas(app.serve_name).values())
 
 
-def until(condition: Callable[[], bool], what: str, timeout_s: float = 90) -> None:
+def until(condition: Callable[[], bool], what: str, timeout_s: float = 240) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, f"no sign of {what}"

@@ -49,7 +49,7 @@ def places(settings: Settings, name: str = NAME) -> list[str]:
     return list(cluster.replicas(app.serve_name).values())
 
 
-def until(condition: Callable[[], bool], what: str, timeout_s: float = 240) -> None:
+def until(condition: Callable[[], bool], what: str, timeout_s: float = 90) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, f"no sign of {what}"
@@ -93,7 +93,7 @@ def test_a_killed_replica_costs_at_most_the_calls_in_flight(
         retrying.until(calls=100)
         bare.until(calls=100)
     assert not retrying.failed
-    only_in_flight(bare.failed, callers=3)
+    assert len(bare.failed) <= 3, bare.failed
 
 
 @pytest.mark.parametrize("victim", ["worker", "master"])
@@ -135,20 +135,9 @@ def test_a_killed_node_costs_at_most_the_calls_in_flight(
                 retrying.until(calls=200)
                 bare.until(calls=200)
             assert not retrying.failed
-            only_in_flight(bare.failed, callers=3)
+            assert len(bare.failed) <= 3, bare.failed
         finally:
             undeploy("sites", settings)
-
-
-def only_in_flight(failed: list[str], callers: int) -> None:
-    """No more calls failed than there were callers, each with one call at a time.
-
-    Seen once in many runs: a caller's next call, begun before the edge had met the end of the
-    replica's connection, failed as well. That is a defect which stands open, and is shown as such.
-    """
-    if callers < len(failed) <= 2 * callers:
-        pytest.xfail(f"{len(failed)} calls failed where {callers} were in flight: known, open")
-    assert len(failed) <= callers, failed
 
 
 @contextmanager

@@ -21,6 +21,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from striate.core.errors import PlatformError
@@ -48,12 +49,11 @@ from striate.serve.edge_process import (
     binary,
     bounded,
     command_line,
-    free_port,
     keeps,
+    listening,
     listens,
-    refuse_taken,
     running,
-    wait_until_listening,
+    wait_until_serving,
     workers,
 )
 from striate.serve.edge_socket import MASTER_SOCKET, command
@@ -95,24 +95,30 @@ def start(
         PlatformError: the port is taken, or HAProxy does not come up; the log is named.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    refuse_taken(host, port)
-    if not follow:
-        _drop_gone(folder)
-    if token_file is not None:
-        ensure_file(token_file)
-        read_tokens(token_file)
-    state = EdgeState(
-        host=host, port=port, inner_port=free_port(), tls=tls, limits=bounded(limits),
-        token_file=token_file, pid=os.getpid(),
-    )  # fmt: skip
-    write_config(folder, state, routes_of(folder))
-    process = subprocess.Popen(
-        command_line(folder, follow), cwd=folder, stdin=subprocess.DEVNULL, start_new_session=True,
-        stdout=(folder / LOG_FILE).open("ab"), stderr=subprocess.STDOUT,
-        env=dict(os.environ if environment is None else environment),
-    )  # fmt: skip
+    with ExitStack() as stack:
+        # The keeper holds the sockets: callers wait, and are not refused, while HAProxy is away.
+        outer = stack.enter_context(listening(host, port))
+        inner, hold = (stack.enter_context(listening("127.0.0.1", 0)) for _ in range(2))
+        if not follow:
+            _drop_gone(folder)
+        if token_file is not None:
+            ensure_file(token_file)
+            read_tokens(token_file)
+        state = EdgeState(
+            host=host, port=outer.getsockname()[1], inner_port=inner.getsockname()[1],
+            hold_port=hold.getsockname()[1], listening=(outer.fileno(), inner.fileno()),
+            tls=tls, limits=bounded(limits), token_file=token_file, pid=os.getpid(),
+        )  # fmt: skip
+        write_config(folder, state, routes_of(folder))
+        inherited = (outer.fileno(), inner.fileno())
+        process = subprocess.Popen(
+            command_line(folder, follow, inherited), cwd=folder, stdin=subprocess.DEVNULL,
+            stdout=(folder / LOG_FILE).open("ab"), stderr=subprocess.STDOUT,
+            env=dict(os.environ if environment is None else environment),
+            pass_fds=(*inherited, hold.fileno()), start_new_session=True,
+        )  # fmt: skip
     write_state(folder, state.model_copy(update={"pid": process.pid}))
-    wait_until_listening(process, folder, host, port)
+    wait_until_serving(process, folder)
     process.returncode = 0  # the process outlives this object on purpose
     return process.pid
 

@@ -27,7 +27,12 @@ __all__ = ["APP_KEY", "Group", "Route", "backends_of", "check_name", "config_tex
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 SERVICE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 ADDRESS = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):\d+")
-SERVER = "proto h2 check check-proto none inter 1s fastinter 250ms downinter 500ms fall 2 rise 1"
+# One refused connection marks a replica as down until it answers a check: a call that is tried
+# again must not spend its tries there, one right after the other.
+SERVER = (
+    "proto h2 check check-proto none inter 1s fastinter 250ms downinter 500ms fall 2 rise 1"
+    " observe layer4 error-limit 1 on-error mark-down"
+)
 
 
 def config_text(routes: Sequence[Route], options: EdgeOptions, key: str) -> str:
@@ -141,22 +146,27 @@ def _frontend(options: EdgeOptions) -> list[str]:
     if tls := options.tls:
         asked = f" ca-file {tls.client_ca} verify required" if tls.client_ca else ""
         secured = f" ssl crt {tls.certificate} alpn h2 ssl-min-ver TLSv1.2{asked}"
-    inner = f"  bind 127.0.0.1:{options.inner_port} name inner"
+    outer, inner = f"{options.host}:{options.port}", f"127.0.0.1:{options.inner_port}"
+    if options.listening:
+        outer, inner = (f"fd@{descriptor}" for descriptor in options.listening)
     return [
         "frontend grpc",
         "  backlog 4096",
-        f"  bind {options.host}:{options.port}{secured} name outer",
-        *([inner] if options.inner_port else []),
+        f"  bind {outer}{secured} name outer",
+        *([f"  bind {inner} name inner"] if options.inner_port else []),
     ]
 
 
 def _backends(route: Route, options: EdgeOptions) -> list[str]:
     """The stable version's replicas, held calls among them, and the canary's.
 
-    Nobody listens where the server `hold` is (tcpmux, a privileged port): a call that finds no
-    living replica is refused there twice a second, and each time goes to a replica if one has come.
+    A call that finds no living replica goes to the server `hold`, fails to connect within the half
+    second of ``timeout connect``, and goes to a replica if one has come by then. The keeper's
+    socket there never answers SOCKS4's greeting. Without it nobody listens (tcpmux, a privileged
+    port), and HAProxy itself waits that long, except with a call that a dying replica dropped.
     """
-    hold = f"  server hold 127.0.0.1:1 backup maxconn {options.limits.held}"
+    silent = f" socks4 127.0.0.1:{options.hold_port}" if options.hold_port else ""
+    hold = f"  server hold 127.0.0.1:1 backup maxconn {options.limits.held}{silent}"
     return [
         f"backend app-{route.name}",
         *_balanced(route, options),

@@ -64,6 +64,10 @@ class EdgeOptions(BaseModel):
         host: interface for callers.
         port: port for callers.
         inner_port: port on loopback for probes that present the edge's key; None for none.
+        hold_port: port on loopback whose connections are never accepted, where calls wait for a
+            replica; None where nobody keeps one: such calls are refused, and try again.
+        listening: descriptors of the sockets behind `port` and `inner_port` that HAProxy inherits;
+            None lets it open them.
         tls: None speaks plain text.
         token_file: the file that `striate.serve.tokens` keeps; None asks for no token.
         limits: bounds.
@@ -74,6 +78,8 @@ class EdgeOptions(BaseModel):
     host: str = "127.0.0.1"
     port: int
     inner_port: int | None = None
+    hold_port: int | None = None
+    listening: tuple[int, int] | None = None
     tls: EdgeTls | None = None
     token_file: Path | None = None
     limits: EdgeLimits = EdgeLimits()

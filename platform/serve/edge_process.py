@@ -5,15 +5,18 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from striate.core.errors import PlatformError
 from striate.serve.edge_files import CONFIG_FILE
 from striate.serve.edge_options import EdgeLimits
 from striate.serve.edge_socket import MASTER_SOCKET, command
+from striate.serve.edge_words import ADMIN_SOCKET
 
 LOG_FILE = "haproxy.log"
 START_TIMEOUT_S = 30.0
+BACKLOG = 4096
 _SPARE_FILES = 200  # descriptors that HAProxy needs beside its connections
 
 
@@ -41,11 +44,18 @@ def running(folder: Path, patience_s: float = 0.5) -> bool:
         return False
 
 
-def command_line(folder: Path, follow: bool) -> list[str]:
-    """The keeper's command: it runs HAProxy, and who follows the replicas where asked for."""
+def command_line(folder: Path, follow: bool, listening: Sequence[int]) -> list[str]:
+    """The keeper's command: it runs HAProxy, and who follows the replicas where asked for.
+
+    Args:
+        folder: the edge's folder.
+        follow: whether replicas are followed.
+        listening: descriptors of the sockets that HAProxy inherits from the keeper.
+    """
     haproxy = [binary(), "-W", "-S", f"unix@{MASTER_SOCKET},mode,600", "-f", CONFIG_FILE]
     following = ["--follow", str(folder.absolute())] if follow else []
-    return [sys.executable, "-m", "striate.serve.keeper", *following, *haproxy]
+    sockets = ["--sockets", ",".join(map(str, listening))]
+    return [sys.executable, "-m", "striate.serve.keeper", *following, *sockets, *haproxy]
 
 
 def listens(address: str) -> bool:
@@ -68,33 +78,29 @@ def bounded(limits: EdgeLimits | None) -> EdgeLimits:
     return limits.model_copy(update={"connections": connections})
 
 
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def refuse_taken(host: str, port: int) -> None:
-    """Check that the edge could listen there.
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 takes any free one.
 
     Raises:
-        PlatformError: it could not.
+        PlatformError: it cannot.
     """
-    with socket.socket(socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise PlatformError(
-                f"The gRPC edge cannot listen on {host}:{port}: {error.strerror}.",
-                "Choose another port.",
-            ) from None
+    try:
+        family, kind, number, _, place = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        made = socket.socket(family, kind, number)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(place)
+        made.listen(BACKLOG)
+    except OSError as error:
+        raise PlatformError(
+            f"The gRPC edge cannot listen on {host}:{port}: {error.strerror}.",
+            "Choose another port.",
+        ) from None
+    return made
 
 
-def wait_until_listening(
-    process: subprocess.Popen[bytes], folder: Path, host: str, port: int
-) -> None:
+def wait_until_serving(process: subprocess.Popen[bytes], folder: Path) -> None:
     """Wait for an edge that was started.
 
     Raises:
@@ -102,11 +108,19 @@ def wait_until_listening(
     """
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:
-        if running(folder) and listens(f"{host}:{port}"):
+        if running(folder) and _serves(folder):
             return
         time.sleep(0.02)
     process.terminate()
     raise PlatformError("The gRPC edge does not come up.", f"Look into {folder / LOG_FILE}.")
+
+
+def _serves(folder: Path) -> bool:
+    """Whether a worker answers, not only the master."""
+    try:
+        return bool(command(folder, ADMIN_SOCKET, "show info"))
+    except OSError:
+        return False
 
 
 def keeps(pid: int) -> bool:

@@ -1,14 +1,17 @@
 """Keeps the edge's processes running: HAProxy, and where asked for who follows the replicas.
 
-One that dies is started again at once, from the files that always say what holds. ``SIGTERM`` ends
+One that dies is started again at once, from the files that always say what holds, and with the
+sockets that the keeper holds open: who calls meanwhile waits and is not refused. ``SIGTERM`` ends
 all of them, ``SIGUSR1`` lets HAProxy finish the calls in flight first. Run as a module by
 `striate.serve.edge`; it imports the standard library alone, so that it starts at once and stays
 small.
 """
 
+import argparse
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -26,10 +29,12 @@ class Keeper:
     Args:
         commands: what to run, by name; the first one is HAProxy, and the keeper gives up when it
             refuses its configuration at the start.
+        sockets: descriptors that HAProxy inherits, each time.
     """
 
-    def __init__(self, commands: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, commands: Mapping[str, Sequence[str]], sockets: Sequence[int] = ()) -> None:
         self._commands = commands
+        self._sockets = tuple(sockets)
         self._running: dict[int, tuple[str, float]] = {}
         self._ending = False
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
@@ -59,7 +64,10 @@ class Keeper:
         return 0
 
     def _start(self, name: str) -> None:
-        process = subprocess.Popen(self._commands[name], stdin=subprocess.DEVNULL)
+        inherited = self._sockets if name == next(iter(self._commands)) else ()
+        process = subprocess.Popen(
+            self._commands[name], stdin=subprocess.DEVNULL, pass_fds=inherited
+        )
         process.returncode = 0  # waited for in `run`
         self._running[process.pid] = (name, time.monotonic())
         if self._ending:  # told while it was started
@@ -70,6 +78,12 @@ class Keeper:
         first = next(iter(self._commands))
         for pid, (name, _) in self._running.items():
             self._signal(pid, number if name == first else signal.SIGTERM)
+        for descriptor in self._sockets:  # whoever has them open: callers are refused from now on
+            with (
+                contextlib.suppress(OSError),
+                socket.socket(fileno=os.dup(descriptor)) as listening,
+            ):
+                listening.shutdown(socket.SHUT_RDWR)
 
     def _give_up(self, code: int) -> int:
         self._end(signal.SIGTERM, None)
@@ -82,12 +96,17 @@ class Keeper:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """``[--follow FOLDER] COMMAND …``: HAProxy's command, and the folder to follow replicas in."""
-    commands = {"haproxy": list(arguments)}
-    if arguments[0] == "--follow":
-        follower = [sys.executable, "-m", "striate.serve.follower", arguments[1]]
-        commands = {"haproxy": list(arguments[2:]), "follower": follower}
-    return Keeper(commands).run()
+    """Keep what the command line says."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--follow", metavar="FOLDER", help="whose replicas are followed")
+    parser.add_argument("--sockets", default="", help="descriptors that HAProxy inherits: 5,6")
+    parser.add_argument("haproxy", nargs=argparse.REMAINDER, help="HAProxy's command")
+    given = parser.parse_args(arguments)
+    commands = {"haproxy": given.haproxy}
+    if given.follow:
+        commands["follower"] = [sys.executable, "-m", "striate.serve.follower", given.follow]
+    sockets = [int(number) for number in given.sockets.split(",") if number]
+    return Keeper(commands, sockets).run()
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         self._app = app
         self._children: dict[tuple[object, ...], Counter | Histogram] = {}
+        self._calls: dict[tuple[str, ...], tuple[Counter, Histogram]] = {}
         who = ("app", "service", "method", "code", "model", "version")
         self._requests = Counter("striate_requests", "Calls answered.", who, registry=registry)
         self._answers = Counter(
@@ -91,8 +92,13 @@ class Metrics:
         self, service: str, method: str, code: str, seconds: float, model: str, version: str
     ) -> None:
         """A call ended with the gRPC status `code` after `seconds`."""
-        self._child(self._requests, service, method, code, model, version).inc()
-        self._child(self._latency, method).observe(seconds)
+        key = (service, method, code, model, version)
+        found = self._calls.get(key)
+        if found is None:
+            counter = self._child(self._requests, *key)
+            found = self._calls[key] = (counter, self._child(self._latency, method))
+        found[0].inc()
+        found[1].observe(seconds)
 
     def answered(self, service: str, method: str, code: str, model: str, version: str) -> None:
         """One message of a stream was answered."""

@@ -40,7 +40,9 @@ class Servable(Generic[Request, Answer]):
         limits = limits or Limits()
         self.model = model
         self.predictor = predictor
-        self.immediate = isinstance(predictor, Immediate)
+        # Asked once: a protocol's isinstance costs a call that answers at once a tenth of its time.
+        self._now = predictor.answer if isinstance(predictor, Immediate) else None
+        self.immediate = self._now is not None
         self._probe, self._sound = probe, sound
         self._batcher = Batcher(
             self._compute, batching or Batching(), limits.queued, limits.queued_bytes
@@ -66,8 +68,8 @@ class Servable(Generic[Request, Answer]):
 
     def now(self, request: Request) -> Answer:
         """The answer of an immediate predictor, on the spot."""
-        assert isinstance(self.predictor, Immediate)
-        return self.predictor.answer(request)
+        assert self._now is not None
+        return self._now(request)
 
     def submit(
         self, request: Request, deadline: float | None = None, size: int = 1, nbytes: int = 0
@@ -85,8 +87,8 @@ class Servable(Generic[Request, Answer]):
             TooLate: the deadline passed before it was computed.
             StriateError: what the predictor says of the request.
         """
-        if self.immediate:
-            return self.now(request)
+        if self._now is not None:
+            return self._now(request)
         return await self._batcher.submit(request, deadline, size, nbytes)
 
     async def probe(self) -> None:

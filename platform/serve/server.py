@@ -1,7 +1,7 @@
 """A gRPC server around one or several services: the same in a Serve replica and in a bare process.
 
-It runs its own event loop in a thread of its own, so that whoever owns the process (Serve, a test,
-a script) keeps its main thread and its loop; prediction runs in further threads.
+It runs its own event loop (uvloop's) in a thread of its own, so that whoever owns the process
+(Serve, a test, a script) keeps its main thread and its loop; prediction runs in further threads.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import grpc
+import uvloop
 
 from striate.core.errors import PlatformError
 from striate.serve.batcher import QueueFull
@@ -69,7 +70,7 @@ class ModelServer:
         self._gate = Gate(edge_key, self._observer, tracing)
         self._health = health.Health()
         self._draining = self._stopped = False
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="grpc", daemon=True)
         self._thread.start()
         try:

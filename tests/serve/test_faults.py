@@ -97,7 +97,7 @@ def test_a_killed_replica_costs_at_most_the_calls_in_flight(
 
 
 @pytest.mark.parametrize("victim", ["worker", "master"])
-def test_a_killed_edge_costs_a_retrying_caller_nothing(
+def test_a_killed_edge_costs_at_most_the_calls_in_flight(
     steady: Deployed, settings: Settings, traffic: Any, victim: str
 ) -> None:
     state = read_state(edge_folder(settings))
@@ -108,11 +108,16 @@ def test_a_killed_edge_costs_a_retrying_caller_nothing(
         if child.cmdline()[0] == edge.binary()
     ]
     (worker,) = master.children()
-    with traffic(steady.address, NAME, callers=3, retry=True) as retrying:
-        retrying.until(calls=20)
+    with (
+        traffic(steady.address, NAME, callers=3) as bare,
+        traffic(steady.address, NAME, callers=3, retry=True) as retrying,
+    ):
+        bare.until(calls=20)
         os.kill({"master": master, "worker": worker}[victim].pid, signal.SIGKILL)
         retrying.until(calls=200)
+        bare.until(calls=200)
     assert not retrying.failed
+    assert len(bare.failed) <= 3, bare.failed
     assert gone(worker)
 
 

@@ -5,6 +5,7 @@ It runs its own event loop (uvloop's) in a thread of its own, so that whoever ow
 """
 
 import asyncio
+import gc
 import logging
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
@@ -12,12 +13,12 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import grpc
-import uvloop
 
 from striate.core.errors import PlatformError
 from striate.serve.batcher import QueueFull
 from striate.serve.gate import Gate, Method
 from striate.serve.limits import Limits
+from striate.serve.loop import ServerLoop
 from striate.serve.observer import NoObserver, Observer
 from striate.serve.servable import Servable
 from striate.serve.services import describe, health
@@ -29,6 +30,7 @@ __all__ = ["ModelServer", "Service"]
 logger = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 30.0
+_COLLECT_EVERY = 10_000  # allocations; Python's own is 700
 Result = TypeVar("Result")
 
 
@@ -70,7 +72,8 @@ class ModelServer:
         self._gate = Gate(edge_key, self._observer, tracing)
         self._health = health.Health()
         self._draining = self._stopped = False
-        self._loop = uvloop.new_event_loop()
+        self._loop = ServerLoop()
+        self._sole = False
         self._thread = threading.Thread(target=self._loop.run_forever, name="grpc", daemon=True)
         self._thread.start()
         try:
@@ -109,6 +112,18 @@ class ModelServer:
         """Run a coroutine on the server's loop, from any thread."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
+    def own_process(self) -> None:
+        """Do what only pays, and is only right, for the one server of a process that ends with it.
+
+        gRPC wakes no other loop of the process any more, and the collector leaves alone what was
+        made so far: a walk over all of it would stop every call.
+        """
+        self._sole = True
+        self._loop.take_over()
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_COLLECT_EVERY)
+
     async def probe(self) -> None:
         """Run a tiny real inference through every servable; call it on the server's loop.
 
@@ -144,7 +159,8 @@ class ModelServer:
             return
         self._stopped = True
         self.run(self._stop(grace_s)).result(grace_s + START_TIMEOUT_S)
-        self._end_loop()
+        if not self._sole:
+            self._end_loop()
         if self._tracing is not None:
             self._tracing.close()
 

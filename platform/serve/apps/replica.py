@@ -6,7 +6,6 @@ application adds its own arguments to `ReplicaArgs` and says which services a re
 """
 
 import asyncio
-import gc
 import logging
 import re
 import time
@@ -168,7 +167,7 @@ class Replica:
         )
         self._vital = Vital(self._probe, lambda: self._counter.answered_well, args.check_timeout_s)
         self._server.run(self._warm_up()).result()
-        _freeze()
+        self._server.own_process()
         metrics = self._metrics(app)
         observers.add(metrics)  # from here on: batches of the warm-up tell nothing of later ones
         self._endpoint = Endpoint(metrics, host, args.metrics_port)
@@ -237,12 +236,6 @@ class Replica:
             elif now_s - since_s >= QUIET_S:
                 return
             time.sleep(0.05)
-
-
-def _freeze() -> None:
-    """Spare the collector what lives as long as the replica: a walk over it stops all calls."""
-    gc.collect()
-    gc.freeze()
 
 
 def application(name: str, args: Args, services: Services[Args]) -> serve.Application:

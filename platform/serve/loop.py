@@ -1,0 +1,52 @@
+"""The event loop of a model server, and its share of gRPC's one poller.
+
+`grpc.aio` has one poller for a process: whatever happens on any of its servers and channels wakes
+every loop that ever made one, and the first to look passes on what belongs to another. A replica's
+process has a second such loop, that of Serve's own server, which nobody calls here: each call to
+the model woke both, for a quarter of its whole cost.
+"""
+
+import asyncio
+import gc
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import uvloop
+
+_PATIENCE_S = 5.0
+
+
+class ServerLoop(uvloop.Loop):
+    """uvloop's loop, which knows what it waits for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._read: list[Any] = []
+
+    def add_reader(self, fd: Any, callback: Callable[..., Any], *args: Any) -> None:  # type: ignore[override]
+        """Call back when there is something to read; gRPC's poller announces itself so."""
+        self._read.append(fd)
+        super().add_reader(fd, callback, *args)
+
+    def take_over(self) -> None:
+        """Let no other loop of this process wait for what this one waits for.
+
+        From then on it passes on what belongs to another loop, and must not end before those.
+        """
+        for loop in _running_loops():
+            if loop is not self:
+                done = threading.Event()
+                loop.call_soon_threadsafe(self._let_go, loop, done)
+                done.wait(_PATIENCE_S)
+
+    def _let_go(self, loop: asyncio.AbstractEventLoop, done: threading.Event) -> None:
+        for fd in self._read:
+            loop.remove_reader(fd)
+        done.set()
+
+
+def _running_loops() -> list[asyncio.AbstractEventLoop]:
+    """Asyncio keeps no list of its loops."""
+    loops = [each for each in gc.get_objects() if isinstance(each, asyncio.AbstractEventLoop)]
+    return [loop for loop in loops if loop.is_running()]

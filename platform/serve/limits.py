@@ -47,11 +47,12 @@ class Batching(BaseModel):
         max_size: most samples in a batch.
         max_wait_ms: how long an unfilled batch waits for more; 0 takes what is there, which
             already fills batches under load, since requests gather while a batch is computed.
-        threads: batches computed at a time.
+        threads: batches computed at a time; with two, one is decoded while the other is in the
+            network, and a second core is put to use.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_size: int = Field(default=32, ge=1)
     max_wait_ms: float = Field(default=0.0, ge=0)
-    threads: int = Field(default=1, ge=1)
+    threads: int = Field(default=2, ge=1)

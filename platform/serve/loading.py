@@ -105,9 +105,10 @@ def load(
     """
     network = load_network(bundle, device, program)
     platform = "striate_torch" if program is None else f"striate_chip_{device}"
-    return Loaded(
-        bundle, ModelName(*model), network, limits or Limits(), batching or Batching(), platform
-    )
+    batching = batching or Batching()
+    if program is not None:  # a chip does one thing at a time
+        batching = batching.model_copy(update={"threads": 1})
+    return Loaded(bundle, ModelName(*model), network, limits or Limits(), batching, platform)
 
 
 def inference_of(models: Sequence[Loaded]) -> Inference:

@@ -36,7 +36,7 @@ async def settled(batcher: Batcher[int, int]) -> None:
 def test_requests_gather_while_a_batch_is_computed() -> None:
     async def scenario() -> None:
         doubles = Doubles()
-        batcher = Batcher(doubles, Batching(max_size=4), queued=100)
+        batcher = Batcher(doubles, Batching(threads=1, max_size=4), queued=100)
         batcher.start()
         calls = [batcher.submit(1)]
         await settled(batcher)
@@ -54,7 +54,7 @@ def test_one_bad_request_fails_alone() -> None:
     async def scenario() -> None:
         doubles = Doubles()
         doubles.go.set()
-        batcher = Batcher(doubles, Batching(max_size=4, max_wait_ms=50), queued=100)
+        batcher = Batcher(doubles, Batching(threads=1, max_size=4, max_wait_ms=50), queued=100)
         batcher.start()
         calls = [batcher.submit(n) for n in (1, -2, 3)]
         answers = await asyncio.gather(*calls, return_exceptions=True)
@@ -68,7 +68,7 @@ def test_one_bad_request_fails_alone() -> None:
 def test_a_full_queue_refuses_and_recovers() -> None:
     async def scenario() -> None:
         doubles = Doubles()
-        batcher = Batcher(doubles, Batching(max_size=1), queued=2)
+        batcher = Batcher(doubles, Batching(threads=1, max_size=1), queued=2)
         batcher.start()
         calls = [batcher.submit(1)]
         await settled(batcher)
@@ -87,7 +87,7 @@ def test_a_full_queue_refuses_and_recovers() -> None:
 def test_a_caller_that_left_is_not_computed() -> None:
     async def scenario() -> None:
         doubles = Doubles()
-        batcher = Batcher(doubles, Batching(max_size=4), queued=100)
+        batcher = Batcher(doubles, Batching(threads=1, max_size=4), queued=100)
         batcher.start()
         first = batcher.submit(1)
         await settled(batcher)
@@ -113,7 +113,7 @@ def test_a_failing_batch_fails_its_requests_and_no_more() -> None:
                 raise MemoryError
             return list(numbers)
 
-        batcher: Batcher[int, int] = Batcher(fails_once, Batching(), queued=10)
+        batcher: Batcher[int, int] = Batcher(fails_once, Batching(threads=1), queued=10)
         batcher.start()
         with pytest.raises(MemoryError):
             await batcher.submit(1)
@@ -126,7 +126,7 @@ def test_a_failing_batch_fails_its_requests_and_no_more() -> None:
 def test_a_request_whose_deadline_has_passed_is_not_computed() -> None:
     async def scenario() -> None:
         doubles = Doubles()
-        batcher = Batcher(doubles, Batching(max_size=4), queued=100)
+        batcher = Batcher(doubles, Batching(threads=1, max_size=4), queued=100)
         batcher.start()
         first = batcher.submit(1)
         await settled(batcher)
@@ -145,7 +145,7 @@ def test_a_request_whose_deadline_has_passed_is_not_computed() -> None:
 def test_batches_are_full_by_samples_and_a_large_request_goes_alone() -> None:
     async def scenario() -> None:
         doubles = Doubles()
-        batcher = Batcher(doubles, Batching(max_size=4), queued=100)
+        batcher = Batcher(doubles, Batching(threads=1, max_size=4), queued=100)
         batcher.start()
         calls = [batcher.submit(0)]
         await settled(batcher)
@@ -161,7 +161,7 @@ def test_batches_are_full_by_samples_and_a_large_request_goes_alone() -> None:
 def test_waiting_requests_hold_no_more_bytes_than_allowed() -> None:
     async def scenario() -> None:
         doubles = Doubles()
-        batcher = Batcher(doubles, Batching(max_size=1), queued=100, queued_bytes=100)
+        batcher = Batcher(doubles, Batching(threads=1, max_size=1), queued=100, queued_bytes=100)
         batcher.start()
         calls = [batcher.submit(0, nbytes=90)]
         await settled(batcher)
@@ -180,7 +180,9 @@ def test_a_batch_that_fills_does_not_wait_for_its_time() -> None:
     async def scenario() -> None:
         doubles = Doubles()
         doubles.go.set()
-        batcher = Batcher(doubles, Batching(max_size=3, max_wait_ms=3_600_000), queued=100)
+        batcher = Batcher(
+            doubles, Batching(threads=1, max_size=3, max_wait_ms=3_600_000), queued=100
+        )
         batcher.start()
         calls = [batcher.submit(n) for n in range(3)]
         assert await asyncio.wait_for(asyncio.gather(*calls), 30) == [0, 2, 4]
@@ -191,7 +193,7 @@ def test_a_batch_that_fills_does_not_wait_for_its_time() -> None:
 
 def test_a_batcher_that_has_stopped_takes_nothing() -> None:
     async def scenario() -> None:
-        batcher = Batcher(Doubles(), Batching(), queued=10)
+        batcher = Batcher(Doubles(), Batching(threads=1), queued=10)
         batcher.start()
         batcher.stop()
         with pytest.raises(PlatformError, match="ending"):

@@ -18,7 +18,7 @@ from torch import Tensor, full_like
 
 from striate.core.bundle import Bundle
 from striate.core.errors import BundleError
-from striate.serve.limits import Limits
+from striate.serve.limits import Batching, Limits
 from striate.serve.loading import inference_of, load, tagger, tagging_server
 from striate.serve.observer import NoObserver
 from striate.serve.predictors.tagging import TaggingPredictor
@@ -256,7 +256,8 @@ class Fickle(TaggingPredictor):
 def fickle(bundle: Bundle) -> Iterator[ModelServer]:
     Fickle.ill = False
     Fickle.go.set()
-    server = tagging_server(Fickle.load(bundle), ("digits", "7"))
+    one = Batching(threads=1)
+    server = tagging_server(Fickle.load(bundle), ("digits", "7"), batching=one)
     yield server
     Fickle.go.set()
     server.stop(5)

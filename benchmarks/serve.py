@@ -1,11 +1,11 @@
 """Requests a second through Striate against bare servers, Serve's proxy, KServe and MLServer.
 
 "Echo" is a predictor that decodes nothing and answers at once: the cost of the path. "Tagger" is an
-eighth of VGG-16's width on 65 KB JPEGs of 500×375: the cost that a user sees. Every side has one
-thread for torch and holds the same predictor; the bare server is `grpc.aio` written by hand around
-it, with the same batches. Ours and the bare
-server compute two batches at a time, as replicas do by default. "Edge" is HAProxy with TLS and tokens, before ours and before the bare
-server alike. Callers are in a process of their own and send messages as bytes.
+eighth of VGG-16's width on JPEGs of 500×375: the cost that a user sees. Every side has one thread
+for torch and holds the same predictor; the bare server is `grpc.aio` written by hand around it,
+with the same batches, of which both compute two at a time, as replicas do by default. "Edge" is
+HAProxy with TLS and tokens, before ours and before the bare server alike. Callers are in a process
+of their own and send messages as bytes.
 """
 
 import tempfile

@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ from serve_calls import INFER, STREAM, TAG, Target
 
 SPAWN = multiprocessing.get_context("spawn")
 _UP_S = 120
+# Before Ray is imported; as `striate up` and the chart set it, for Serve's own proxy as well.
+os.environ.setdefault("RAY_worker_niceness", "0")
 PEERS = Path(__file__).parent / "peers"
 
 

@@ -1,6 +1,7 @@
 """A run's loop in one process: this one, or a Ray Train worker that may be started again."""
 
 import json
+import os
 from contextlib import nullcontext
 from typing import Any
 
@@ -15,6 +16,8 @@ from striate.train.loop import train
 from striate.train.patience import patient
 from striate.train.place import Place
 from striate.train.system_metrics import sampling
+
+_BEHIND_SERVING = 10  # niceness: training may wait where it shares cores with replicas, callers not
 
 
 def here(assignment: Assignment) -> None:
@@ -40,6 +43,7 @@ def work(config: dict[str, Any]) -> None:
     assignment = Assignment.model_validate_json(config["assignment"])
     if assignment.failure.is_file():
         return  # a restart cannot help: the driver reads why
+    os.nice(max(0, _BEHIND_SERVING - os.nice(0)))
     torch.set_num_threads(assignment.recipe.scaling.cpus_per_worker)
     context = ray.train.get_context()
     place = Place(context.get_world_rank(), context.get_world_size(), get_device())

@@ -97,6 +97,8 @@ spec:
 - {name: HOME, value: /home/striate}
 - {name: STRIATE_HOME, value: {{ ternary "/var/lib/striate" "/home/striate/.striate" .storage }}}
 - {name: MLFLOW_TRACKING_URI, value: {{ include "striate.trackingUri" .root | quote }}}
+# Replicas share cores with what calls them; training lowers itself.
+- {name: RAY_worker_niceness, value: "0"}
 {{- if eq .root.Values.ray.auth.mode "disabled" }}
 # Said aloud: Ray's own default is tokens.
 - {name: RAY_AUTH_MODE, value: disabled}

@@ -110,7 +110,7 @@ def figures(app: str, before: list[Sample], after: list[Sample], seconds: float)
         for (name, labels), value in grown.items()
         if name == "striate_batches_total"
     )
-    waited = _sum(grown, "striate_queue_seconds_sum")
+    waited = queue_seconds(grown)
     buckets = _buckets(grown, "striate_request_seconds_bucket")
     return Figures(
         app=app,
@@ -139,6 +139,11 @@ def batch_times(grown: Sample) -> dict[int, BatchTimes]:
     return from_sums(
         {int(size): (round(count[size]), total[size], squares[size]) for size in count}
     )
+
+
+def queue_seconds(grown: Sample) -> float:
+    """Seconds that the oldest requests of all batches waited."""
+    return _sum(grown, "striate_queue_seconds_sum")
 
 
 def quantile(buckets: Sequence[tuple[float, float]], share: float) -> float | None:

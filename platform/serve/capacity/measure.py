@@ -7,15 +7,20 @@ import numpy as np
 
 from striate.core.errors import PlatformError
 from striate.serve import watch
+from striate.serve.capacity.arrivals import Floats, poisson_arrivals
 from striate.serve.capacity.times import ServiceTimes
 from striate.serve.limits import Batching
-from striate.serve.load import closed_loop
+from striate.serve.load import closed_loop, open_loop
 from striate.serve.load_calls import Calls, Target
 from striate.serve.table import DeployedApp
 
-CALLERS = (1, 4, 16, 48)
-"""Calls in flight while measuring: from a lone caller to batches that are full."""
-_SOLO_SHARE = 0.3
+FULL = 48
+"""Calls in flight while it is found out how much fits through: batches are full then."""
+LOADS = (0.3, 0.7)
+"""Shares of that at which calls then come by chance, as they do in use: a replica that is never
+idle computes a lone photo faster than one that a call wakes, and one whose server reads new calls
+meanwhile computes slower."""
+_FULL_SHARE, _LOAD_SHARES = 0.3, (0.4, 0.3)
 _FEWEST_BATCHES = 30
 
 
@@ -37,30 +42,45 @@ def measured(
     if not seconds:
         return _times(target.app, watch.growth([], watch.fetch(metrics)), 0.0)
     before = watch.fetch(metrics)
-    alone_s = asyncio.run(_alone(target, photos, _SOLO_SHARE * seconds))
-    between = watch.fetch(metrics)
-    solo = watch.batch_times(watch.growth(before, between))
-    asyncio.run(_together(target, photos, (1 - _SOLO_SHARE) * seconds))
-    grown = watch.growth(before, watch.fetch(metrics))
-    computed_s = solo[1].mean_s if 1 in solo else 0.0
-    return _times(target.app, grown, max(0.0, alone_s - computed_s))
+    most = asyncio.run(_full(target, photos, _FULL_SHARE * seconds))
+    overhead_s = 0.0
+    for load, share in zip(LOADS, _LOAD_SHARES, strict=True):
+        between = watch.fetch(metrics)
+        arrivals = poisson_arrivals(load * most, share * seconds, seed=0)
+        latency_s = asyncio.run(_by_chance(target, photos, arrivals))
+        if load == min(LOADS):  # most batches are of one request then, whose wait is the batch's
+            inside_s = _inside(watch.growth(between, watch.fetch(metrics)))
+            overhead_s = max(0.0, latency_s - inside_s)
+    return _times(target.app, watch.growth(before, watch.fetch(metrics)), overhead_s)
 
 
-async def _alone(target: Target, photos: Sequence[bytes], seconds: float) -> float:
-    """Median latency of a lone caller."""
+async def _full(target: Target, photos: Sequence[bytes], seconds: float) -> float:
+    """Answers a second with `FULL` callers."""
     async with Calls(target, photos) as call:
         await closed_loop(call, 1, 0.2)  # connects
-        result = await closed_loop(call, 1, seconds)
+        result = await closed_loop(call, FULL, seconds)
     if not result.answered.any():
         said = ", ".join(result.counts())
         raise PlatformError(f"{target.app.name} answers none of the calls: {said}.")
-    return float(np.median(result.latency_s[result.answered]))
+    return float(result.answered.sum() / seconds)
 
 
-async def _together(target: Target, photos: Sequence[bytes], seconds: float) -> None:
+async def _by_chance(target: Target, photos: Sequence[bytes], arrivals_s: Floats) -> float:
+    """Mean latency of calls that come at these seconds."""
     async with Calls(target, photos) as call:
-        for callers in CALLERS[1:]:
-            await closed_loop(call, callers, seconds / len(CALLERS[1:]))
+        await closed_loop(call, 1, 0.2)  # connects
+        result = await open_loop(call, arrivals_s)
+    return float(np.mean(result.latency_s[result.answered])) if result.answered.any() else 0.0
+
+
+def _inside(grown: watch.Sample) -> float:
+    """Mean seconds from a batch's oldest request to the batch's end."""
+    sums = watch.batch_times(grown).values()
+    batches = sum(times.count for times in sums)
+    if not batches:
+        return 0.0
+    computed_s = sum(times.count * times.mean_s for times in sums)
+    return (computed_s + watch.queue_seconds(grown)) / batches
 
 
 def _times(app: DeployedApp, grown: watch.Sample, overhead_s: float) -> ServiceTimes:

@@ -55,14 +55,14 @@ class ServiceTimes(BaseModel):
     def seconds(self) -> list[float]:
         """Mean seconds of a batch of 1, 2, …, `max_batch` requests.
 
-        A line a + c·size is fitted to what was measured, each size weighed by its count, since
-        batches share a fixed cost and each request adds its own. With one size measured, nothing
+        A line a + c·size is fitted to what was measured, each size weighed by the requests that it
+        carried, since batches share a fixed cost and each request adds its own. With one size measured, nothing
         tells the two apart: then all of it counts for each request, which promises no gain from
         batches.
         """
         sizes = np.array(list(self.batches), dtype=float)
         means = np.array([times.mean_s for times in self.batches.values()])
-        weights = np.sqrt([times.count for times in self.batches.values()])
+        weights = np.sqrt([size * times.count for size, times in self.batches.items()])
         if len(sizes) == 1:
             fixed, each = 0.0, float(means[0] / sizes[0])
         else:

@@ -56,9 +56,9 @@ class ServiceTimes(BaseModel):
         """Mean seconds of a batch of 1, 2, …, `max_batch` requests.
 
         A line a + c·size is fitted to what was measured, each size weighed by the requests that it
-        carried, since batches share a fixed cost and each request adds its own. With one size measured, nothing
-        tells the two apart: then all of it counts for each request, which promises no gain from
-        batches.
+        carried, since batches share a fixed cost and each request adds its own. With one size
+        measured, nothing tells the two apart: then all of it counts for each request, which
+        promises no gain from batches.
         """
         sizes = np.array(list(self.batches), dtype=float)
         means = np.array([times.mean_s for times in self.batches.values()])

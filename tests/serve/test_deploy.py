@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import psutil
 import pytest
 import torch
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -91,6 +92,11 @@ def test_no_proxy_of_serves_runs(deployed: Deployed) -> None:
     from ray import serve
 
     assert not serve.status().proxies
+
+
+def test_replicas_do_not_wait_behind_what_calls_them(deployed: Deployed, replicas_of: Any) -> None:
+    (replica,) = replicas_of("tagger")
+    assert psutil.Process(replica).nice() == psutil.Process().nice()
 
 
 def test_it_is_listed(deployed: Deployed, settings: Settings) -> None:

@@ -1,0 +1,72 @@
+"""The server's loop takes gRPC's poller, and everybody is still answered."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import pytest
+
+from striate.serve.loop import ServerLoop
+
+pytestmark = pytest.mark.unit
+METHOD = "/test.Echo/Echo"
+
+
+class Watched(ServerLoop):
+    """Tells what it waits for no more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left: list[Any] = []
+
+    def remove_reader(self, fd: Any) -> bool:
+        self.left.append(fd)
+        return bool(super().remove_reader(fd))
+
+
+@contextmanager
+def serving(loop: ServerLoop) -> Iterator[str]:
+    """A `grpc.aio` server on a loop in a thread of its own; its address."""
+    import asyncio
+
+    async def echo(request: bytes, context: Any) -> bytes:
+        return request
+
+    async def start() -> tuple[grpc.aio.Server, int]:
+        server = grpc.aio.server()
+        handler = grpc.unary_unary_rpc_method_handler(echo)
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler("test.Echo", {"Echo": handler}),)
+        )
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        return server, port
+
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    server, port = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+    yield f"127.0.0.1:{port}"
+    asyncio.run_coroutine_threadsafe(server.stop(0), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+
+
+def answered(address: str) -> bool:
+    with grpc.insecure_channel(address) as channel:
+        call: Any = channel.unary_unary(METHOD)
+        return bool(call(b"hello", timeout=10) == b"hello")
+
+
+def test_the_other_loop_waits_no_more_and_its_calls_are_answered() -> None:
+    other, ours = Watched(), Watched()
+    with serving(ours) as here, serving(other) as there:
+        assert answered(here)
+        assert answered(there)
+        ours.take_over()
+        assert other.left
+        assert not ours.left
+        for _ in range(20):
+            assert answered(there)
+            assert answered(here)

@@ -99,6 +99,7 @@ def start(
         # The keeper holds the sockets: callers wait, and are not refused, while HAProxy is away.
         outer = stack.enter_context(listening(host, port))
         inner, hold = (stack.enter_context(listening("127.0.0.1", 0)) for _ in range(2))
+        inherited = (outer.fileno(), inner.fileno())
         if not follow:
             _drop_gone(folder)
         if token_file is not None:
@@ -106,11 +107,10 @@ def start(
             read_tokens(token_file)
         state = EdgeState(
             host=host, port=outer.getsockname()[1], inner_port=inner.getsockname()[1],
-            hold_port=hold.getsockname()[1], listening=(outer.fileno(), inner.fileno()),
+            hold_port=hold.getsockname()[1], listening=inherited,
             tls=tls, limits=bounded(limits), token_file=token_file, pid=os.getpid(),
         )  # fmt: skip
         write_config(folder, state, routes_of(folder))
-        inherited = (outer.fileno(), inner.fileno())
         process = subprocess.Popen(
             command_line(folder, follow, inherited), cwd=folder, stdin=subprocess.DEVNULL,
             stdout=(folder / LOG_FILE).open("ab"), stderr=subprocess.STDOUT,

@@ -24,6 +24,7 @@ class ServerLoop(uvloop.Loop):
         super().__init__()
         self._read: list[Any] = []
 
+    # uvloop's stubs type it by a variadic callback, which passing the arguments on cannot repeat.
     def add_reader(self, fd: Any, callback: Callable[..., Any], *args: Any) -> None:  # type: ignore[override]
         """Call back when there is something to read; gRPC's poller announces itself so."""
         self._read.append(fd)

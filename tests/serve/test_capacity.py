@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from prometheus_client import generate_latest
 
 from striate.core.errors import PlacementError, UsageError
+from striate.serve import watch
 from striate.serve.capacity.arrivals import poisson_arrivals
+from striate.serve.capacity.measure import measured
 from striate.serve.capacity.pictures import draw_plan
 from striate.serve.capacity.plan import Demand, plan, predict
 from striate.serve.capacity.simulate import simulate
@@ -21,6 +24,9 @@ from striate.serve.capacity.times import (
     read_times,
     times_text,
 )
+from striate.serve.load_calls import Target
+from striate.serve.metrics import Metrics
+from striate.serve.table import DeployedApp
 
 pytestmark = pytest.mark.unit
 
@@ -168,3 +174,20 @@ def test_a_wrong_field_is_named(tmp_path: Path) -> None:
 def test_a_plan_is_drawn(tmp_path: Path) -> None:
     draw_plan(plan(Demand(6e8, 3, 0.12), [_batching()]), tmp_path / "plan.png")
     assert Image.open(tmp_path / "plan.png").width > 800
+
+
+@pytest.mark.parametrize(("pool", "threads"), [(None, 2), ("gpu", 2), ("chip:anna-talk", 1)])
+def test_a_chip_computes_one_batch_at_a_time(
+    pool: str | None, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = DeployedApp(
+        name="photos", app="photos", serve_name="photos", addresses=(), services=(), model_uri="",
+        model="m", version="1", deployed_unix_s=0, pool=pool,
+    )  # fmt: skip
+    metrics = Metrics("photos")
+    for _ in range(40):
+        metrics.batch(4, 0.0, 0.01)
+    sample = watch.parse(generate_latest(metrics.registry).decode())
+    monkeypatch.setattr(watch, "fetch", lambda _: [sample])
+    times = measured(Target("127.0.0.1:1", app), ["127.0.0.1:2"], [], 0)
+    assert (times.threads, times.cpus) == (threads, threads)

@@ -32,8 +32,8 @@ _QUIET = {
     "RAY_enable_metrics_collection": "0",  # nothing here scrapes it
     "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "2",  # a whole local platform has nowhere to drain to
     "RAY_GRACEFUL_SHUTDOWN_POLL_INTERVAL_S": "0.1",
-    # Ray's 15 would put replicas behind HAProxy and their callers wherever they share cores, at a
-    # quarter of the calls; what may well wait (training) lowers itself.
+    # Ray's 15 would put replicas behind HAProxy and their callers wherever they share cores, at the
+    # cost of a quarter of the calls; what may well wait (training) lowers itself.
     "RAY_worker_niceness": "0",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",

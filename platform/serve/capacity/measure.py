@@ -91,12 +91,13 @@ def _times(app: DeployedApp, grown: watch.Sample, overhead_s: float) -> ServiceT
             "Measure for longer, or give a file with --times.",
         )
     batching = Batching(**app.arguments.get("batching", {}))
+    threads = 1 if (app.pool or "").startswith("chip:") else batching.threads  # as `loading.load`
     return ServiceTimes(
         app=app.name,
         batches=batches,
         max_batch=max(batching.max_size, *batches),
-        threads=batching.threads,
+        threads=threads,
         overhead_s=overhead_s,
         gpus=1.0 if app.pool == "gpu" else 0.0,
-        cpus=float(batching.threads),
+        cpus=float(threads),
     )

@@ -45,6 +45,7 @@ from striate.serve.edge_files import (
 )
 from striate.serve.edge_options import EdgeLimits, EdgeState, EdgeTls
 from striate.serve.edge_process import (
+    INHERITED,
     LOG_FILE,
     binary,
     bounded,
@@ -99,7 +100,7 @@ def start(
         # The keeper holds the sockets: callers wait, and are not refused, while HAProxy is away.
         outer = stack.enter_context(listening(host, port))
         inner, hold = (stack.enter_context(listening("127.0.0.1", 0)) for _ in range(2))
-        inherited = (outer.fileno(), inner.fileno())
+        held = [one.fileno() for one in (outer, inner, hold)]
         if not follow:
             _drop_gone(folder)
         if token_file is not None:
@@ -107,15 +108,15 @@ def start(
             read_tokens(token_file)
         state = EdgeState(
             host=host, port=outer.getsockname()[1], inner_port=inner.getsockname()[1],
-            hold_port=hold.getsockname()[1], listening=inherited,
+            hold_port=hold.getsockname()[1], listening=INHERITED,
             tls=tls, limits=bounded(limits), token_file=token_file, pid=os.getpid(),
         )  # fmt: skip
         write_config(folder, state, routes_of(folder))
         process = subprocess.Popen(
-            command_line(folder, follow, inherited), cwd=folder, stdin=subprocess.DEVNULL,
+            command_line(folder, follow, held), cwd=folder, stdin=subprocess.DEVNULL,
             stdout=(folder / LOG_FILE).open("ab"), stderr=subprocess.STDOUT,
             env=dict(os.environ if environment is None else environment),
-            pass_fds=(*inherited, hold.fileno()), start_new_session=True,
+            pass_fds=held, start_new_session=True,
         )  # fmt: skip
     write_state(folder, state.model_copy(update={"pid": process.pid}))
     wait_until_serving(process, folder)

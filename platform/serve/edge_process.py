@@ -13,10 +13,12 @@ from striate.serve.edge_files import CONFIG_FILE
 from striate.serve.edge_options import EdgeLimits
 from striate.serve.edge_socket import MASTER_SOCKET, command
 from striate.serve.edge_words import ADMIN_SOCKET
+from striate.serve.keeper import FIRST_SOCKET
 
 LOG_FILE = "haproxy.log"
 START_TIMEOUT_S = 30.0
 BACKLOG = 4096
+INHERITED = (FIRST_SOCKET, FIRST_SOCKET + 1)  # HAProxy's: callers come there, probes here
 _SPARE_FILES = 200  # descriptors that HAProxy needs beside its connections
 
 
@@ -50,7 +52,8 @@ def command_line(folder: Path, follow: bool, listening: Sequence[int]) -> list[s
     Args:
         folder: the edge's folder.
         follow: whether replicas are followed.
-        listening: descriptors of the sockets that HAProxy inherits from the keeper.
+        listening: descriptors of the sockets that the keeper holds: for callers, for probes (these
+            HAProxy inherits, as `INHERITED`), and the one that is never accepted from.
     """
     haproxy = [binary(), "-W", "-S", f"unix@{MASTER_SOCKET},mode,600", "-f", CONFIG_FILE]
     following = ["--follow", str(folder.absolute())] if follow else []

@@ -9,6 +9,7 @@ small.
 
 import argparse
 import contextlib
+import fcntl
 import os
 import signal
 import socket
@@ -21,6 +22,9 @@ from types import FrameType
 QUICK_S = 1.0  # a process that lived shorter than this is not started again at once
 PAUSE_S = 0.5
 REFUSED = 1  # HAProxy's exit code when it cannot go by its configuration
+# HAProxy's tables end at the highest descriptor that its `maxconn` asks for, so that what it
+# inherits must be low, however many files whoever started the edge had open.
+FIRST_SOCKET = 3
 
 
 class Keeper:
@@ -29,7 +33,7 @@ class Keeper:
     Args:
         commands: what to run, by name; the first one is HAProxy, and the keeper gives up when it
             refuses its configuration at the start.
-        sockets: descriptors that HAProxy inherits, each time.
+        sockets: descriptors that HAProxy inherits, each time; callers come through them.
     """
 
     def __init__(self, commands: Mapping[str, Sequence[str]], sockets: Sequence[int] = ()) -> None:
@@ -95,18 +99,30 @@ class Keeper:
             os.kill(pid, number)
 
 
+def renumber(sockets: Sequence[int]) -> list[int]:
+    """Give the descriptors the numbers from `FIRST_SOCKET` on, in their order."""
+    wanted = range(FIRST_SOCKET, FIRST_SOCKET + len(sockets))
+    aside = [fcntl.fcntl(given, fcntl.F_DUPFD_CLOEXEC, wanted.stop) for given in sockets]
+    for given in sockets:
+        os.close(given)
+    for kept, number in zip(aside, wanted, strict=True):
+        os.dup2(kept, number, inheritable=False)
+        os.close(kept)
+    return list(wanted)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Keep what the command line says."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--follow", metavar="FOLDER", help="whose replicas are followed")
-    parser.add_argument("--sockets", default="", help="descriptors that HAProxy inherits: 5,6")
+    parser.add_argument("--sockets", default="", help="descriptors to hold: callers', inner, hold")
     parser.add_argument("haproxy", nargs=argparse.REMAINDER, help="HAProxy's command")
     given = parser.parse_args(arguments)
     commands = {"haproxy": given.haproxy}
     if given.follow:
         commands["follower"] = [sys.executable, "-m", "striate.serve.follower", given.follow]
-    sockets = [int(number) for number in given.sockets.split(",") if number]
-    return Keeper(commands, sockets).run()
+    *inherited, _hold = renumber([int(number) for number in given.sockets.split(",")])
+    return Keeper(commands, inherited).run()
 
 
 if __name__ == "__main__":

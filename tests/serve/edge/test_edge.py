@@ -1,5 +1,6 @@
 """The edge as a process: changes under load, kills, its end."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -206,6 +207,18 @@ def test_a_refused_configuration_leaves_the_old_one(
         assert (running.folder / CONFIG_FILE).read_text() == before
         assert running.call().by == "one"
     running.deploy(app("photos", one.address))
+
+
+def test_the_files_that_its_starter_has_open_do_not_keep_it_from_listening(
+    start_edge: Any, replica: Any, app: Any
+) -> None:
+    """HAProxy refuses inherited descriptors above what its connections ask for."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(300):
+            stack.enter_context(Path(os.devnull).open())
+        running = start_edge(connections=20)
+    running.deploy(app("photos", replica("one").address))
+    assert running.call().by == "one"
 
 
 def test_a_taken_port_is_said(start_edge: Any, tmp_path: Path) -> None:

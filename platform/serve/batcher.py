@@ -2,10 +2,13 @@
 
 `serve.batch` batches calls that come through Serve's own request path; a replica that serves gRPC
 itself needs the same on its own loop. Nothing here is a task or a coroutine: a request costs one
-future, a batch one hop to a thread and one back.
+future, a batch one hop back to the loop. A thread that has computed a batch takes the next one by
+itself: by way of the loop, which has the answers to send first, it would idle a millisecond each.
 """
 
 import asyncio
+import contextlib
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -44,6 +47,10 @@ class _Entry(Generic[Request, Answer]):
     answer: "asyncio.Future[Answer]"
 
 
+_Batch = list[_Entry[Request, Answer]]
+_Dropped = list[tuple[_Entry[Request, Answer], str]]  # and why
+
+
 class Batcher(Generic[Request, Answer]):
     """Answers requests in batches, computed in threads and never on the event loop.
 
@@ -73,6 +80,8 @@ class Batcher(Generic[Request, Answer]):
         self._waiting: deque[_Entry[Request, Answer]] = deque()
         self._bytes = 0
         self._idle = batching.threads
+        self._lock = threading.Lock()  # around the three above
+        self._unsettled = 0
         self._threads = ThreadPoolExecutor(batching.threads, thread_name_prefix="predict")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open = False
@@ -85,8 +94,8 @@ class Batcher(Generic[Request, Answer]):
 
     @property
     def busy(self) -> int:
-        """Requests that wait, and batches that are computed."""
-        return len(self._waiting) + self._batching.threads - self._idle
+        """Requests that are not answered yet."""
+        return self._unsettled
 
     def start(self, observer: Observer | None = None) -> None:
         """Begin to take requests on the running loop.
@@ -101,11 +110,15 @@ class Batcher(Generic[Request, Answer]):
     def stop(self) -> None:
         """Stop; requests that still wait are cancelled, a batch in a thread is not waited for."""
         self._open = False
+        with self._lock:
+            left = list(self._waiting)
+            self._waiting.clear()
+            self._bytes = 0
         if self._timer is not None:
             self._timer.cancel()
-        while self._waiting:
-            self._waiting.popleft().answer.cancel()
-        self._bytes = 0
+        for entry in left:
+            entry.answer.cancel()
+        self._unsettled -= len(left)
         self._threads.shutdown(wait=False)
 
     def submit(
@@ -125,14 +138,19 @@ class Batcher(Generic[Request, Answer]):
         """
         if self._loop is None or not self._open:
             raise PlatformError("The server is ending.", "Try again in a moment.")
-        if len(self._waiting) >= self._queued or self._bytes + nbytes > self._queued_bytes:
+        answer: asyncio.Future[Answer] = self._loop.create_future()
+        entry = _Entry(request, size, nbytes, deadline, time.monotonic(), answer)
+        with self._lock:
+            full = len(self._waiting) >= self._queued or self._bytes + nbytes > self._queued_bytes
+            if not full:
+                self._waiting.append(entry)
+                self._bytes += nbytes
+            idle = self._idle
+        if full:
             self._observer.rejected("queue-full")
             raise QueueFull("The server has too many requests waiting.", "Try again in a moment.")
-        answer: asyncio.Future[Answer] = self._loop.create_future()
-        now = time.monotonic()
-        self._waiting.append(_Entry(request, size, nbytes, deadline, now, answer))
-        self._bytes += nbytes
-        if self._idle:
+        self._unsettled += 1
+        if idle:
             self._arm(self._loop)
         return answer
 
@@ -150,50 +168,75 @@ class Batcher(Generic[Request, Answer]):
 
     def _dispatch(self) -> None:
         self._timer = None
-        while self._idle and (batch := self._gather()):
-            self._idle -= 1
+        while True:
+            with self._lock:
+                batch, dropped = self._gather() if self._idle else ([], [])
+                self._idle -= bool(batch)
+            self._drop(dropped)
+            if not batch:
+                return
             self._threads.submit(self._work, batch)
 
-    def _gather(self) -> list[_Entry[Request, Answer]]:
-        """The next batch of those that are still wanted; a large request is one by itself."""
-        batch: list[_Entry[Request, Answer]] = []
+    def _gather(self) -> tuple[_Batch[Request, Answer], _Dropped[Request, Answer]]:
+        """The next batch, and who went before it and is not wanted any more; under the lock.
+
+        A large request is a batch by itself.
+        """
+        batch: _Batch[Request, Answer] = []
+        dropped: _Dropped[Request, Answer] = []
         size, most, now = 0, self._batching.max_size, time.monotonic()
         while self._waiting and (not batch or size + self._waiting[0].size <= most):
             entry = self._waiting.popleft()
             self._bytes -= entry.nbytes
             if entry.answer.done():
-                self._observer.rejected("gone")
+                dropped.append((entry, "gone"))
             elif entry.deadline is not None and entry.deadline <= now:
-                self._observer.rejected("late")
-                entry.answer.set_exception(TooLate("The deadline passed before an answer."))
+                dropped.append((entry, "late"))
             else:
                 batch.append(entry)
                 size += entry.size
-        return batch
+        return batch, dropped
 
-    def _work(self, batch: list[_Entry[Request, Answer]]) -> None:
-        """Runs in a thread."""
-        started = time.monotonic()
-        answers: Sequence[Answer | Exception]
-        try:
-            answers = self._compute([entry.request for entry in batch])
-        except Exception as error:
-            answers = [error] * len(batch)
-        took = time.monotonic() - started
-        loop = self._loop
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._finish, batch, answers, started, took)
+    def _drop(self, dropped: _Dropped[Request, Answer]) -> None:
+        for entry, reason in dropped:
+            self._unsettled -= 1
+            self._observer.rejected(reason)
+            if reason == "late":
+                _settle(entry.answer, TooLate("The deadline passed before an answer."))
+
+    def _work(self, batch: _Batch[Request, Answer]) -> None:
+        """Runs in a thread, for as long as something waits."""
+        while batch:
+            started = time.monotonic()
+            answers: Sequence[Answer | Exception]
+            try:
+                answers = self._compute([entry.request for entry in batch])
+            except Exception as error:
+                answers = [error] * len(batch)
+            took = time.monotonic() - started
+            with self._lock:
+                # While a timer runs, another thread is free, and what waits is to become more.
+                following, dropped = self._gather() if self._timer is None else ([], [])
+                self._idle += not following
+            self._tell(self._finish, batch, answers, dropped, started, took)
+            batch = following
+
+    def _tell(self, callback: Callable[..., None], *arguments: object) -> None:
+        """Call back on the loop, unless it has ended."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # closed, with all who waited
+                self._loop.call_soon_threadsafe(callback, *arguments)
 
     def _finish(
         self,
-        batch: list[_Entry[Request, Answer]],
+        batch: _Batch[Request, Answer],
         answers: Sequence[Answer | Exception],
+        dropped: _Dropped[Request, Answer],
         started: float,
         took: float,
     ) -> None:
-        self._idle += 1
-        if self._waiting and self._timer is None and self._open:
-            self._dispatch()  # what waited while this was computed is the next batch
+        self._drop(dropped)
+        self._unsettled -= len(batch)
         for entry, answer in zip(batch, answers, strict=True):
             _settle(entry.answer, answer)
         size = sum(entry.size for entry in batch)

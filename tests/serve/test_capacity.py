@@ -138,6 +138,17 @@ def test_the_line_through_noisy_times_never_promises_free_calls() -> None:
     assert alone.seconds()[:4] == pytest.approx([0.01, 0.02, 0.03, 0.04])
 
 
+def test_a_size_that_was_met_often_stands_for_itself() -> None:
+    """A lone photo is computed faster than the line through busy batches says."""
+    batches = {n: BatchTimes(count=40, mean_s=0.01 + 0.005 * n) for n in (2, 8, 32)}
+    often = {1: BatchTimes(count=1000, mean_s=0.006), **batches}
+    seconds = ServiceTimes(app="x", batches=often).seconds()
+    assert seconds[0] == pytest.approx(0.006, rel=0.01)
+    assert seconds[31] == pytest.approx(0.17, rel=0.05)
+    once = {1: BatchTimes(count=1, mean_s=0.006), **batches}
+    assert ServiceTimes(app="x", batches=once).seconds()[0] == pytest.approx(0.0133, rel=0.05)
+
+
 def test_sums_of_counters_become_means_and_deviations() -> None:
     found = from_sums({2: (4, 0.4, 0.0436), 8: (0, 0.0, 0.0)})
     assert list(found) == [2]

@@ -7,10 +7,11 @@ import numpy as np
 
 from striate.core.errors import PlatformError
 from striate.serve import watch
-from striate.serve.capacity.arrivals import Floats, poisson_arrivals
+from striate.serve.capacity.arrivals import poisson_arrivals
+from striate.serve.capacity.simulate import simulate
 from striate.serve.capacity.times import ServiceTimes
 from striate.serve.limits import Batching
-from striate.serve.load import closed_loop, open_loop
+from striate.serve.load import LoadResult, closed_loop, open_loop
 from striate.serve.load_calls import Calls, Target
 from striate.serve.table import DeployedApp
 
@@ -40,18 +41,16 @@ def measured(
         PlatformError: no replica tells, or there were too few batches.
     """
     if not seconds:
-        return _times(target.app, watch.growth([], watch.fetch(metrics)), 0.0)
+        return _times(target.app, watch.growth([], watch.fetch(metrics)))
     before = watch.fetch(metrics)
     most = asyncio.run(_full(target, photos, _FULL_SHARE * seconds))
-    overhead_s = 0.0
-    for load, share in zip(LOADS, _LOAD_SHARES, strict=True):
-        between = watch.fetch(metrics)
-        arrivals = poisson_arrivals(load * most, share * seconds, seed=0)
-        latency_s = asyncio.run(_by_chance(target, photos, arrivals))
-        if load == min(LOADS):  # most batches are of one request then, whose wait is the batch's
-            inside_s = _inside(watch.growth(between, watch.fetch(metrics)))
-            overhead_s = max(0.0, latency_s - inside_s)
-    return _times(target.app, watch.growth(before, watch.fetch(metrics)), overhead_s)
+    light, *_ = [
+        asyncio.run(_by_chance(target, photos, load * most, share * seconds))
+        for load, share in zip(LOADS, _LOAD_SHARES, strict=True)
+    ]
+    times = _times(target.app, watch.growth(before, watch.fetch(metrics)))
+    overhead_s = _beyond(light, times, len(metrics))
+    return times.model_copy(update={"overhead_s": overhead_s})
 
 
 async def _full(target: Target, photos: Sequence[bytes], seconds: float) -> float:
@@ -65,25 +64,28 @@ async def _full(target: Target, photos: Sequence[bytes], seconds: float) -> floa
     return float(result.answered.sum() / seconds)
 
 
-async def _by_chance(target: Target, photos: Sequence[bytes], arrivals_s: Floats) -> float:
-    """Mean latency of calls that come at these seconds."""
+async def _by_chance(
+    target: Target, photos: Sequence[bytes], rate: float, seconds: float
+) -> LoadResult:
+    """Calls that come at random, so many a second."""
     async with Calls(target, photos) as call:
         await closed_loop(call, 1, 0.2)  # connects
-        result = await open_loop(call, arrivals_s)
-    return float(np.mean(result.latency_s[result.answered])) if result.answered.any() else 0.0
+        return await open_loop(call, poisson_arrivals(rate, seconds, seed=0))
 
 
-def _inside(grown: watch.Sample) -> float:
-    """Mean seconds from a batch's oldest request to the batch's end."""
-    sums = watch.batch_times(grown).values()
-    batches = sum(times.count for times in sums)
-    if not batches:
+def _beyond(load: LoadResult, times: ServiceTimes, replicas: int) -> float:
+    """Seconds that a call took beside its queue and batch: what the simulation leaves unexplained.
+
+    By the medians, which a hiccup of the machine does not move.
+    """
+    answered = load.answered
+    if not answered.any():
         return 0.0
-    computed_s = sum(times.count * times.mean_s for times in sums)
-    return (computed_s + watch.queue_seconds(grown)) / batches
+    inside_s = simulate(load.due_s, times, replicas).latency_s
+    return max(0.0, float(np.median(load.latency_s[answered]) - np.median(inside_s[answered])))
 
 
-def _times(app: DeployedApp, grown: watch.Sample, overhead_s: float) -> ServiceTimes:
+def _times(app: DeployedApp, grown: watch.Sample) -> ServiceTimes:
     batches = watch.batch_times(grown)
     if sum(times.count for times in batches.values()) < _FEWEST_BATCHES:
         raise PlatformError(
@@ -97,7 +99,6 @@ def _times(app: DeployedApp, grown: watch.Sample, overhead_s: float) -> ServiceT
         batches=batches,
         max_batch=max(batching.max_size, *batches),
         threads=threads,
-        overhead_s=overhead_s,
         gpus=1.0 if app.pool == "gpu" else 0.0,
         cpus=float(threads),
     )

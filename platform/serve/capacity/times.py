@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from striate.core.errors import UsageError
 
+_LINE_COUNTS = 4
+
 
 class BatchTimes(BaseModel):
     """Batches of one size that were computed.
@@ -53,23 +55,24 @@ class ServiceTimes(BaseModel):
     cpus: float = Field(default=1.0, ge=0)
 
     def seconds(self) -> list[float]:
-        """Mean seconds of a batch of 1, 2, …, `max_batch` requests.
+        """Mean seconds of a batch of 1, 2, …, `max_batch` requests, never less for more of them.
 
         A line a + c·size is fitted to what was measured, each size weighed by the requests that it
-        carried, since batches share a fixed cost and each request adds its own. With one size
-        measured, nothing tells the two apart: then all of it counts for each request, which
-        promises no gain from batches.
+        carried, since batches share a fixed cost and each request adds its own. A size that was
+        met often then stands for itself, and one that was met once leans on the line, as if the
+        line had been met `_LINE_COUNTS` times; between sizes, the line is corrected by what its
+        neighbours are off. With one size measured, nothing tells the two costs apart: then all of
+        it counts for each request, which promises no gain from batches.
         """
-        sizes = np.array(list(self.batches), dtype=float)
-        means = np.array([times.mean_s for times in self.batches.values()])
-        weights = np.sqrt([size * times.count for size, times in self.batches.items()])
-        if len(sizes) == 1:
-            fixed, each = 0.0, float(means[0] / sizes[0])
-        else:
-            each, fixed = (float(value) for value in np.polyfit(sizes, means, 1, w=weights))
-        if fixed < 0 or each < 0:  # noise, or one size far from the others
-            fixed, each = _within_bounds(sizes, means, weights**2, fixed)
-        return [fixed + each * size for size in range(1, self.max_batch + 1)]
+        measured = sorted(self.batches.items())
+        sizes = np.array([size for size, _ in measured], dtype=float)
+        counts = np.array([times.count for _, times in measured], dtype=float)
+        means = np.array([times.mean_s for _, times in measured])
+        fixed, each = _line(sizes, means, counts * sizes)
+        off = (counts * means / (fixed + each * sizes) + _LINE_COUNTS) / (counts + _LINE_COUNTS)
+        every = np.arange(1, self.max_batch + 1)
+        seconds = (fixed + each * every) * np.interp(every, sizes, off)
+        return [float(taken) for taken in np.maximum.accumulate(seconds)]
 
     def variation(self) -> float:
         """Standard deviation of a batch's time over its mean, pooled over the sizes."""
@@ -78,18 +81,20 @@ class ServiceTimes(BaseModel):
         return float(np.sqrt(np.average(shares, weights=counts)))
 
     def most_per_second(self) -> float:
-        """Requests a second that one replica can answer at most."""
-        seconds = self.seconds()
-        return self.threads * max(size / taken for size, taken in enumerate(seconds, 1))
+        """Requests a second that one replica can answer at most: its batches are full then."""
+        return self.threads * self.max_batch / self.seconds()[-1]
 
 
-def _within_bounds(
-    sizes: np.ndarray, means: np.ndarray, weights: np.ndarray, fixed: float
-) -> tuple[float, float]:
-    """The least-squares line through the origin, or the flat one, where the free one is neither."""
-    if fixed < 0:
+def _line(sizes: np.ndarray, means: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+    """Fixed cost and cost of each, by least squares: neither is below zero."""
+    if len(sizes) == 1:
+        return 0.0, float(means[0] / sizes[0])
+    each, fixed = (float(value) for value in np.polyfit(sizes, means, 1, w=np.sqrt(weights)))
+    if fixed < 0:  # noise, or one size far from the others: the line through the origin
         return 0.0, float((weights * sizes * means).sum() / (weights * sizes**2).sum())
-    return float(np.average(means, weights=weights)), 0.0
+    if each < 0:  # the flat one
+        return float(np.average(means, weights=weights)), 0.0
+    return fixed, each
 
 
 _FILE: TypeAdapter[list[ServiceTimes]] = TypeAdapter(list[ServiceTimes])

@@ -2,7 +2,8 @@
 
 A benchmark is a script with a function that returns rows; `main` gives it ``--quick`` and
 ``--json``. A ratio is always measured in one run: ours and the peer take turns, and the median of
-each is compared, so that what else the machine does falls on both.
+each is compared, so that what else the machine does falls on both. Where the machine drifts over a
+run, `Row.paired` compares each round's two neighbours, and takes the median of these ratios.
 """
 
 import argparse
@@ -31,6 +32,7 @@ class Row:
         peer: the peer's figure, measured in the same run.
         unit: of both; larger is better.
         at_least: the ratio that is asked for, or None where the row only informs.
+        paired_ratio: the median over the rounds of ours over the peer's; None compares the figures.
     """
 
     name: str
@@ -38,11 +40,25 @@ class Row:
     peer: float
     unit: str
     at_least: float | None = None
+    paired_ratio: float | None = None
+
+    @classmethod
+    def paired(
+        cls,
+        name: str,
+        ours: Sequence[float],
+        peer: Sequence[float],
+        unit: str,
+        at_least: float | None = None,
+    ) -> "Row":
+        """A row out of rounds, in each of which both were measured one near the other."""
+        ratio = statistics.median(one / other for one, other in zip(ours, peer, strict=True))
+        return cls(name, statistics.median(ours), statistics.median(peer), unit, at_least, ratio)
 
     @property
     def ratio(self) -> float:
         """Ours over the peer's."""
-        return self.ours / self.peer
+        return self.ours / self.peer if self.paired_ratio is None else self.paired_ratio
 
     @property
     def met(self) -> bool | None:
@@ -50,14 +66,19 @@ class Row:
         return None if self.at_least is None else self.ratio >= self.at_least
 
 
-def interleaved(measures: Sequence[Callable[[], float]], rounds: int) -> list[float]:
-    """The median of each measure over `rounds` rounds in which they take turns."""
+def in_turns(measures: Sequence[Callable[[], float]], rounds: int) -> list[list[float]]:
+    """What each measure gave in each of `rounds` rounds in which they take turns."""
     samples: list[list[float]] = [[] for _ in measures]
     for round_number in range(rounds):
         order = range(len(measures)) if round_number % 2 == 0 else reversed(range(len(measures)))
         for index in order:
             samples[index].append(measures[index]())
-    return [statistics.median(values) for values in samples]
+    return samples
+
+
+def interleaved(measures: Sequence[Callable[[], float]], rounds: int) -> list[float]:
+    """The median of each measure over `rounds` rounds in which they take turns."""
+    return [statistics.median(values) for values in in_turns(measures, rounds)]
 
 
 def machine() -> str:

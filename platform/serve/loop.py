@@ -8,6 +8,7 @@ the model woke both, for a quarter of its whole cost.
 
 import asyncio
 import gc
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import uvloop
 
 _PATIENCE_S = 5.0
+_log = logging.getLogger(__name__)
 
 
 class ServerLoop(uvloop.Loop):
@@ -39,7 +41,11 @@ class ServerLoop(uvloop.Loop):
             if loop is not self:
                 done = threading.Event()
                 loop.call_soon_threadsafe(self._let_go, loop, done)
-                done.wait(_PATIENCE_S)
+                if not done.wait(_PATIENCE_S):
+                    _log.warning(
+                        "A loop of this process has not answered in %.0f s and may still be woken"
+                        " by every call: calls take a quarter longer until it does.", _PATIENCE_S,
+                    )  # fmt: skip
 
     def _let_go(self, loop: asyncio.AbstractEventLoop, done: threading.Event) -> None:
         for fd in self._read:
@@ -48,6 +54,9 @@ class ServerLoop(uvloop.Loop):
 
 
 def _running_loops() -> list[asyncio.AbstractEventLoop]:
-    """Asyncio keeps no list of its loops."""
-    loops = [each for each in gc.get_objects() if isinstance(each, asyncio.AbstractEventLoop)]
-    return [loop for loop in loops if loop.is_running()]
+    """Asyncio keeps no list of its loops.
+
+    By their type: `isinstance` asks some libraries' objects for their class, and they warn.
+    """
+    base = asyncio.AbstractEventLoop
+    return [each for each in gc.get_objects() if issubclass(type(each), base) and each.is_running()]

@@ -1,8 +1,10 @@
 """Applications on a cluster: deployed, called through the edge, killed, replaced, taken down."""
 
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -202,19 +204,59 @@ def test_one_replica_answers_for_many_models(
     undeploy("many", settings)
 
 
-def test_on_a_chip_it_runs_the_chips_program(
-    settings: Settings, tmp_path: Path, write_bundle: Callable[..., Bundle], png: Png
+def test_a_photo_goes_through_several_networks(
+    settings: Settings,
+    tmp_path: Path,
+    bundle: Bundle,
+    write_bundle: Callable[..., Bundle],
+    png: Png,
 ) -> None:
-    small = write_bundle(tmp_path / "small", name="lenet1_32")
-    spec = CHIPS[CHIP]
+    other = write_bundle(tmp_path / "other", name="lenet1_32")
+    roles = (f"tagger={bundle.path}", f"faces={other.path}")
+    looks = deploy("analyze", roles, settings, name="looks")
+    with Client(looks.address, app="looks", deadline_s=60) as client:
+        found = client.analyze(png(), region="US", top_k=2)
+        assert (found.tags.status, found.faces.status, found.content.status) == ("OK", "OK", "OFF")
+        assert (len(found.tags.labels), len(found.faces.labels)) == (2, 10)
+        assert client.analyze(png(), region="DE").faces.status == "OFF"
+        assert client.tag(png()).version == bundle.digest
+    with grpc.insecure_channel(looks.address) as channel:
+        stub: Any = inference_pb2_grpc.GRPCInferenceServiceStub(channel)  # type: ignore[no-untyped-call]
+        for name in ("lenet5_modern", "lenet1_32"):
+            request = inference_pb2.ModelReadyRequest(name=name)
+            assert stub.ModelReady(request, metadata=(("striate-app", "looks"),)).ready
+    undeploy("looks", settings)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory, write_bundle: Callable[..., Bundle]) -> Bundle:
+    """A bundle that fits the chip."""
+    return write_bundle(tmp_path_factory.mktemp("small") / "digits", name="lenet1_32")
+
+
+@pytest.fixture(scope="module")
+def program(small: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its program for the chip."""
+    folder = tmp_path_factory.mktemp("chip") / "program"
     noise = torch.randint(0, 256, (64, 1, 28, 28), generator=torch.Generator().manual_seed(0))
     images = apply(small.spec.preprocessing, noise.to(torch.uint8))
+    spec = CHIPS[CHIP]
     quantized = quantize(build_from(small), spec, images, retrain_last=False, qat_epochs=0)
-    program = tmp_path / "program"
-    compile_program(quantized, spec, source=f"lenet1_32 {small.digest}").save(program)
-    on_chip = deploy(
-        "photos", str(small.path), settings, name="chip", pool=f"chip:{CHIP}", program=program
-    )
+    compile_program(quantized, spec, source=f"lenet1_32 {small.digest}").save(folder)
+    return folder
+
+
+@pytest.fixture
+def on_chip(settings: Settings, small: Bundle, program: Path) -> Iterator[Deployed]:
+    """The application `chip` on the one chip that there is."""
+    where = f"chip:{CHIP}"
+    yield deploy("photos", str(small.path), settings, name="chip", pool=where, program=program)
+    undeploy("chip", settings)
+
+
+def test_on_a_chip_it_runs_the_chips_program(
+    on_chip: Deployed, small: Bundle, program: Path, png: Png
+) -> None:
     (expected,) = answer(load_tagging(small, CHIP, program=program), [TagRequest(png())])
     with Client(on_chip.address, app="chip") as client:
         labels = client.tag(png()).labels
@@ -223,7 +265,34 @@ def test_on_a_chip_it_runs_the_chips_program(
     assert [label.score for label in labels] == pytest.approx([tag.score for tag in expected])
     (pool,) = [pool for pool in read_pools() if pool.name == CHIP]
     assert pool.free == pool.total - 1
-    undeploy("chip", settings)
+
+
+def test_a_version_that_had_to_make_room_comes_back_when_the_new_one_fails(
+    on_chip: Deployed, settings: Settings, small: Bundle, program: Path, tmp_path: Path, png: Png
+) -> None:
+    """The chip holds one of them; callers wait at the edge meanwhile."""
+    doomed = tmp_path / "doomed"
+    shutil.copytree(program, doomed)
+    with (
+        Client(on_chip.address, app="chip", deadline_s=120) as client,
+        ThreadPoolExecutor(1) as caller,
+    ):
+        before = client.tag(png()).labels
+        calls: list[Future[Any]] = []
+
+        def lose_the_program(_: str) -> None:
+            if doomed.exists():
+                shutil.rmtree(doomed)
+                calls.append(caller.submit(client.tag, png()))
+
+        with pytest.raises(PlatformError, match="does not start"):
+            deploy(
+                "photos", str(small.path), settings, name="chip", pool=f"chip:{CHIP}",
+                program=doomed, timeout_s=60, say=lose_the_program,
+            )  # fmt: skip
+        assert [call.result().labels for call in calls] == [before]
+    (listed,) = [entry for entry in list_apps(settings) if entry.app.name == "chip"]
+    assert listed.status == "RUNNING"
 
 
 def test_what_an_application_does_not_take_is_refused(settings: Settings, bundle: Bundle) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from striate.core.errors import PayloadTooLarge, RecipeError, RequestError
+from striate.data.transforms import decode
 from striate.data.transforms.preprocess import apply, decode_image, fit
 
 pytestmark = pytest.mark.unit
@@ -155,6 +156,41 @@ def test_the_limit_itself_passes() -> None:
     assert decode_image(encoded(photo()), max_pixels=60 * 40).shape == (40, 60, 3)
     with pytest.raises(PayloadTooLarge, match="60 × 40"):
         decode_image(encoded(photo()), max_pixels=60 * 40 - 1)
+
+
+@given(data=st.data())
+def test_a_jpeg_has_the_pixels_that_pillow_gives_it(data: st.DataObject) -> None:
+    size = data.draw(st.tuples(st.integers(1, 70), st.integers(1, 70)))
+    options = {
+        "quality": data.draw(st.integers(1, 100)),
+        "subsampling": data.draw(st.integers(0, 2)),
+        "progressive": data.draw(st.booleans()),
+        "restart_marker_blocks": data.draw(st.integers(0, 3)),
+    }
+    mode = data.draw(st.sampled_from(["RGB", "L"]))
+    payload = encoded(photo(mode, size), "JPEG", **options)
+    with Image.open(io.BytesIO(payload)) as image:
+        pixels = np.asarray(image)
+    assert np.array_equal(decode_image(payload), pixels.reshape(*pixels.shape[:2], -1))
+
+
+@given(data=st.data())
+def test_a_damaged_jpeg_is_what_pillow_makes_of_it(data: st.DataObject) -> None:
+    payload = bytearray(encoded(photo("RGB", (24, 16)), "JPEG"))
+    for _ in range(data.draw(st.integers(1, 4))):
+        payload[data.draw(st.integers(3, len(payload) - 1))] = data.draw(st.integers(0, 255))
+    found = outcome(bytes(payload))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(decode, "_plain_jpeg", lambda *_: None)
+        assert found == outcome(bytes(payload))
+
+
+def outcome(payload: bytes) -> bytes | str:
+    """The pixels, or the sentence that refuses the image."""
+    try:
+        return decode_image(payload, max_pixels=10**6).tobytes()
+    except (RequestError, PayloadTooLarge) as error:
+        return str(error)
 
 
 @given(kind=st.sampled_from(["PNG", "JPEG"]), data=st.data())

@@ -12,9 +12,7 @@ difference over an image is at most `SCALED_LEVELS`, since the DCT's low-pass is
 than Pillow's filter. `_HEADROOM` keeps it there.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -22,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from striate.core.errors import PayloadTooLarge, RequestError, StriateError, UsageError
+from striate.core.errors import PayloadTooLarge, RequestError, StriateError
 from striate.data.transforms.crops import Box
 from striate.data.transforms.decode import MAX_PIXELS, decode_image
 from striate.data.transforms.upright import (
@@ -111,7 +109,8 @@ class Jpeg:
 
     def _decode(self, bottom: int, factor: int) -> Pixels:
         """Rows from the top to `bottom` and a few more, at 1/`factor` of the size."""
-        decode_jpeg = _simplejpeg()
+        from simplejpeg import decode_jpeg  # late: commands that decode nothing start quickly
+
         rows = min(self.stored[0], bottom + _MARGIN_ROWS * factor)
         content = bytearray(self.payload)
         content[self.frame_at + 5 : self.frame_at + 7] = rows.to_bytes(2, "big")
@@ -207,19 +206,6 @@ def aligned(box: Box, size: tuple[int, int]) -> Box:
         edge // factor * factor for edge in (box.top, box.left, bottom, right)
     )
     return Box(top, left, bottom - top, right - left)
-
-
-@cache
-def _simplejpeg() -> Callable[..., Pixels]:
-    """simplejpeg's decoder, imported late: commands that decode nothing start quickly."""
-    try:
-        from simplejpeg import decode_jpeg
-    except ModuleNotFoundError:
-        raise UsageError(
-            "Training on JPEG images needs simplejpeg.", "Install striate[images]."
-        ) from None
-    decoder: Callable[..., Pixels] = decode_jpeg
-    return decoder
 
 
 def _cut(pixels: Pixels, box: Box) -> Pixels:

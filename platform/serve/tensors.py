@@ -138,6 +138,14 @@ class TensorRequest:
     rows: int
     wanted: tuple[str, ...] = ()
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that its inputs hold."""
+        return sum(
+            sum(map(len, array)) if isinstance(array, list) else array.nbytes
+            for array in self.inputs.values()
+        )
+
 
 TensorAnswer = dict[str, Array]
 """Arrays by the output's name."""

@@ -1,6 +1,7 @@
 """Any bundle over tensors: its input as the network takes it, or encoded photos; its output."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -30,6 +31,14 @@ PHOTOS_PIXELS = 4
 _BITS = {"bfloat16": torch.bfloat16}
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of one request, as the network takes them or as photos are stored (uint8, NCHW)."""
+
+    rows: Tensor
+    stored: bool
+
+
 class TensorPredictor:
     """Answers requests of any number of rows; the network sees at most `rows` at a time.
 
@@ -56,22 +65,22 @@ class TensorPredictor:
         """In the order of `requests`, the outputs of each, or why it has none."""
         answers: list[TensorAnswer | Exception] = [RequestError("")] * len(requests)
         taken: list[int] = []
-        inputs: list[Tensor] = []
+        parts: list[_Rows] = []
         for index, request in enumerate(requests):
             try:
-                inputs.append(self.decode(request))
+                parts.append(self.decode(request))
                 taken.append(index)
             except Exception as error:  # told apart by the status table
                 answers[index] = error
         if taken:
-            sizes = [len(part) for part in inputs]
-            outputs = self.predict(inputs[0] if len(inputs) == 1 else torch.cat(inputs))
+            outputs = self.predict(self._joined(parts))
+            sizes = [len(part.rows) for part in parts]
             for index, output in zip(taken, torch.split(outputs, sizes), strict=True):
                 answers[index] = self.encode(output, requests[index])
         return answers
 
-    def decode(self, request: TensorRequest) -> Tensor:
-        """The network's input (rows, …) of one request.
+    def decode(self, request: TensorRequest) -> _Rows:
+        """The rows of one request: the network's input, or photos in their stored form.
 
         Raises:
             RequestError: an image is no readable PNG or JPEG, or of a wrong size.
@@ -80,10 +89,10 @@ class TensorPredictor:
         images = request.inputs.get(IMAGE)
         if isinstance(images, list):
             return self._of_images(images)
-        return tensor_of(request.inputs[INPUT], self.spec.input.dtype)
+        return _Rows(tensor_of(request.inputs[INPUT], self.spec.input.dtype), stored=False)
 
-    def _of_images(self, images: Sequence[bytes]) -> Tensor:
-        """Photos are decoded one after another, and only their prepared form is kept."""
+    def _of_images(self, images: Sequence[bytes]) -> _Rows:
+        """Photos are decoded one after another, and only their stored form is kept."""
         total, most = 0, PHOTOS_PIXELS * self._reader.pixels
         rows: list[Tensor] = []
         for image in images:
@@ -94,8 +103,18 @@ class TensorPredictor:
                     f"The images of one request have over {most / 1e6:g} megapixels together.",
                     "Send them in several requests.",
                 )
-            rows.append(self._reader.inputs(self._reader.stored(pixels)[None]))
-        return torch.cat(rows)
+            rows.append(self._reader.stored(pixels))
+        if len({row.shape for row in rows}) > 1:  # each becomes the network's input in its own way
+            return _Rows(torch.cat([self._reader.inputs(row[None]) for row in rows]), stored=False)
+        return _Rows(torch.stack(rows), stored=True)
+
+    def _joined(self, parts: Sequence[_Rows]) -> Tensor:
+        """The network's input of all rows; photos of all requests are prepared together."""
+        if all(part.stored for part in parts) and len({p.rows.shape[1:] for p in parts}) == 1:
+            return self._reader.inputs(_cat([part.rows for part in parts]))
+        return _cat(
+            [self._reader.inputs(part.rows) if part.stored else part.rows for part in parts]
+        )
 
     def predict(self, batch: Tensor) -> Tensor:
         """Rows of output for rows of input.
@@ -103,7 +122,7 @@ class TensorPredictor:
         Raises:
             BundleError: the network gives another number of rows, or of another shape.
         """
-        output = torch.cat([self._network(part) for part in torch.split(batch, self._rows)])
+        output = _cat([self._network(part) for part in torch.split(batch, self._rows)])
         if tuple(output.shape) != (len(batch), *self.spec.output.shape):
             raise BundleError(
                 f"The network gives {tuple(output.shape)} where its bundle says"
@@ -125,6 +144,10 @@ class TensorPredictor:
         dtype = getattr(torch, self.spec.input.dtype)
         zeros = torch.zeros((1, *self.spec.input.shape), dtype=dtype)
         return TensorRequest({INPUT: array_of(zeros, self.spec.input.dtype)}, 1)
+
+
+def _cat(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 def sound(answer: TensorAnswer) -> bool:

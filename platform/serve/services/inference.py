@@ -129,8 +129,7 @@ class Inference:
             arrays, rows = read_inputs(request, model.card, self._limits)
             asked = TensorRequest(arrays, rows, tuple(wanted))
             deadline = _deadline(request, call)
-            size = sum(map(len, request.raw_input_contents)) or request.ByteSize()
-            answer = await model.servable.ask(asked, deadline, rows, size)
+            answer = await model.servable.ask(asked, deadline, rows, asked.nbytes)
             return _response(request, model, wanted, answer)
         finally:
             self._models.give_back(model)

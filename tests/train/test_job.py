@@ -129,6 +129,7 @@ def test_a_killed_worker_costs_no_step_and_doubles_none(
 ) -> None:
     settings: Settings = ray_cluster.settings
     killed: list[int] = []
+    behind: set[int] = set()
     before = {path.name for path in settings.runs_folder.iterdir()}
 
     def kill_once(event: TrainEvent) -> None:
@@ -137,6 +138,8 @@ def test_a_killed_worker_costs_no_step_and_doubles_none(
         (name,) = {path.name for path in settings.runs_folder.iterdir()} - before
         worker = settings.runs_folder / name / "workers" / "rank-1.json"
         killed.append(json.loads(worker.read_text())["pid"])
+        threads = Path(f"/proc/{killed[0]}/task").iterdir()
+        behind.update(os.getpriority(os.PRIO_PROCESS, int(thread.name)) for thread in threads)
         os.kill(killed[0], signal.SIGKILL)
 
     notes: list[str] = []
@@ -147,6 +150,7 @@ def test_a_killed_worker_costs_no_step_and_doubles_none(
 
     result = job.run(two_worker_recipe(digits_shards), settings, on_event=watch)
     assert killed
+    assert max(behind) == 10, "training steps back behind replicas on the same cores"
     assert any(note.startswith("Restored from the checkpoint") for note in notes)
     whole, _ = undisturbed
     assert result.run_id != whole.run_id

@@ -6,16 +6,16 @@ temporary name, synced and renamed; every hash is checked when it is read; no pi
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
 
 from striate.core.errors import BundleError
 from striate.core.files import atomic_folder, sha256_of
-from striate.core.tensors import save_tensors
+
+if TYPE_CHECKING:  # torch takes two seconds to import: what lists or copies bundles needs none
+    from torch import Tensor
 
 FORMAT_VERSION = 1
 SPEC_FILE = "bundle.json"
@@ -126,7 +126,7 @@ class Bundle:
         cls,
         path: Path,
         spec: BundleSpec,
-        state: Mapping[str, Tensor],
+        state: "Mapping[str, Tensor]",
         assets: Mapping[str, str] | None = None,
     ) -> Self:
         """Write a bundle to the folder `path`, whole or not at all.
@@ -141,6 +141,8 @@ class Bundle:
             BundleError: an asset's name is not a plain file name.
             PlatformError: the disk is full.
         """
+        from striate.core.tensors import save_tensors
+
         with atomic_folder(path) as folder:
             weights = {k: v.detach().contiguous().cpu() for k, v in state.items()}
             save_tensors(weights, folder / WEIGHTS_FILE)
@@ -170,12 +172,14 @@ class Bundle:
         spec = BundleSpec(**{name: getattr(stored, name) for name in BundleSpec.model_fields})
         return cls(path, spec, stored.files)
 
-    def state(self) -> dict[str, Tensor]:
+    def state(self) -> "dict[str, Tensor]":
         """The parameters and buffers, on the CPU.
 
         Raises:
             BundleError: the weights cannot be read.
         """
+        from safetensors.torch import load_file
+
         try:
             state: dict[str, Tensor] = load_file(self.path / WEIGHTS_FILE)
         except (OSError, SafetensorError) as error:

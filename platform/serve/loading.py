@@ -1,12 +1,8 @@
 """From a bundle to what a server answers with."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
-
-from PIL import Image
 
 from striate.core.bundle import Bundle, BundleSpec
 from striate.core.registry import ModelVersion
@@ -15,6 +11,7 @@ from striate.serve.predictors.describing import VectorPredictor
 from striate.serve.predictors.network import Network, load_network
 from striate.serve.predictors.tagging import TaggingPredictor
 from striate.serve.predictors.tensors import TensorPredictor, sound
+from striate.serve.probe_image import probe_image
 from striate.serve.servable import AnyPredictor, Servable
 from striate.serve.served import FixedModels, ServedModel
 from striate.serve.server import ModelServer
@@ -22,8 +19,6 @@ from striate.serve.services.inference import Inference
 from striate.serve.services.photos import Describer
 from striate.serve.services.tagging import PhotoTagging, Tagger
 from striate.serve.tags import ModelName, Tag, TagRequest
-
-PROBE_SIDE = 28
 
 
 @dataclass(frozen=True)
@@ -164,11 +159,3 @@ def photo_size(spec: BundleSpec) -> tuple[int, int]:
     margin = sum(step["margin"] for step in spec.preprocessing if step["op"] == "pad")
     height, width = (max(1, side - 2 * margin) for side in spec.input.shape[-2:])
     return height, width
-
-
-@lru_cache(maxsize=8)
-def probe_image(height: int = PROBE_SIDE, width: int = PROBE_SIDE) -> bytes:
-    """A grey PNG, enough to walk the whole way of a request."""
-    buffer = io.BytesIO()
-    Image.new("L", (width, height), 128).save(buffer, "PNG")
-    return buffer.getvalue()

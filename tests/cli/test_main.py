@@ -1,8 +1,10 @@
 """The command's frame: help, one-line errors, exit codes."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -63,3 +65,17 @@ def test_a_program_that_calls_the_command_gets_all_of_its_output_and_its_exit_co
     assert "anna-talk" in {chip["name"] for chip in json.loads(done.stdout)}
     wrong = _ran("chips", "lss")
     assert wrong.returncode == 2 and wrong.stdout == "" and "Did you mean" in wrong.stderr
+
+
+@pytest.mark.parametrize("words", [("chips", "ls"), ("apps", "ls"), ("data", "ls"), ("undeploy",)])
+def test_a_command_that_only_asks_does_not_wait_for_torch(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """Importing torch takes two seconds."""
+    code = "import sys\nsys.modules['torch'] = None\nfrom striate.cli.main import main\nmain()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words, *(["nobody"] if len(words) == 1 else [])],
+        env={**os.environ, "STRIATE_HOME": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr and "nternal" not in done.stderr, done.stderr

@@ -16,7 +16,7 @@ from striate.models import build_from
 from striate.serve import cluster
 from striate.serve.client import Client
 from striate.serve.deploy import Deployed, deploy, edge_folder, list_apps, undeploy
-from striate.serve.loading import probe_image
+from striate.serve.probe_image import probe_image
 from striate.serve.rollback import rollback
 from striate.serve.rollout import Trial
 from striate.serve.table import DeployedApp, read_table

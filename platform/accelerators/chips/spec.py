@@ -6,11 +6,12 @@ this folder fill it.
 
 import math
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from torch import Tensor
+
+if TYPE_CHECKING:  # torch takes two seconds to import, and `striate chips ls` needs none
+    from torch import Tensor
 
 Source = Literal[
     "read", "talk", "computed", "derived", "recall", "calibrated", "assumed", "defined"
@@ -52,9 +53,9 @@ class FixedPoint(_Frozen):
         """The smallest code."""
         return -self.high if self.symmetric else -self.high - 1
 
-    def encode(self, steps: Tensor) -> Tensor:
+    def encode(self, steps: "Tensor") -> "Tensor":
         """Round values given in steps to int32 codes, saturating."""
-        return torch.round(steps).clamp(self.low, self.high).to(torch.int32)
+        return steps.round().clamp(self.low, self.high).int()
 
 
 class NeuronArray(_Frozen):

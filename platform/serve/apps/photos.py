@@ -10,7 +10,8 @@ from ray import serve
 
 from striate.core.registry import fetch
 from striate.serve.apps.replica import ReplicaArgs, application
-from striate.serve.loading import inference_of, load, named, probe_image
+from striate.serve.loading import inference_of, load, named
+from striate.serve.probe_image import probe_image
 from striate.serve.services.base import Service
 from striate.serve.services.tagging import PhotoTagging
 

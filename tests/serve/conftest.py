@@ -115,6 +115,9 @@ def unused_port() -> Callable[[], int]:
     return choose
 
 
+_BREATH_S = 0.002  # between calls: replicas that start share the cores with the callers
+
+
 class Traffic:
     """Steady calls from several callers until it is left.
 
@@ -176,6 +179,7 @@ class Traffic:
                 self.longest_s = max(self.longest_s, time.monotonic() - began_s)
                 self.versions.append(version)
                 self.calls += 1  # a lost update would only make a test wait longer
+                time.sleep(_BREATH_S)
 
 
 @pytest.fixture(scope="session")

@@ -113,7 +113,7 @@ def fetch(model_uri: str, settings: Settings) -> tuple[Bundle, ModelVersion | No
         found, source = find(client, model_uri)
         key = hashlib.sha256(f"{tracking_uri} {source}".encode()).hexdigest()[:24]
         folder = settings.home / "cache" / "bundles" / key
-        return _cached(folder) or _download(source, folder, tracking_uri, model_uri), found
+        return _cached(folder) or _download(client, source, folder, tracking_uri, model_uri), found
 
 
 def list_versions(tracking_uri: str, name: str | None = None) -> list[ModelVersion]:
@@ -253,12 +253,18 @@ def _cached(folder: Path) -> Bundle | None:
         return None  # damaged on this disk: fetched again
 
 
-def _download(source: str, folder: Path, tracking_uri: str, model_uri: str) -> Bundle:
+def _download(
+    client: "MlflowClient", source: str, folder: Path, tracking_uri: str, model_uri: str
+) -> Bundle:
     import mlflow
     from mlflow.exceptions import MlflowException
 
     with tempfile.TemporaryDirectory() as temporary:
         try:
+            # Given the model, MLflow would ask the server of the process's environment for it.
+            if source.startswith("models:/"):
+                logged = client.get_logged_model(source.removeprefix("models:/"))
+                source = logged.artifact_location
             mlflow.artifacts.download_artifacts(
                 artifact_uri=source, dst_path=temporary, tracking_uri=tracking_uri
             )

@@ -108,6 +108,16 @@ def test_every_way_to_name_a_bundle_fetches_it(
         assert (found.version if found else None) == version
 
 
+def test_the_settings_server_is_asked_whatever_the_process_has(
+    settings: Settings, registered: tuple[str, str], tmp_path: Path
+) -> None:
+    import mlflow
+
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/another.db")
+    bundle, _ = registry.fetch(f"models:/{registered[0]}@champion", settings)
+    assert value_of(bundle) == 0.75
+
+
 def test_registering_again_makes_no_second_version(
     store: str, registered: tuple[str, str], tmp_path: Path
 ) -> None:

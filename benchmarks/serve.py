@@ -40,7 +40,7 @@ compared = Row.paired
 
 
 def measure(quick: bool) -> list[Row]:
-    """All rows; the full form takes about eight minutes."""
+    """All rows; the full form takes about ten minutes."""
     from striate.serve.load_calls import sample_photo
 
     seconds, rounds = (0.5, 3) if quick else (0.8, 11)

@@ -50,6 +50,31 @@ def test_requests_gather_while_a_batch_is_computed() -> None:
     asyncio.run(scenario())
 
 
+def test_the_next_batch_begins_while_the_loop_is_busy() -> None:
+    async def scenario() -> None:
+        second = threading.Event()
+
+        def compute(numbers: Sequence[int]) -> list[int | Exception]:
+            if numbers == [2]:
+                second.set()
+            else:
+                assert go.wait(10)
+            return list(numbers)
+
+        go = threading.Event()
+        batcher: Batcher[int, int] = Batcher(compute, Batching(threads=1), queued=10)
+        batcher.start()
+        calls = [batcher.submit(1)]
+        await settled(batcher)
+        calls.append(batcher.submit(2))
+        go.set()
+        assert second.wait(10), "the loop does nothing meanwhile"
+        assert await asyncio.gather(*calls) == [1, 2]
+        batcher.stop()
+
+    asyncio.run(scenario())
+
+
 def test_one_bad_request_fails_alone() -> None:
     async def scenario() -> None:
         doubles = Doubles()

@@ -205,14 +205,9 @@ def test_one_replica_answers_for_many_models(
 
 
 def test_a_photo_goes_through_several_networks(
-    settings: Settings,
-    tmp_path: Path,
-    bundle: Bundle,
-    write_bundle: Callable[..., Bundle],
-    png: Png,
+    settings: Settings, bundle: Bundle, small: Bundle, png: Png
 ) -> None:
-    other = write_bundle(tmp_path / "other", name="lenet1_32")
-    roles = (f"tagger={bundle.path}", f"faces={other.path}")
+    roles = (f"tagger={bundle.path}", f"faces={small.path}")
     looks = deploy("analyze", roles, settings, name="looks")
     with Client(looks.address, app="looks", deadline_s=60) as client:
         found = client.analyze(png(), region="US", top_k=2)

@@ -115,9 +115,7 @@ def main(arguments: Sequence[str]) -> int:
     """Keep what the command line says."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--follow", metavar="FOLDER", help="whose replicas are followed")
-    parser.add_argument(
-        "--sockets", required=True, help="to hold: callers', inner, hold"
-    )
+    parser.add_argument("--sockets", required=True, help="to hold: callers', inner, hold")
     parser.add_argument("haproxy", nargs=argparse.REMAINDER, help="HAProxy's command")
     given = parser.parse_args(arguments)
     commands = {"haproxy": given.haproxy}

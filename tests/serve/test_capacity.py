@@ -13,7 +13,7 @@ from prometheus_client import generate_latest
 from striate.core.errors import PlacementError, UsageError
 from striate.serve import watch
 from striate.serve.capacity.arrivals import poisson_arrivals
-from striate.serve.capacity.measure import measured
+from striate.serve.capacity.measure import beyond, measured
 from striate.serve.capacity.pictures import draw_plan
 from striate.serve.capacity.plan import Demand, plan, predict
 from striate.serve.capacity.simulate import simulate
@@ -24,6 +24,7 @@ from striate.serve.capacity.times import (
     read_times,
     times_text,
 )
+from striate.serve.load import LoadResult
 from striate.serve.load_calls import Target
 from striate.serve.metrics import Metrics
 from striate.serve.table import DeployedApp
@@ -147,6 +148,16 @@ def test_a_size_that_was_met_often_stands_for_itself() -> None:
     assert seconds[31] == pytest.approx(0.17, rel=0.05)
     once = {1: BatchTimes(count=1, mean_s=0.006), **batches}
     assert ServiceTimes(app="x", batches=once).seconds()[0] == pytest.approx(0.0133, rel=0.05)
+
+
+def test_what_queue_and_batch_do_not_explain_is_the_paths_share() -> None:
+    times = _batching()
+    due_s = poisson_arrivals(20, 30, seed=3)
+    latency_s = simulate(due_s, times, replicas=1).latency_s + 0.004
+    latency_s[:5] += 2.0  # a hiccup
+    none = np.zeros(len(due_s))
+    load = LoadResult(due_s, latency_s, none, none.astype(np.int64), ("OK",), 30.0)
+    assert beyond(load, times, replicas=1) == pytest.approx(0.004, abs=2e-4)
 
 
 def test_sums_of_counters_become_means_and_deviations() -> None:

@@ -49,7 +49,7 @@ def measured(
         for load, share in zip(LOADS, _LOAD_SHARES, strict=True)
     ]
     times = _times(target.app, watch.growth(before, watch.fetch(metrics)))
-    overhead_s = _beyond(light, times, len(metrics))
+    overhead_s = beyond(light, times, len(metrics))
     return times.model_copy(update={"overhead_s": overhead_s})
 
 
@@ -73,7 +73,7 @@ async def _by_chance(
         return await open_loop(call, poisson_arrivals(rate, seconds, seed=0))
 
 
-def _beyond(load: LoadResult, times: ServiceTimes, replicas: int) -> float:
+def beyond(load: LoadResult, times: ServiceTimes, replicas: int) -> float:
     """Seconds that a call took beside its queue and batch: what the simulation leaves unexplained.
 
     By the medians, which a hiccup of the machine does not move.

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,15 @@ def clean_environment(home: Path) -> dict[str, str]:
     without = {*ENVIRONMENT.values(), "RAY_AUTH_MODE"}
     values = {name: value for name, value in os.environ.items() if name not in without}
     return {**values, "STRIATE_HOME": str(home), "COLUMNS": "160"}
+
+
+@pytest.fixture(scope="session")
+def newcomer() -> Callable[[Path], dict[str, str]]:
+    """Gives the variables of who has the folder as home and no platform: ``newcomer(home)``.
+
+    This process's own lead to the session's platform, once a test has asked for `ray_cluster`.
+    """
+    return clean_environment
 
 
 @pytest.fixture(scope="session")

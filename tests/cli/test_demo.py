@@ -1,11 +1,10 @@
 """`striate demo` does the whole way for real, reports it, and leaves nothing running."""
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -25,15 +24,10 @@ def home() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def report(home: Path) -> dict[str, object]:
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in {"RAY_ADDRESS", "MLFLOW_TRACKING_URI"} and not name.startswith("STRIATE_")
-    }
+def report(home: Path, newcomer: Callable[[Path], dict[str, str]]) -> dict[str, object]:
     done = subprocess.run(
         [sys.executable, "-m", "striate.cli", "demo", "--json"],
-        env={**environment, "STRIATE_HOME": str(home)},
+        env=newcomer(home),
         capture_output=True,
         text=True,
         timeout=500,

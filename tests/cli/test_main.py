@@ -1,9 +1,9 @@
 """The command's frame: help, one-line errors, exit codes."""
 
 import json
-import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -77,13 +77,13 @@ def test_a_program_that_calls_the_command_gets_all_of_its_output_and_its_exit_co
     ],
 )
 def test_a_command_that_only_asks_does_not_wait_for_torch(
-    tmp_path: Path, words: tuple[str, ...], says: str
+    tmp_path: Path, newcomer: Callable[[Path], dict[str, str]], words: tuple[str, ...], says: str
 ) -> None:
     """Importing torch takes two seconds."""
     code = "import sys\nsys.modules['torch'] = None\nfrom striate.cli.main import main\nmain()"
     done = subprocess.run(
         [sys.executable, "-c", code, *words],
-        env={**os.environ, "STRIATE_HOME": str(tmp_path)},
+        env=newcomer(tmp_path),
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert says in done.stdout + done.stderr

@@ -128,7 +128,9 @@ class Traffic:
         longest_s: the longest call that was answered.
     """
 
-    def __init__(self, address: str, app: str, images: Sequence[bytes], retry: bool) -> None:
+    def __init__(
+        self, address: str, app: str, images: Sequence[bytes], retry: bool, reconnect: bool
+    ) -> None:
         self.calls = 0
         self.failed: list[str] = []
         self.versions: list[str] = []
@@ -136,6 +138,7 @@ class Traffic:
         self._to = (address, app)
         self._images = images
         self._retry = retry
+        self._reconnect = reconnect
         self._end = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -159,36 +162,75 @@ class Traffic:
             time.sleep(0.02)
 
     def _call(self) -> None:
-        address, app = self._to
-        with Client(address, app, deadline_s=60) as client, grpc.insecure_channel(address) as bare:
-            tag: Any = photo_tagging_pb2_grpc.PhotoTaggingStub(bare).Tag  # type: ignore[no-untyped-call]
-            for image in itertools.cycle(self._images):
-                if self._end.is_set():
-                    return
-                began_s = time.monotonic()
-                try:
-                    if self._retry:
-                        version = client.tag(image, top_k=1).version
-                    else:
-                        request = photo_tagging_pb2.TagRequest(image=image, top_k=1)
-                        answer = tag(request, metadata=((APP_KEY, app),), timeout=60)
-                        version = answer.model.version
-                except (StriateError, grpc.RpcError) as error:
-                    self.failed.append(f"{type(error).__name__}: {error}")
-                    continue
-                self.longest_s = max(self.longest_s, time.monotonic() - began_s)
-                self.versions.append(version)
-                self.calls += 1  # a lost update would only make a test wait longer
-                time.sleep(_BREATH_S)
+        ask = self._caller()
+        for image in itertools.cycle(self._images):
+            if self._end.is_set():
+                break
+            began_s = time.monotonic()
+            try:
+                version = ask.version(image)
+            except (StriateError, grpc.RpcError) as error:
+                self.failed.append(f"{type(error).__name__}: {error}")
+                if self._reconnect:
+                    ask.close()
+                    ask = self._caller()
+                continue
+            self.longest_s = max(self.longest_s, time.monotonic() - began_s)
+            self.versions.append(version)
+            self.calls += 1  # a lost update would only make a test wait longer
+            time.sleep(_BREATH_S)
+        ask.close()
+
+    def _caller(self) -> "_Retrying | _Bare":
+        return _Retrying(*self._to) if self._retry else _Bare(*self._to)
+
+
+class _Retrying:
+    """A caller with Striate's client."""
+
+    def __init__(self, address: str, app: str) -> None:
+        self._client = Client(address, app, deadline_s=60)
+
+    def version(self, image: bytes) -> str:
+        return self._client.tag(image, top_k=1).version
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class _Bare:
+    """A caller that tries nothing again, on a connection of its own."""
+
+    def __init__(self, address: str, app: str) -> None:
+        self._metadata = ((APP_KEY, app),)
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        self._channel = grpc.insecure_channel(address, options=options)
+        self._tag: Any = photo_tagging_pb2_grpc.PhotoTaggingStub(self._channel).Tag  # type: ignore[no-untyped-call]
+
+    def version(self, image: bytes) -> str:
+        request = photo_tagging_pb2.TagRequest(image=image, top_k=1)
+        answer = self._tag(request, metadata=self._metadata, timeout=60)
+        return str(answer.model.version)
+
+    def close(self) -> None:
+        self._channel.close()
 
 
 @pytest.fixture(scope="session")
 def traffic(png: Callable[..., bytes]) -> Callable[..., AbstractContextManager[Traffic]]:
-    """Makes steady traffic: ``with traffic(address, app, callers=4, retry=False) as found:``."""
+    """Makes steady traffic: ``with traffic(address, app, callers=4, retry=False) as found:``.
+
+    With ``reconnect=True`` a caller whose call failed makes the next one on a new connection: in
+    the instant in which a connection ends, gRPC still puts calls on it, and a caller that repeats
+    at once loses several to one and the same fault.
+    """
 
     @contextmanager
-    def run(address: str, app: str, *, callers: int = 4, retry: bool = False) -> Iterator[Traffic]:
-        found = Traffic(address, app, [png(seed=seed) for seed in range(8)], retry)
+    def run(
+        address: str, app: str, *, callers: int = 4, retry: bool = False, reconnect: bool = False
+    ) -> Iterator[Traffic]:
+        images = [png(seed=seed) for seed in range(8)]
+        found = Traffic(address, app, images, retry, reconnect)
         found.start(callers)
         try:
             yield found

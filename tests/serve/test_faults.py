@@ -109,7 +109,7 @@ def test_a_killed_edge_costs_at_most_the_calls_in_flight(
     ]
     (worker,) = master.children()
     with (
-        traffic(steady.address, NAME, callers=3) as bare,
+        traffic(steady.address, NAME, callers=3, reconnect=True) as bare,
         traffic(steady.address, NAME, callers=3, retry=True) as retrying,
     ):
         bare.until(calls=20)

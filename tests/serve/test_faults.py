@@ -150,7 +150,10 @@ def node(platform: Any) -> Iterator[subprocess.Popen[bytes]]:
     """A further Ray node of the platform, with room for one replica."""
     import ray
 
-    before = ray.cluster_resources().get(SITE, 0)
+    def sites() -> set[str]:
+        return {node["NodeID"] for node in ray.nodes() if SITE in node["Resources"]}
+
+    before = sites()
     command = [
         str(Path(sys.executable).with_name("ray")), "start", "--block", "--num-cpus", "1",
         "--address", platform.settings.ray_address, "--resources", json.dumps({SITE: 1}),
@@ -164,7 +167,7 @@ def node(platform: Any) -> Iterator[subprocess.Popen[bytes]]:
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        until(lambda: ray.cluster_resources().get(SITE, 0) > before, "a further node")
+        until(lambda: bool(sites() - before), "a further node")
         yield process
     finally:
         kill(process)

@@ -131,12 +131,12 @@ def _file() -> Path:
 
 def _tell(file: Path) -> None:
     """Let the running edge go by the file at once, if it is the edge's."""
-    from striate.serve import edge
+    from striate.serve import edge, edge_secrets
 
     folder = Settings.load().home / "edge"
     state = edge.read_state(folder)
     if state is not None and state.token_file == file:
-        edge.sync_tokens(folder)
+        edge_secrets.sync_tokens(folder)
 
 
 def _lifetime_s(text: str | None) -> int | None:

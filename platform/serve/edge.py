@@ -27,7 +27,6 @@ from pathlib import Path
 from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
 from striate.serve import edge_runtime
-from striate.serve.certificates import SERVER_FILE, TLS_FOLDER, ensure_certificates, names_of
 from striate.serve.edge_config import Route, backends_of, server_name
 from striate.serve.edge_files import (
     CONFIG_FILE,
@@ -58,13 +57,13 @@ from striate.serve.edge_process import (
     workers,
 )
 from striate.serve.edge_socket import MASTER_SOCKET, command
-from striate.serve.edge_words import SHARES_FILE, TOKENS_FILE
+from striate.serve.edge_words import SHARES_FILE
 from striate.serve.table import Table, read_table, write_table
 from striate.serve.tokens import ensure_file, read_tokens
 
 __all__ = [
     "LOG_FILE", "binary", "drain", "edge_key", "follow", "probe_address", "read_state", "reload",
-    "renew", "running", "start", "stop", "sync_tokens", "workers",
+    "running", "start", "stop", "workers",
 ]  # fmt: skip
 
 
@@ -186,46 +185,6 @@ def follow(folder: Path, found: Mapping[str, tuple[str, ...]]) -> None:
         write_living(folder, found)
         write_draining(folder, ending & addresses)
     reload(folder, wait_s=0)
-
-
-def sync_tokens(folder: Path) -> bool:
-    """Let the running edge go by what its token file says now.
-
-    Returns:
-        Whether an edge with a token file runs in the folder.
-
-    Raises:
-        PlatformError: the file is damaged.
-    """
-    state = read_state(folder)
-    if state is None or state.token_file is None or not running(folder):
-        return False
-    tokens = read_tokens(state.token_file)
-    entries = {digest: token.entry() for digest, token in tokens.items()}
-    with locked(folder):
-        edge_runtime.set_map(folder, TOKENS_FILE, entries)
-    return True
-
-
-def renew(folder: Path) -> bool:
-    """Renew a development certificate that nears its end, in the files and in the running edge.
-
-    Returns:
-        Whether there was one to renew.
-
-    Raises:
-        PlatformError: the edge refuses it, or its files are damaged.
-    """
-    state = read_state(folder)
-    own = folder / TLS_FOLDER / SERVER_FILE
-    if state is None or state.tls is None or state.tls.certificate != own:
-        return False
-    before = own.read_bytes()
-    ensure_certificates(folder / TLS_FOLDER, names_of(state.host))
-    if own.read_bytes() == before:
-        return False
-    edge_runtime.set_certificate(folder, own)
-    return True
 
 
 def probe_address(folder: Path) -> str:

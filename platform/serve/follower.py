@@ -7,7 +7,7 @@ from pathlib import Path
 
 from striate.core.errors import StriateError
 from striate.core.settings import Settings
-from striate.serve import edge, edge_runtime
+from striate.serve import edge, edge_runtime, edge_secrets
 from striate.serve.edge_files import living
 from striate.serve.table import Table, read_table
 from striate.serve.targets import write_targets
@@ -27,7 +27,7 @@ def main(folder: Path) -> None:
         try:
             if time.monotonic() - renewed_s >= RENEW_EVERY_S:
                 renewed_s = time.monotonic()
-                edge.renew(folder)
+                edge_secrets.renew(folder)
             look(folder)
             said = ""
         except StriateError as problem:

@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 import pytest
 
-from striate.serve import certificates, edge, tokens
+from striate.serve import certificates, edge, edge_secrets, tokens
 from striate.serve.certificates import (
     TLS_FOLDER,
     ensure_certificates,
@@ -49,7 +49,7 @@ def guarded(
 
 def create(guarded: Any, name: str, scopes: list[str], **more: Any) -> str:
     secret, _ = tokens.create(guarded.file, name, scopes, **more)
-    assert edge.sync_tokens(guarded.edge.folder)
+    assert edge_secrets.sync_tokens(guarded.edge.folder)
     return secret
 
 
@@ -108,7 +108,7 @@ def test_a_token_is_good_from_its_creation_to_its_revocation(guarded: Any) -> No
     secret = create(guarded, "short", ["tag"])
     assert guarded.edge.call(token=secret).code is Code.OK
     tokens.revoke(guarded.file, "short")
-    edge.sync_tokens(guarded.edge.folder)
+    edge_secrets.sync_tokens(guarded.edge.folder)
     assert guarded.edge.call(token=secret).code is Code.UNAUTHENTICATED
     assert guarded.edge.call(token=guarded.tag).code is Code.OK
 
@@ -145,7 +145,7 @@ def test_tokens_survive_the_edge(guarded: Any) -> None:
     secret = create(guarded, "kept", ["tag"])
     gone = create(guarded, "gone", ["tag"])
     tokens.revoke(guarded.file, "gone")
-    edge.sync_tokens(guarded.edge.folder)
+    edge_secrets.sync_tokens(guarded.edge.folder)
     from striate.serve.table import Table, read_table, write_table
 
     table = read_table(guarded.edge.folder)
@@ -208,12 +208,12 @@ def test_a_certificate_near_its_end_is_renewed_in_the_running_edge(
     edge.start(tmp_path, "127.0.0.1", port, tls=EdgeTls(certificate=server))
     try:
         before, former = shown(port, root), edge.workers(tmp_path)
-        assert edge.renew(tmp_path)
+        assert edge_secrets.renew(tmp_path)
         after = shown(port, root)
         assert before != after
         assert after in server.read_text()
         assert edge.workers(tmp_path) == former
-        assert not edge.renew(tmp_path)
+        assert not edge_secrets.renew(tmp_path)
     finally:
         edge.stop(tmp_path)
 

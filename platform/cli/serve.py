@@ -207,8 +207,8 @@ def _say_deployed(deployed: Any, as_json: bool) -> None:
     if as_json:
         print_json(deployed.model_dump())
         return
-    model_name = f"{deployed.model} version {deployed.version}"
-    console.print(f"{deployed.name} answers at {deployed.address} with {model_name}.", markup=False)
+    model = f" with {deployed.model} version {deployed.version}" if deployed.model else ""
+    console.print(f"{deployed.name} answers at {deployed.address}{model}.", markup=False)
 
 
 def _app_row(entry: Any) -> dict[str, Any]:

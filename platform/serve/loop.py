@@ -38,19 +38,38 @@ class ServerLoop(uvloop.Loop):
         From then on it passes on what belongs to another loop, and must not end before those.
         """
         for loop in _running_loops():
-            if loop is not self:
-                done = threading.Event()
-                loop.call_soon_threadsafe(self._let_go, loop, done)
-                if not done.wait(_PATIENCE_S):
-                    _log.warning(
-                        "A loop of this process has not answered in %.0f s and may still be woken"
-                        " by every call: calls take a quarter longer until it does.", _PATIENCE_S,
-                    )  # fmt: skip
+            if loop is self:
+                continue
+            if loop is _loop_here():  # it runs this very call, and would answer after it
+                self._let_go(loop)
+            elif not self._let_go_there(loop):
+                _log.warning(
+                    "A loop of this process has not answered in %.0f s and may still be woken"
+                    " by every call: calls take a quarter longer until it does.", _PATIENCE_S,
+                )  # fmt: skip
 
-    def _let_go(self, loop: asyncio.AbstractEventLoop, done: threading.Event) -> None:
+    def _let_go(self, loop: asyncio.AbstractEventLoop) -> None:
         for fd in self._read:
             loop.remove_reader(fd)
-        done.set()
+
+    def _let_go_there(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Let go in another loop's thread; whether it has happened before patience ended."""
+        done = threading.Event()
+
+        def act() -> None:
+            self._let_go(loop)
+            done.set()
+
+        loop.call_soon_threadsafe(act)
+        return done.wait(_PATIENCE_S)
+
+
+def _loop_here() -> asyncio.AbstractEventLoop | None:
+    """The loop that runs what this thread does."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _running_loops() -> list[asyncio.AbstractEventLoop]:

@@ -1,9 +1,10 @@
 """The server's loop takes gRPC's poller, and everybody is still answered."""
 
+import asyncio
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,7 +32,6 @@ class Watched(ServerLoop):
 @contextmanager
 def serving(loop: ServerLoop) -> Iterator[str]:
     """A `grpc.aio` server on a loop in a thread of its own; its address."""
-    import asyncio
 
     async def echo(request: bytes, context: Any) -> bytes:
         return request
@@ -61,18 +61,34 @@ def answered(address: str) -> bool:
         return bool(call(b"hello", timeout=10) == b"hello")
 
 
-def test_the_other_loop_waits_no_more_and_its_calls_are_answered() -> None:
+@pytest.mark.parametrize("way", ["from_a_thread", "from_the_other_loop"])
+def test_the_other_loop_waits_no_more_and_its_calls_are_answered(way: str) -> None:
     """In a process of its own: whoever takes over takes from every loop, those of tests too."""
-    done = subprocess.run([sys.executable, __file__], capture_output=True, text=True, timeout=60)
+    command = [sys.executable, __file__, way]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+    assert "has not answered" not in done.stderr
 
 
-def check() -> None:
+def from_a_thread(ours: ServerLoop, other: ServerLoop) -> None:
+    ours.take_over()
+
+
+def from_the_other_loop(ours: ServerLoop, other: ServerLoop) -> None:
+    """Serve makes a replica on such a loop, which can do nothing else meanwhile."""
+
+    async def take_over() -> None:
+        ours.take_over()
+
+    asyncio.run_coroutine_threadsafe(take_over(), other).result(20)
+
+
+def check(way: Callable[[ServerLoop, ServerLoop], None]) -> None:
     other, ours = Watched(), Watched()
     with serving(ours) as here, serving(other) as there:
         assert answered(here)
         assert answered(there)
-        ours.take_over()
+        way(ours, other)
         assert other.left
         assert not ours.left
         for _ in range(20):
@@ -81,4 +97,4 @@ def check() -> None:
 
 
 if __name__ == "__main__":
-    check()
+    check({each.__name__: each for each in (from_a_thread, from_the_other_loop)}[sys.argv[1]])

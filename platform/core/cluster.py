@@ -10,6 +10,9 @@ from typing import Any
 from striate.core.errors import PlatformError
 
 _REMEDY = "Run `striate up`, or check RAY_ADDRESS."
+_TOKEN_REMEDY = (
+    "Set RAY_AUTH_MODE=token before Ray is imported, and RAY_AUTH_TOKEN for another user's cluster."
+)
 
 
 def connect(address: str | None, remedy: str = _REMEDY, **options: Any) -> None:
@@ -35,9 +38,19 @@ def connect(address: str | None, remedy: str = _REMEDY, **options: Any) -> None:
         with _sigterm_kept():
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise PlatformError(
-            f"The Ray cluster at {address} does not take this process.", remedy
-        ) from error
+        said = f"The Ray cluster at {address} does not take this process"
+        if _asks_for_token(error):
+            raise PlatformError(f"{said}: it asks for its token.", _TOKEN_REMEDY) from error
+        raise PlatformError(f"{said}.", remedy) from error
+
+
+def _asks_for_token(error: BaseException | None) -> bool:
+    """Ray keeps the reason in the text of an error's cause."""
+    while error is not None:
+        if "AuthenticationError" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 @contextmanager

@@ -220,6 +220,9 @@ class _Bare:
 def traffic(png: Callable[..., bytes]) -> Callable[..., AbstractContextManager[Traffic]]:
     """Makes steady traffic: ``with traffic(address, app, callers=4, retry=False) as found:``.
 
+    Pictures of many ``pixels`` a side keep nearly every caller's call in flight at a replica, which
+    works on it far longer than the caller did: load that does not depend on who is how quick.
+
     With ``reconnect=True`` a caller whose call failed makes the next one on a new connection: in
     the instant in which a connection ends, gRPC still puts calls on it, and a caller that repeats
     at once loses several to one and the same fault.
@@ -227,9 +230,15 @@ def traffic(png: Callable[..., bytes]) -> Callable[..., AbstractContextManager[T
 
     @contextmanager
     def run(
-        address: str, app: str, *, callers: int = 4, retry: bool = False, reconnect: bool = False
+        address: str,
+        app: str,
+        *,
+        callers: int = 4,
+        retry: bool = False,
+        reconnect: bool = False,
+        pixels: int = 28,
     ) -> Iterator[Traffic]:
-        images = [png(seed=seed) for seed in range(8)]
+        images = [png(pixels, pixels, seed=seed) for seed in range(8)]
         found = Traffic(address, app, images, retry, reconnect)
         found.start(callers)
         try:

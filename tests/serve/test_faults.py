@@ -26,6 +26,7 @@ from striate.serve.table import read_table
 pytestmark = pytest.mark.cluster
 NAME = "steady"
 CALLS = 10_000
+LARGE = 800
 SITE = "site"
 
 
@@ -63,16 +64,18 @@ def test_no_call_is_lost_by_an_update_a_rollback_and_a_scale_down(
     new = write_bundle(tmp_path / "new", seed=1)
     with traffic(steady.address, NAME, callers=1) as one:
         with traffic(steady.address, NAME, callers=5) as many:
-            until(lambda: len(places(settings)) == 2, "a second replica")
+            with traffic(steady.address, NAME, callers=3, pixels=LARGE) as heavy:
+                until(lambda: len(places(settings)) == 2, "a second replica")
             load: dict[str, Any] = {"replicas": "1:2", "target_in_flight": 1.5, "idle_s": 3.0}
             deploy("photos", str(new.path), settings, name=NAME, check_period_s=1.0, **load)
             many.until(calls=200)
             assert rollback(NAME, settings).version == steady.version
-            until(lambda: len(places(settings)) == 2, "a second replica again")
+            with traffic(steady.address, NAME, callers=3, pixels=LARGE) as more:
+                until(lambda: len(places(settings)) == 2, "a second replica again")
             many.until(calls=max(200, CALLS - many.calls - one.calls))
         until(lambda: len(places(settings)) == 1, "the end of the second replica")
         one.until(calls=100)
-    assert one.failed == many.failed == []
+    assert one.failed == many.failed == heavy.failed == more.failed == []
     assert one.calls + many.calls >= CALLS
     assert {steady.version, new.digest} == set(many.versions)
     assert many.versions[-1] == one.versions[-1] == steady.version
@@ -84,6 +87,7 @@ def test_a_killed_replica_costs_at_most_the_calls_in_flight(
     with (
         traffic(steady.address, NAME, callers=3) as bare,
         traffic(steady.address, NAME, callers=2, retry=True) as retrying,
+        traffic(steady.address, NAME, callers=3, retry=True, pixels=LARGE) as heavy,
     ):
         until(lambda: len(places(settings)) == 2, "a second replica")
         killed, kept = listeners(places(settings))
@@ -92,7 +96,7 @@ def test_a_killed_replica_costs_at_most_the_calls_in_flight(
         until(lambda: len({*listeners(places(settings))} - {killed, kept}) > 0, "another replica")
         retrying.until(calls=100)
         bare.until(calls=100)
-    assert not retrying.failed
+    assert not retrying.failed and not heavy.failed
     assert len(bare.failed) <= 3, bare.failed
 
 

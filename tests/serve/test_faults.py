@@ -165,7 +165,8 @@ def node(platform: Any) -> Iterator[subprocess.Popen[bytes]]:
         "--min-worker-port", "0", "--max-worker-port", "0",
     ]  # fmt: skip
     environment = {
-        **platform.environment, "RAY_AUTH_MODE": "token", "RAY_START_HOOK": loopback.HOOK
+        **platform.environment, "RAY_AUTH_MODE": "token", "RAY_START_HOOK": loopback.HOOK,
+        "RAY_worker_niceness": "0",  # as nodes of the platform have it
     }  # fmt: skip
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

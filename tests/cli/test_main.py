@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from striate.cli.main import main
+from striate.serve.bring_up import Deployed
 
 pytestmark = pytest.mark.unit
 
@@ -88,3 +89,16 @@ def test_a_command_that_only_asks_does_not_wait_for_torch(
     )  # fmt: skip
     assert says in done.stdout + done.stderr
     assert "Traceback" not in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("model", "says"), [("digits", " with digits version 7."), ("", "127.0.0.1:9000.")]
+)
+def test_a_deployment_names_its_model_where_it_has_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, model: str, says: str
+) -> None:
+    version = "7" if model else ""
+    made = Deployed(name="mine", address="127.0.0.1:9000", model=model, version=version)
+    monkeypatch.setattr("striate.serve.deploy.deploy", lambda *_, **__: made)
+    main(["deploy", "echo", "--name", "mine"])
+    assert capsys.readouterr().out.strip().endswith(says)

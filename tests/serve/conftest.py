@@ -220,7 +220,7 @@ class _Bare:
 def traffic(png: Callable[..., bytes]) -> Callable[..., AbstractContextManager[Traffic]]:
     """Makes steady traffic: ``with traffic(address, app, callers=4, retry=False) as found:``.
 
-    Pictures of many ``pixels`` a side keep nearly every caller's call in flight at a replica, which
+    ``large=True``: pictures of 0.6 MB keep nearly every caller's call in flight at a replica, which
     works on it far longer than the caller did: load that does not depend on who is how quick.
 
     With ``reconnect=True`` a caller whose call failed makes the next one on a new connection: in
@@ -236,9 +236,10 @@ def traffic(png: Callable[..., bytes]) -> Callable[..., AbstractContextManager[T
         callers: int = 4,
         retry: bool = False,
         reconnect: bool = False,
-        pixels: int = 28,
+        large: bool = False,
     ) -> Iterator[Traffic]:
-        images = [png(pixels, pixels, seed=seed) for seed in range(8)]
+        side = 800 if large else 28
+        images = [png(side, side, seed=seed) for seed in range(8)]
         found = Traffic(address, app, images, retry, reconnect)
         found.start(callers)
         try:

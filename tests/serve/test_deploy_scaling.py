@@ -13,7 +13,6 @@ from striate.serve.deploy import AppStatus, Deployed, deploy, list_apps, undeplo
 
 pytestmark = pytest.mark.cluster
 NAME = "elastic"
-LARGE = 800
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +43,7 @@ def until(condition: Callable[[], bool], what: str, timeout_s: float = 90) -> No
 def test_replicas_follow_the_load_to_none_and_back(
     elastic: Deployed, settings: Settings, traffic: Any, png: Callable[..., bytes]
 ) -> None:
-    with traffic(elastic.address, NAME, callers=6, pixels=LARGE) as found:
+    with traffic(elastic.address, NAME, callers=6, large=True) as found:
         until(lambda: status(settings).running == 2, "a second replica")
         found.until(calls=20)
     assert not found.failed

@@ -26,7 +26,6 @@ from striate.serve.table import read_table
 pytestmark = pytest.mark.cluster
 NAME = "steady"
 CALLS = 10_000
-LARGE = 800
 SITE = "site"
 
 
@@ -64,13 +63,13 @@ def test_no_call_is_lost_by_an_update_a_rollback_and_a_scale_down(
     new = write_bundle(tmp_path / "new", seed=1)
     with traffic(steady.address, NAME, callers=1) as one:
         with traffic(steady.address, NAME, callers=5) as many:
-            with traffic(steady.address, NAME, callers=3, pixels=LARGE) as heavy:
+            with traffic(steady.address, NAME, callers=3, large=True) as heavy:
                 until(lambda: len(places(settings)) == 2, "a second replica")
             load: dict[str, Any] = {"replicas": "1:2", "target_in_flight": 1.5, "idle_s": 3.0}
             deploy("photos", str(new.path), settings, name=NAME, check_period_s=1.0, **load)
             many.until(calls=200)
             assert rollback(NAME, settings).version == steady.version
-            with traffic(steady.address, NAME, callers=3, pixels=LARGE) as more:
+            with traffic(steady.address, NAME, callers=3, large=True) as more:
                 until(lambda: len(places(settings)) == 2, "a second replica again")
             many.until(calls=max(200, CALLS - many.calls - one.calls))
         until(lambda: len(places(settings)) == 1, "the end of the second replica")
@@ -87,7 +86,7 @@ def test_a_killed_replica_costs_at_most_the_calls_in_flight(
     with (
         traffic(steady.address, NAME, callers=3) as bare,
         traffic(steady.address, NAME, callers=2, retry=True) as retrying,
-        traffic(steady.address, NAME, callers=3, retry=True, pixels=LARGE) as heavy,
+        traffic(steady.address, NAME, callers=3, retry=True, large=True) as heavy,
     ):
         until(lambda: len(places(settings)) == 2, "a second replica")
         killed, kept = listeners(places(settings))

@@ -1,4 +1,4 @@
-"""What every call passes: the edge's key, ids, deadlines, health, reflection."""
+"""What every call passes: the edge's key, ids, health checks, reflection."""
 
 import logging
 import time

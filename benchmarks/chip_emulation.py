@@ -12,9 +12,9 @@ import torch
 from harness import Row, interleaved, main
 
 from striate.accelerators.chips import CHIPS
-from striate.accelerators.compiler import compile_program
+from striate.accelerators.compiler.compile import compile_program
+from striate.accelerators.compiler.quantize import quantize
 from striate.accelerators.program import Program
-from striate.accelerators.quantize import quantize
 from striate.accelerators.reference import reference_layer
 from striate.models import MODELS
 

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from striate.accelerators.chips.spec import ChipSpec
-from striate.accelerators.frontend import FloatLayer
-from striate.accelerators.integer import Evaluator, IntegerLayer
-from striate.accelerators.schedule import (
+from striate.accelerators.compiler.frontend import FloatLayer
+from striate.accelerators.compiler.schedule import (
     Evaluate,
     Input,
     LoadWeights,
@@ -23,6 +22,7 @@ from striate.accelerators.schedule import (
     Shift,
     Store,
 )
+from striate.accelerators.integer import Evaluator, IntegerLayer
 
 
 @dataclass

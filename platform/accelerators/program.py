@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from striate.accelerators.chips.spec import ChipSpec
+from striate.accelerators.compiler.frontend import FloatLayer
+from striate.accelerators.compiler.schedule import Schedule
 from striate.accelerators.emulator import Emulator
-from striate.accelerators.frontend import FloatLayer
 from striate.accelerators.integer import IntegerLayer
 from striate.accelerators.program_file import read_program, write_program
 from striate.accelerators.report import Report, estimate
-from striate.accelerators.schedule import Schedule
 from striate.core.errors import BundleError, RequestError
 
 
@@ -47,7 +47,8 @@ class ProgramInfo(BaseModel):
 
 
 class Program:
-    """A compiled network; made by `striate.accelerators.compiler.compile_program` or `load`."""
+    """A compiled network; made by `striate.accelerators.compiler.compile.compile_program` or
+    `load`."""
 
     def __init__(
         self, info: ProgramInfo, chip: Sequence[IntegerLayer], host: Sequence[FloatLayer]

@@ -10,7 +10,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from striate.accelerators.frontend import FloatLayer
+from striate.accelerators.compiler.frontend import FloatLayer
 from striate.accelerators.integer import IntegerLayer
 from striate.core.errors import BundleError
 from striate.core.files import atomic_folder, sha256_of

@@ -89,7 +89,7 @@ def compile_model(
     --data shards/digits -o programs/lenet1
     """
     from striate.accelerators.chips import chip as chip_named
-    from striate.accelerators.toolchain import compile_bundle
+    from striate.accelerators.compiler.toolchain import compile_bundle
 
     chip_named(chip)  # an unknown chip is said before anything is fetched
     with progress_console.status("fetching the model") as status:
@@ -123,8 +123,8 @@ def run_program(program: Path, shards: Path, split: str, as_json: bool) -> None:
     \b
     Example: striate chips run programs/lenet1 --data shards/digits
     """
+    from striate.accelerators.compiler.toolchain import evaluate
     from striate.accelerators.program import Program
-    from striate.accelerators.toolchain import evaluate
 
     with progress_console.status("running on the emulated chip"):
         result = evaluate(Program.load(program), shards, split)

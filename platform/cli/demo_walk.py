@@ -122,7 +122,7 @@ def run_on_chip(
 
 
 def _compile_and_run(bundle: str, chip: str, shards: str) -> dict[str, float | None]:
-    from striate.accelerators.toolchain import compile_bundle, evaluate
+    from striate.accelerators.compiler.toolchain import compile_bundle, evaluate
     from striate.core.bundle import Bundle
 
     program = compile_bundle(Bundle.open(Path(bundle)), chip, Path(shards))

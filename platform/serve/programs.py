@@ -19,7 +19,7 @@ def program_for(bundle: Bundle, chip: str, settings: Settings) -> Path:
     """
     kept = settings.home / "cache" / "programs" / f"{bundle.digest}-{chip}"
     if not kept.is_dir():
-        from striate.accelerators.toolchain import compile_bundle
+        from striate.accelerators.compiler.toolchain import compile_bundle
 
         compile_bundle(bundle, chip, _shards_of(bundle, settings)).save(kept)
     return kept

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from striate.accelerators.compiler.toolchain import compile_bundle
 from striate.accelerators.program import Program
-from striate.accelerators.toolchain import compile_bundle
 from striate.core.bundle import Architecture, Bundle, BundleSpec, TensorSpec
 from striate.data.manifest import Manifest
 from striate.data.stream import Stream

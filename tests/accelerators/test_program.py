@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from striate.accelerators.chips import CHIPS
+from striate.accelerators.compiler.quantize import quantize
+from striate.accelerators.compiler.toolchain import compile_bundle, evaluate
 from striate.accelerators.program import Program
-from striate.accelerators.quantize import quantize
-from striate.accelerators.toolchain import compile_bundle, evaluate
 from striate.core.bundle import Bundle
 from striate.core.errors import BundleError, RequestError, UsageError
 from striate.data.stream import evaluation_batches
@@ -34,7 +34,7 @@ def test_a_chip_loses_little_on_held_out_digits(
 def test_the_test_split_is_not_learnt_from(
     lenet1_bundle: Bundle, digits_shards: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from striate.accelerators import toolchain
+    from striate.accelerators.compiler import toolchain
 
     seen: list[torch.Tensor] = []
 

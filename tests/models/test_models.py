@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from striate.accelerators.frontend import layers_of
+from striate.accelerators.compiler.frontend import layers_of
 from striate.core.bundle import Architecture, Bundle, BundleSpec, TensorSpec
 from striate.core.errors import BundleError, UnknownName, UnsupportedLayer, UsageError
 from striate.models import MODELS, build, build_from

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from striate.accelerators.chips import CHIPS
-from striate.accelerators.compiler import compile_program
+from striate.accelerators.compiler.compile import compile_program
+from striate.accelerators.compiler.quantize import quantize
 from striate.accelerators.program import Program
-from striate.accelerators.quantize import quantize
 from striate.core.bundle import Bundle, Provenance
 from striate.core.errors import BundleError, UsageError
 from striate.core.settings import Settings

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from striate.accelerators.chips import chip as chip_named
-from striate.accelerators.compiler import compile_program
+from striate.accelerators.compiler.compile import compile_program
+from striate.accelerators.compiler.quantize import quantize
 from striate.accelerators.program import Program
-from striate.accelerators.quantize import quantize
 from striate.core.bundle import Bundle
 from striate.core.errors import UsageError
 from striate.data.manifest import Manifest

@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from striate.accelerators.chips.spec import ChipSpec
-from striate.accelerators.frontend import FloatLayer
+from striate.accelerators.compiler.constraints import window_problem
+from striate.accelerators.compiler.frontend import FloatLayer
 from striate.accelerators.integer import IntegerLayer
-from striate.accelerators.legal import window_problem
 from striate.core.errors import UnsupportedLayer
 
 

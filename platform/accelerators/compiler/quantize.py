@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from striate.accelerators.chips.spec import ChipSpec, FixedPoint
-from striate.accelerators.finetune import finetune, retrain_head
-from striate.accelerators.frontend import FloatLayer, layers_of
+from striate.accelerators.compiler.constraints import problem_of
+from striate.accelerators.compiler.frontend import FloatLayer, layers_of
+from striate.accelerators.compiler.qat import finetune, retrain_head
 from striate.accelerators.integer import Evaluator, IntegerLayer
-from striate.accelerators.legal import problem_of
 from striate.models.layers import AMPLITUDE, SLOPE
 
 _NEVER = 2**60  # a threshold that no sum reaches
@@ -67,7 +67,7 @@ def quantize(
     retrain_last: bool = True,
     seed: int = 0,
 ) -> QuantizedModel:
-    """Quantise a network that `striate.accelerators.frontend.layers_of` can read.
+    """Quantise a network that `striate.accelerators.compiler.frontend.layers_of` can read.
 
     Args:
         model: the trained network; it is not changed.

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from striate.accelerators.chips.spec import ChipSpec
+from striate.accelerators.compiler.quantize import QuantizedModel
+from striate.accelerators.compiler.schedule import schedule
 from striate.accelerators.integer import Evaluator
 from striate.accelerators.program import Program, ProgramInfo
-from striate.accelerators.quantize import QuantizedModel
-from striate.accelerators.schedule import schedule
 from striate.core.errors import UnsupportedLayer
 
 
@@ -21,7 +21,8 @@ def compile_program(
     source: str = "",
     metrics: Mapping[str, float] | None = None,
 ) -> Program:
-    """Compile a network that `striate.accelerators.quantize.quantize` made for the same chip.
+    """Compile a network that `striate.accelerators.compiler.quantize.quantize` made for the same
+    chip.
 
     Args:
         quantized: the network in integers.

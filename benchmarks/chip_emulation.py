@@ -14,8 +14,8 @@ from harness import Row, interleaved, main
 from striate.accelerators.chips import CHIPS
 from striate.accelerators.compiler.compile import compile_program
 from striate.accelerators.compiler.quantize import quantize
-from striate.accelerators.program import Program
-from striate.accelerators.reference import reference_layer
+from striate.accelerators.emulator.program import Program
+from striate.accelerators.emulator.reference import reference_layer
 from striate.models import MODELS
 
 TARGET = 2_000.0

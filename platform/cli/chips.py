@@ -10,7 +10,7 @@ from striate.core.errors import UsageError
 
 if TYPE_CHECKING:
     from striate.accelerators.chips.spec import ChipSpec
-    from striate.accelerators.report import Report
+    from striate.accelerators.emulator.estimate import Report
 
 _UNKNOWN = "unknown"
 
@@ -124,7 +124,7 @@ def run_program(program: Path, shards: Path, split: str, as_json: bool) -> None:
     Example: striate chips run programs/lenet1 --data shards/digits
     """
     from striate.accelerators.compiler.toolchain import evaluate
-    from striate.accelerators.program import Program
+    from striate.accelerators.emulator.program import Program
 
     with progress_console.status("running on the emulated chip"):
         result = evaluate(Program.load(program), shards, split)
@@ -150,7 +150,7 @@ def report_program(program: Path, batch: int, as_json: bool) -> None:
     \b
     Example: striate chips report programs/lenet1
     """
-    from striate.accelerators.program import Program
+    from striate.accelerators.emulator.program import Program
 
     report = Program.load(program).estimate(batch)
     if as_json:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from striate.accelerators.compiler.toolchain import compile_bundle
-from striate.accelerators.program import Program
+from striate.accelerators.emulator.program import Program
 from striate.core.bundle import Architecture, Bundle, BundleSpec, TensorSpec
 from striate.data.manifest import Manifest
 from striate.data.stream import Stream

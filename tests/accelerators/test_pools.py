@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 
+from striate.accelerators.emulator.program import Program
 from striate.accelerators.pools import (
     chip_resource,
     options_of,
@@ -12,7 +13,6 @@ from striate.accelerators.pools import (
     pools_of,
     read_pools,
 )
-from striate.accelerators.program import Program
 from striate.core.errors import PlacementError, PlatformError
 
 NODES: list[dict[str, Any]] = [

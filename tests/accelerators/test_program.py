@@ -8,7 +8,7 @@ import torch
 from striate.accelerators.chips import CHIPS
 from striate.accelerators.compiler.quantize import quantize
 from striate.accelerators.compiler.toolchain import compile_bundle, evaluate
-from striate.accelerators.program import Program
+from striate.accelerators.emulator.program import Program
 from striate.core.bundle import Bundle
 from striate.core.errors import BundleError, RequestError, UsageError
 from striate.data.stream import evaluation_batches

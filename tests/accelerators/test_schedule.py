@@ -11,7 +11,7 @@ from striate.accelerators.chips.spec import ChipSpec
 from striate.accelerators.compiler.compile import compile_program
 from striate.accelerators.compiler.quantize import QuantizedModel, quantize
 from striate.accelerators.compiler.schedule import Evaluate, LoadWeights, OnHost
-from striate.accelerators.program import Program
+from striate.accelerators.emulator.program import Program
 from striate.core.errors import UnknownName, UnsupportedLayer
 from striate.models import MODELS
 

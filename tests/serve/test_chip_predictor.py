@@ -10,7 +10,7 @@ import torch
 from striate.accelerators.chips import CHIPS
 from striate.accelerators.compiler.compile import compile_program
 from striate.accelerators.compiler.quantize import quantize
-from striate.accelerators.program import Program
+from striate.accelerators.emulator.program import Program
 from striate.core.bundle import Bundle, Provenance
 from striate.core.errors import BundleError, UsageError
 from striate.core.settings import Settings

@@ -6,8 +6,8 @@ from typing import Any
 from striate.accelerators.chips.spec import ChipSpec
 from striate.accelerators.compiler.quantize import QuantizedModel
 from striate.accelerators.compiler.schedule import schedule
-from striate.accelerators.integer import Evaluator
-from striate.accelerators.program import Program, ProgramInfo
+from striate.accelerators.emulator.evaluator import Evaluator
+from striate.accelerators.emulator.program import Program, ProgramInfo
 from striate.core.errors import UnsupportedLayer
 
 

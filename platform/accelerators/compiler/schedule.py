@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from striate.accelerators.chips.spec import ChipSpec
 from striate.accelerators.compiler.constraints import window_problem
 from striate.accelerators.compiler.frontend import FloatLayer
-from striate.accelerators.integer import IntegerLayer
+from striate.accelerators.emulator.evaluator import IntegerLayer
 from striate.core.errors import UnsupportedLayer
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from striate.accelerators.chips import chip as chip_named
 from striate.accelerators.compiler.compile import compile_program
 from striate.accelerators.compiler.quantize import quantize
-from striate.accelerators.program import Program
+from striate.accelerators.emulator.program import Program
 from striate.core.bundle import Bundle
 from striate.core.errors import UsageError
 from striate.data.manifest import Manifest

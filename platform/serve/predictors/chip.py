@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from striate.accelerators.program import Program
+from striate.accelerators.emulator.program import Program
 from striate.core.bundle import Bundle
 from striate.core.errors import BundleError
 from striate.serve.predictors.network import Network

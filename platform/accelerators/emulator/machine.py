@@ -22,7 +22,7 @@ from striate.accelerators.compiler.schedule import (
     Shift,
     Store,
 )
-from striate.accelerators.integer import Evaluator, IntegerLayer
+from striate.accelerators.emulator.evaluator import Evaluator, IntegerLayer
 
 
 @dataclass

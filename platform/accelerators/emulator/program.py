@@ -12,10 +12,10 @@ from torch import Tensor
 from striate.accelerators.chips.spec import ChipSpec
 from striate.accelerators.compiler.frontend import FloatLayer
 from striate.accelerators.compiler.schedule import Schedule
-from striate.accelerators.emulator import Emulator
-from striate.accelerators.integer import IntegerLayer
-from striate.accelerators.program_file import read_program, write_program
-from striate.accelerators.report import Report, estimate
+from striate.accelerators.emulator.estimate import Report, estimate
+from striate.accelerators.emulator.evaluator import IntegerLayer
+from striate.accelerators.emulator.machine import Emulator
+from striate.accelerators.emulator.program_file import read_program, write_program
 from striate.core.errors import BundleError, RequestError
 
 

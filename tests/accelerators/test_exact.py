@@ -10,9 +10,15 @@ from torch import Tensor
 
 from striate.accelerators.chips import CHIPS
 from striate.accelerators.chips.spec import ChipSpec, FixedPoint
-from striate.accelerators.emulator.evaluator import FLOAT32_EXACT, Evaluator, IntegerLayer
+from striate.accelerators.emulator.evaluator import (
+    FLOAT32_EXACT,
+    Evaluator,
+)
 from striate.accelerators.emulator.program import Program
 from striate.accelerators.emulator.reference import reference_layer
+from striate.accelerators.ir.layers import (
+    IntegerLayer,
+)
 from striate.core.errors import UnsupportedLayer
 
 pytestmark = pytest.mark.unit

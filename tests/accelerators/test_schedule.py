@@ -10,8 +10,12 @@ from striate.accelerators.chips import CHIPS, chip
 from striate.accelerators.chips.spec import ChipSpec
 from striate.accelerators.compiler.compile import compile_program
 from striate.accelerators.compiler.quantize import QuantizedModel, quantize
-from striate.accelerators.compiler.schedule import Evaluate, LoadWeights, OnHost
 from striate.accelerators.emulator.program import Program
+from striate.accelerators.ir.schedule import (
+    Evaluate,
+    LoadWeights,
+    OnHost,
+)
 from striate.core.errors import UnknownName, UnsupportedLayer
 from striate.models import MODELS
 

@@ -1,7 +1,9 @@
 """Whether a chip can run a layer: pure rules, each with the reason and the fix."""
 
 from striate.accelerators.chips.spec import ChipSpec
-from striate.accelerators.compiler.frontend import FloatLayer
+from striate.accelerators.ir.layers import (
+    FloatLayer,
+)
 from striate.core.errors import UnsupportedLayer
 
 _TO_HOST = "Run it and what follows on the host (--on-unsupported host), or change the layer."

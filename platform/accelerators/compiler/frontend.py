@@ -4,70 +4,15 @@ Each layer is a convolution, a full layer or a radial basis output, maybe follow
 Sub-sampling is a convolution of its own map with four equal weights and stride 2.
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from striate.accelerators.ir.layers import FloatLayer
 from striate.core.errors import UnsupportedLayer
-from striate.models.layers import Squash, Subsample2d, TableConv2d, squash
+from striate.models.layers import Squash, Subsample2d, TableConv2d
 from striate.models.lenet5 import RbfOutput
-
-Kind = Literal["conv", "full", "rbf"]
-
-
-@dataclass(frozen=True)
-class FloatLayer:
-    """One layer in floating point.
-
-    Attributes:
-        name: the module's name in the network.
-        kind: what it computes.
-        weight: (outputs, inputs / groups, height, width), (outputs, inputs), or codes.
-        bias: (outputs,), or None.
-        squash: whether 1.7159·tanh(2a/3) follows.
-        stride: of a convolution.
-        groups: of a convolution.
-        synapses: connections without biases that all units at one position use.
-        stored: distinct weights and biases.
-        tied: whether a kernel's weights are one parameter (sub-sampling).
-    """
-
-    name: str
-    kind: Kind
-    weight: Tensor
-    bias: Tensor | None
-    squash: bool = False
-    stride: int = 1
-    groups: int = 1
-    synapses: int = 0
-    stored: int = 0
-    tied: bool = False
-
-    @property
-    def outputs(self) -> int:
-        """Feature maps, or units of a full layer."""
-        return self.weight.shape[0]
-
-    @property
-    def fan_in(self) -> int:
-        """The most inputs that one unit has."""
-        return int((self.weight != 0).flatten(1).sum(1).max().item())
-
-    def sums(self, states: Tensor) -> Tensor:
-        """Weighted sums with bias, before the squash; for codes, minus the penalties."""
-        if self.kind == "conv":
-            return F.conv2d(states, self.weight, self.bias, self.stride, groups=self.groups)
-        flat = torch.flatten(states, 1)
-        if self.kind == "full":
-            return F.linear(flat, self.weight, self.bias)
-        return -(flat.unsqueeze(1) - self.weight).square().sum(2)
-
-    def forward(self, states: Tensor) -> Tensor:
-        """Sums, squashed where the layer is."""
-        return squash(self.sums(states)) if self.squash else self.sums(states)
 
 
 def layers_of(model: nn.Module) -> list[FloatLayer]:

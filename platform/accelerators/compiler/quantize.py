@@ -13,9 +13,17 @@ from torch import Tensor, nn
 
 from striate.accelerators.chips.spec import ChipSpec, FixedPoint
 from striate.accelerators.compiler.constraints import problem_of
-from striate.accelerators.compiler.frontend import FloatLayer, layers_of
+from striate.accelerators.compiler.frontend import (
+    layers_of,
+)
 from striate.accelerators.compiler.qat import finetune, retrain_head
-from striate.accelerators.emulator.evaluator import Evaluator, IntegerLayer
+from striate.accelerators.emulator.evaluator import (
+    Evaluator,
+)
+from striate.accelerators.ir.layers import (
+    FloatLayer,
+    IntegerLayer,
+)
 from striate.models.layers import AMPLITUDE, SLOPE
 
 _NEVER = 2**60  # a threshold that no sum reaches

@@ -6,90 +6,25 @@ count: the 392 evaluations of a layer differ only in where their window stands.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from striate.accelerators.chips.spec import ChipSpec
 from striate.accelerators.compiler.constraints import window_problem
-from striate.accelerators.compiler.frontend import FloatLayer
-from striate.accelerators.emulator.evaluator import IntegerLayer
+from striate.accelerators.ir.layers import (
+    FloatLayer,
+    IntegerLayer,
+)
+from striate.accelerators.ir.schedule import (
+    Evaluate,
+    Input,
+    LoadWeights,
+    MicroOp,
+    OnHost,
+    Output,
+    Schedule,
+    Shift,
+    Store,
+)
 from striate.core.errors import UnsupportedLayer
-
-
-class _Op(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class LoadWeights(_Op):
-    """Write the weights of `layers`, `words` in all, into the chip; what was there is lost."""
-
-    op: Literal["load-weights"] = "load-weights"
-    layers: tuple[str, ...]
-    words: int
-
-
-class Input(_Op):
-    """Move the input's states into the chip."""
-
-    op: Literal["input"] = "input"
-    states: int
-
-
-class Shift(_Op):
-    """Move states into the shift registers that a layer's windows slide over."""
-
-    op: Literal["shift"] = "shift"
-    layer: str
-    states: int
-
-
-class Evaluate(_Op):
-    """Evaluate a layer: `evaluations` vectors on all neurons make `outputs` states."""
-
-    op: Literal["evaluate"] = "evaluate"
-    layer: str
-    evaluations: int
-    outputs: int
-    macs: int
-
-
-class Store(_Op):
-    """Store the states that a layer made."""
-
-    op: Literal["store"] = "store"
-    layer: str
-    states: int
-
-
-class Output(_Op):
-    """Move the last layer's states out of the chip."""
-
-    op: Literal["output"] = "output"
-    states: int
-
-
-class OnHost(_Op):
-    """Compute a layer on the host in floating point."""
-
-    op: Literal["host"] = "host"
-    layer: str
-    macs: int
-
-
-MicroOp = Annotated[
-    LoadWeights | Input | Shift | Evaluate | Store | Output | OnHost, Field(discriminator="op")
-]
-
-
-class Schedule(_Op):
-    """The operations for one input, in order."""
-
-    ops: tuple[MicroOp, ...]
-
-    def evaluations(self) -> dict[str, int]:
-        """Evaluations by layer."""
-        return {op.layer: op.evaluations for op in self.ops if isinstance(op, Evaluate)}
 
 
 def schedule(

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from striate.accelerators.chips.spec import ChipSpec, Figure
-from striate.accelerators.compiler.schedule import (
+from striate.accelerators.ir.schedule import (
     Evaluate,
     Input,
     LoadWeights,

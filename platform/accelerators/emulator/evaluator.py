@@ -9,64 +9,19 @@ any order, is at most max|state| · Σ|weight|, and integers below 2^24 (2^53) a
 (float64).
 """
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from striate.accelerators.chips.spec import ChipSpec, FixedPoint
+from striate.accelerators.chips.spec import ChipSpec
+from striate.accelerators.ir.layers import IntegerLayer
 from striate.core.errors import UnsupportedLayer
 
 FLOAT32_EXACT = 2**24
 FLOAT64_EXACT = 2**53
 _TABLE_LIMIT = 2**20  # entries of a look-up table from sum to state: 4 MB of float32
-
-
-@dataclass(frozen=True)
-class IntegerLayer:
-    """One layer as the chip holds it.
-
-    Attributes:
-        name: the layer's name.
-        weight: int32 codes (outputs, inputs / groups, height, width).
-        thresholds: int64 (outputs, levels − 1), ascending along the second dimension.
-        scale, zero: a state code c that this layer makes is worth scale·c + zero.
-        full: whether it takes its input flattened.
-        stride, groups: of the convolution.
-        synapses: connections that all units at one position use.
-        stored: weights and biases that the chip has to hold.
-    """
-
-    name: str
-    weight: Tensor
-    thresholds: Tensor
-    scale: float
-    zero: float
-    full: bool = False
-    stride: int = 1
-    groups: int = 1
-    synapses: int = 0
-    stored: int = 0
-
-    @property
-    def fan_in(self) -> int:
-        """The most inputs that one unit has."""
-        return int((self.weight != 0).flatten(1).sum(1).max().item())
-
-    def bound(self, state: FixedPoint) -> int:
-        """The largest magnitude that any sum, whole or partial, can reach."""
-        magnitude = max(state.high, -state.low)
-        return magnitude * int(self.weight.abs().flatten(1).sum(1, dtype=torch.int64).max().item())
-
-    def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        """(maps, height, width) that an input of (maps, height, width) gives."""
-        outputs, _, height, width = self.weight.shape
-        if self.full:
-            return (outputs, 1, 1)
-        rows = (shape[1] - height) // self.stride + 1
-        return (outputs, rows, (shape[2] - width) // self.stride + 1)
 
 
 class Evaluator:

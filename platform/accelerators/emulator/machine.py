@@ -11,8 +11,14 @@ import torch
 from torch import Tensor
 
 from striate.accelerators.chips.spec import ChipSpec
-from striate.accelerators.compiler.frontend import FloatLayer
-from striate.accelerators.compiler.schedule import (
+from striate.accelerators.emulator.evaluator import (
+    Evaluator,
+)
+from striate.accelerators.ir.layers import (
+    FloatLayer,
+    IntegerLayer,
+)
+from striate.accelerators.ir.schedule import (
     Evaluate,
     Input,
     LoadWeights,
@@ -22,7 +28,6 @@ from striate.accelerators.compiler.schedule import (
     Shift,
     Store,
 )
-from striate.accelerators.emulator.evaluator import Evaluator, IntegerLayer
 
 
 @dataclass

@@ -10,12 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from striate.accelerators.chips.spec import ChipSpec
-from striate.accelerators.compiler.frontend import FloatLayer
-from striate.accelerators.compiler.schedule import Schedule
 from striate.accelerators.emulator.estimate import Report, estimate
-from striate.accelerators.emulator.evaluator import IntegerLayer
 from striate.accelerators.emulator.machine import Emulator
 from striate.accelerators.emulator.program_file import read_program, write_program
+from striate.accelerators.ir.layers import (
+    FloatLayer,
+    IntegerLayer,
+)
+from striate.accelerators.ir.schedule import (
+    Schedule,
+)
 from striate.core.errors import BundleError, RequestError
 
 

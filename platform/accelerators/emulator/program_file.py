@@ -10,8 +10,10 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from striate.accelerators.compiler.frontend import FloatLayer
-from striate.accelerators.emulator.evaluator import IntegerLayer
+from striate.accelerators.ir.layers import (
+    FloatLayer,
+    IntegerLayer,
+)
 from striate.core.errors import BundleError
 from striate.core.files import atomic_folder, sha256_of
 

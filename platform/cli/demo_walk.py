@@ -112,7 +112,7 @@ def run_on_chip(
     """Compile a bundle and run the held-out digits, as a Ray task on the chip's own node."""
     import ray
 
-    from striate.accelerators.pools import pool_options
+    from striate.accelerators.placement.pools import pool_options
     from striate.serve import cluster
 
     cluster.connect(settings)

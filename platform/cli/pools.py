@@ -22,7 +22,7 @@ def list_pools(as_json: bool) -> None:
     \b
     Example: striate pools ls --json
     """
-    from striate.accelerators.pools import read_pools
+    from striate.accelerators.placement.pools import read_pools
     from striate.core.cluster import connected
     from striate.core.settings import Settings
 

@@ -61,7 +61,7 @@ def _make_room(version: DeployedApp, folder: Path) -> DeployedApp | None:
     former = read_table(folder).find(version.name)
     if former is None or former.pool in {None, "cpu"} or former.pool != version.pool:
         return None
-    from striate.accelerators.pools import read_pools
+    from striate.accelerators.placement.pools import read_pools
     from striate.serve.apps.replica import replica_range
 
     name = str(former.pool).removeprefix("chip:")

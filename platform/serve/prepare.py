@@ -183,6 +183,6 @@ def _actor_options(pool: str | None) -> dict[str, Any]:
     """Ray's options for a replica; on a chip or GPU it claims a whole one."""
     if pool is None:
         return {"num_cpus": CPUS}
-    from striate.accelerators.pools import pool_options
+    from striate.accelerators.placement.pools import pool_options
 
     return {"num_cpus": CPUS, **pool_options(pool, CPUS if pool == "cpu" else 1)}

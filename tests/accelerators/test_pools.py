@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from striate.accelerators.emulator.program import Program
-from striate.accelerators.pools import (
+from striate.accelerators.placement.pools import (
     chip_resource,
     options_of,
     pool_options,

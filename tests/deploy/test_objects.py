@@ -10,7 +10,7 @@ import pytest
 import yaml
 from ray.serve.schema import ServeDeploySchema
 
-from striate.accelerators.pools import CHIP_LABEL, chip_resource
+from striate.accelerators.placement.pools import CHIP_LABEL, chip_resource
 from striate.serve.apps.photos import PhotosArgs
 
 pytestmark = pytest.mark.unit

@@ -17,7 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from striate.accelerators.chips import CHIPS
 from striate.accelerators.compiler.compile import compile_program
 from striate.accelerators.compiler.quantize import quantize
-from striate.accelerators.pools import read_pools
+from striate.accelerators.placement.pools import read_pools
 from striate.core.bundle import WEIGHTS_FILE, Bundle
 from striate.core.errors import (
     BundleError,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from striate.accelerators.pools import chip_resource
+from striate.accelerators.placement.pools import chip_resource
 from striate.cli.local import loopback, processes
 from striate.cli.local.security import Security, tls_of
 from striate.cli.local.state import Part

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from striate.cli import sweeping, watching
+from striate.cli import sweep_progress, train_progress
 from striate.cli.local import state, token
 from striate.cli.output import console, json_option, note, print_json, print_table, progress_console
 from striate.core.errors import PlatformError, TrainingFailed, TrainingStopped
@@ -99,7 +99,7 @@ def logs(job_id: str, follow: bool, address: str | None, as_json: bool) -> None:
         print_json({**job.model_dump(mode="json"), "log": text})
         return
     for line in text.splitlines():
-        console.print(watching.plain(line), markup=False, soft_wrap=True)
+        console.print(train_progress.plain(line), markup=False, soft_wrap=True)
 
 
 @jobs.command()
@@ -163,8 +163,10 @@ def _follow(server: "JobServer", job_id: str, as_json: bool) -> None:
         PlatformError: the head does not answer any more.
     """
     try:
-        with sweeping.both(hidden=as_json) as (on_event, on_trial):
-            result = watching.watched(server.follow(job_id), on_event, on_trial, _say(as_json))
+        with sweep_progress.both(hidden=as_json) as (on_event, on_trial):
+            result = train_progress.watched(
+                server.follow(job_id), on_event, on_trial, _say(as_json)
+            )
             if not result:
                 raise _ended(server, job_id)
     except KeyboardInterrupt:
@@ -173,9 +175,9 @@ def _follow(server: "JobServer", job_id: str, as_json: bool) -> None:
     if as_json:
         print_json({"job_id": job_id, **result})
     elif "trials" in result:
-        sweeping.print_sweep(result)
+        sweep_progress.print_sweep(result)
     else:
-        watching.print_summary(result)
+        train_progress.print_summary(result)
 
 
 def _ended(server: "JobServer", job_id: str) -> TrainingFailed:
@@ -193,7 +195,7 @@ def _ended(server: "JobServer", job_id: str) -> TrainingFailed:
     )
 
 
-def _say(as_json: bool) -> "watching.Say":
+def _say(as_json: bool) -> "train_progress.Say":
     def say(line: str) -> None:
         if not as_json and not _RAYS_OWN.search(line):
             note(line)

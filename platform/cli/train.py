@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from striate.cli import watching
+from striate.cli import train_progress
 from striate.cli.output import json_option, print_json
 from striate.core.errors import UsageError
 from striate.core.settings import Settings
@@ -69,11 +69,11 @@ def train(
         what = _sent(recipe, overrides, resume, sweeps, register_best)
         send(what, settings, submit, variables, detach=detach, as_json=as_json)
         return
-    with watching.errors_as_lines(events):
+    with train_progress.errors_as_lines(events):
         chosen = _chosen(recipe, overrides, resume, settings)
         _present_token()
         if sweeps:
-            from striate.cli.sweeping import run_sweep
+            from striate.cli.sweep_progress import run_sweep
 
             run_sweep(chosen, settings, sweeps, register_best, events=events, as_json=as_json)
         elif events:
@@ -101,15 +101,15 @@ def _show(chosen: "Recipe", settings: Settings, resume: str | None, as_json: boo
     from striate.train.job import run
 
     # Ray tells of a dead worker on standard output, where only the result belongs.
-    with redirect_stdout(sys.stderr), watching.progress(hidden=as_json) as on_event:
+    with redirect_stdout(sys.stderr), train_progress.progress(hidden=as_json) as on_event:
         trained = run(
             chosen, settings, resume=resume, on_event=on_event, command_unix_s=_command_unix_s()
         )
-        result = watching.result_document(trained)
+        result = train_progress.result_document(trained)
     if as_json:
         print_json(result)
     else:
-        watching.print_summary(result)
+        train_progress.print_summary(result)
 
 
 def _tell(chosen: "Recipe", settings: Settings, resume: str | None) -> None:
@@ -117,11 +117,11 @@ def _tell(chosen: "Recipe", settings: Settings, resume: str | None) -> None:
     from striate.train.events import line_of
     from striate.train.job import run
 
-    with watching.lines() as on_event:
+    with train_progress.lines() as on_event:
         result = run(
             chosen, settings, resume=resume, on_event=on_event, command_unix_s=_command_unix_s()
         )
-    click.echo(line_of("result", watching.result_document(result)))
+    click.echo(line_of("result", train_progress.result_document(result)))
 
 
 def _command_unix_s() -> float:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from striate.cli import watching
+from striate.cli import train_progress
 from striate.core.errors import DataError, TrainingFailed
 from striate.train.events import Digest, TrainEvent, event_line, line_of, parsed
 from striate.train.recipe import resolve
@@ -47,7 +47,7 @@ def test_the_digest_tells_the_tasks_own_terms() -> None:
     note, figures = digest.events(records)
     assert note.note == "A worker died."
     assert (figures.step, figures.loss, figures.score) == (3, 0.5, 0.75)
-    assert watching.state_of(figures) == "loss 0.5  80 images/s  top-1 0.7500"
+    assert train_progress.state_of(figures) == "loss 0.5  80 images/s  top-1 0.7500"
     assert digest.events([]) == []
 
 
@@ -61,7 +61,7 @@ def test_a_jobs_log_is_watched_to_its_result() -> None:
         "a warning of the engine",
         line_of("result", {"run_id": "abc"}),
     ]
-    result = watching.watched(log, events.append, trials.append, said.append)
+    result = train_progress.watched(log, events.append, trials.append, said.append)
     assert result == {"run_id": "abc"}
     assert [event.step for event in events] == [1]
     assert said == [log[0], log[2]]
@@ -69,10 +69,10 @@ def test_a_jobs_log_is_watched_to_its_result() -> None:
 
 def test_a_jobs_error_is_raised_here_as_it_was_there() -> None:
     error = DataError("The shard a.arrow is damaged.", "Ingest it again.")
-    line = line_of("error", watching.error_document(error))
+    line = line_of("error", train_progress.error_document(error))
     with pytest.raises(DataError) as caught:
-        watching.watched([line], lambda e: None, lambda e: None, lambda s: None)
+        train_progress.watched([line], lambda e: None, lambda e: None, lambda s: None)
     assert str(caught.value) == str(error)
     unknown = line_of("error", {"error": "FromTheFuture", "message": "Hm."})
     with pytest.raises(TrainingFailed, match="Hm"):
-        watching.watched([unknown], lambda e: None, lambda e: None, lambda s: None)
+        train_progress.watched([unknown], lambda e: None, lambda e: None, lambda s: None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from striate.cli import watching
+from striate.cli import train_progress
 from striate.cli.output import console, print_json, print_table, progress_console
 from striate.core.errors import TrainingFailed
 from striate.core.settings import Settings
@@ -75,7 +75,7 @@ def bars(hidden: bool = False) -> Iterator[OnTrial]:
 
 
 @contextmanager
-def both(hidden: bool = False) -> Iterator[tuple[watching.OnEvent, OnTrial]]:
+def both(hidden: bool = False) -> Iterator[tuple[train_progress.OnEvent, OnTrial]]:
     """What shows a run, and what shows a sweep, whichever a job turns out to be."""
     shown: list[Any] = []
     waiting = progress_console.status("waiting for the job to begin")
@@ -91,7 +91,7 @@ def both(hidden: bool = False) -> Iterator[tuple[watching.OnEvent, OnTrial]]:
 
     try:
         yield (
-            lambda event: opened(watching.progress)(event),
+            lambda event: opened(train_progress.progress)(event),
             lambda event: opened(bars)(event),
         )
     finally:

@@ -6,7 +6,7 @@ import tarfile
 import pytest
 
 from striate.core.errors import DataError
-from striate.data.tars import Member, index_tar
+from striate.data.corpora.tar_index import Member, index_tar
 
 pytestmark = pytest.mark.unit
 

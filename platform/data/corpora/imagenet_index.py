@@ -22,8 +22,8 @@ import pyarrow.compute as pc
 from striate.core.errors import DataError, PlatformError
 from striate.core.files import write_atomic
 from striate.core.settings import Settings
+from striate.data.corpora.tar_index import Member, TarIndex, index_tar
 from striate.data.storage import Entry, Source
-from striate.data.tars import Member, TarIndex, index_tar
 
 CUT = "tar cut short"
 DUPLICATED = "duplicated key"

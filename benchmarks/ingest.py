@@ -25,7 +25,7 @@ from harness import Row, interleaved, main
 from ingest_images import write_photographs
 from ingest_loaders import Folder, write_tars
 
-from striate.data.ingest import ingest
+from striate.data.ingest.ingest import ingest
 from striate.train.on_ray import KEEP_MEMORY
 
 PEERS = {"folder": 1.6, "webdataset": 1.6, "streaming": 1.3, "simplejpeg": 0.75}

@@ -19,7 +19,7 @@ from ingest_images import CLASSES, write_photographs
 from torch import Tensor
 
 from striate.data.batch import Batch
-from striate.data.ingest import ingest
+from striate.data.ingest.ingest import ingest
 from striate.data.pipelines import pipeline_of
 from striate.data.stream import Stream
 from striate.models import MODELS

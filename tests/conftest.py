@@ -122,7 +122,7 @@ def ray_cluster(platform: Platform) -> Iterator[Platform]:
 @pytest.fixture(scope="session")
 def digits_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Shards of scikit-learn's handwritten digits, ingested in this process."""
-    from striate.data.ingest import ingest
+    from striate.data.ingest.ingest import ingest
 
     folder = tmp_path_factory.mktemp("digits")
     ingest("digits", folder / "idx", folder / "shards", workers=1)

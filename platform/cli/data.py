@@ -69,8 +69,8 @@ def ingest(
     \b
     Example: striate data ingest digits corpora/digits shards/digits
     """
-    from striate.data.ingest import Request
-    from striate.data.ingest import ingest as run_ingest
+    from striate.data.ingest.ingest import Request
+    from striate.data.ingest.ingest import ingest as run_ingest
     from striate.data.storage import Source, Target
 
     request = Request(corpus, Source.of(source), Target.of(target), **options)
@@ -122,7 +122,7 @@ def verify(target: str, as_json: bool) -> None:
 
 
 def _check_md5(corpus: str, source: "Source") -> None:
-    from striate.data.published import check_md5
+    from striate.data.ingest.checksums import check_md5
 
     with _progress_bar("Checking MD5 sums (bytes)") as progress:
         checked = check_md5(corpus, source, progress)

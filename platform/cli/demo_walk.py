@@ -33,7 +33,7 @@ def walk(settings: Settings, chip: str, steps: _Steps) -> dict[str, Any]:
     """
     import ray
 
-    from striate.data.ingest import ingest
+    from striate.data.ingest.ingest import ingest
     from striate.serve.deploy import deploy
     from striate.train.job import run
     from striate.train.recipe import resolve

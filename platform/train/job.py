@@ -228,7 +228,7 @@ def shards_of(recipe: Recipe, settings: Settings, tell: OnEvent) -> str:
     corpus = CORPORA.get(recipe.data.corpus)
     bundled = corpus is not None and corpus.write is not None
     if bundled and not (folder / MANIFEST_FILE).is_file():
-        from striate.data.ingest import ingest
+        from striate.data.ingest.ingest import ingest
 
         tell(TrainEvent(0, 0, note=f"The bundled {recipe.data.corpus} are ingested into {folder}."))
         ingest(recipe.data.corpus, settings.data_folder / "corpora" / recipe.data.corpus, folder)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from striate.data.corpora.digits import write_digits
-from striate.data.ingest import ingest
+from striate.data.ingest.ingest import ingest
 
 SHARD_MB = 0.1
 _READY_S = 60

@@ -10,7 +10,7 @@ from striate.core.errors import DataError, RecipeError
 from striate.data.corpora.base import Sample, Source
 from striate.data.corpora.sports import write_sports
 from striate.data.corpora.sports1m import open_sports1m
-from striate.data.ingest import ingest
+from striate.data.ingest.ingest import ingest
 from striate.data.pipeline import DamagedSample, Places, Stored
 from striate.data.pipelines import pipeline_of
 from striate.data.stream import Stream

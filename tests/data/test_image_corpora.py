@@ -15,7 +15,7 @@ from striate.data.corpora.caltech101 import open_caltech101
 from striate.data.corpora.lfw import open_lfw
 from striate.data.corpora.lfw_lists import read_pairs, read_people, write_pairs
 from striate.data.corpora.stanford import CLASSES, folds, open_stanford
-from striate.data.ingest import ingest
+from striate.data.ingest.ingest import ingest
 from striate.data.storage import Source
 
 pytestmark = pytest.mark.unit

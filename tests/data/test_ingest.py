@@ -21,7 +21,7 @@ from striate.data.corpora.base import (
     Sample,
     Skipped,
 )
-from striate.data.ingest import ingest
+from striate.data.ingest.ingest import ingest
 from striate.data.manifest import Manifest
 from striate.data.verify import verify
 
@@ -31,7 +31,7 @@ SHARD_MB = 0.1
 
 KILLED = """
 import os, signal, sys
-from striate.data.ingest import ingest
+from striate.data.ingest.ingest import ingest
 how, when, source, target = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)

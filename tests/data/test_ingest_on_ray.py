@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from striate.core.errors import DataError
-from striate.data.ingest import ingest
+from striate.data.ingest.ingest import ingest
 from striate.data.manifest import Manifest
 
 pytestmark = pytest.mark.cluster

@@ -18,7 +18,7 @@ from striate.data.corpora.base import (
     Skipped,
 )
 from striate.data.folder import ShardFolder
-from striate.data.ingest import ingest
+from striate.data.ingest.ingest import ingest
 from striate.data.manifest import KEYS_KEPT, Manifest
 from striate.data.verify import verify
 

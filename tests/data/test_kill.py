@@ -10,7 +10,7 @@ from typing import Protocol
 
 import pytest
 
-from striate.data.ingest import ingest
+from striate.data.ingest.ingest import ingest
 from striate.data.storage import Source
 from striate.data.verify import verify
 
@@ -20,7 +20,7 @@ SHARD_MB = 0.03
 KILLS = 4
 INGEST = f"""
 import sys
-from striate.data.ingest import ingest
+from striate.data.ingest.ingest import ingest
 ingest("digits", sys.argv[1], sys.argv[2], shard_mb={SHARD_MB},
        progress=lambda done, total: print(done, flush=True))
 """

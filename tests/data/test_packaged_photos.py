@@ -15,7 +15,7 @@ from striate.data.corpora.faces import open_faces, write_faces
 from striate.data.corpora.imagenet import open_imagenet
 from striate.data.corpora.lfw_lists import read_pairs
 from striate.data.corpora.photos import PHOTOS, write_photos
-from striate.data.ingest import ingest
+from striate.data.ingest.ingest import ingest
 from striate.data.manifest import Manifest
 from striate.data.storage import Source
 

@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from striate.cli.data import data
 from striate.core.errors import DataError, UsageError
-from striate.data import published
-from striate.data.published import PUBLISHED_MD5, check_md5
+from striate.data.ingest import checksums
+from striate.data.ingest.checksums import PUBLISHED_MD5, check_md5
 from striate.data.storage import Source
 
 pytestmark = pytest.mark.unit
@@ -21,7 +21,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in PUBLISHED_MD5["imagenet"]:
         (tmp_path / name).write_bytes(name.encode() * 1000)
         sums[name] = hashlib.md5(name.encode() * 1000, usedforsecurity=False).hexdigest()
-    monkeypatch.setattr(published, "PUBLISHED_MD5", {"imagenet": sums})
+    monkeypatch.setattr(checksums, "PUBLISHED_MD5", {"imagenet": sums})
     return tmp_path
 
 

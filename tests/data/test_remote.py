@@ -9,7 +9,7 @@ import pytest
 from striate.core.errors import DataError, PlatformError, UsageError
 from striate.data.cache import ShardCache
 from striate.data.folder import ShardFolder
-from striate.data.ingest import ingest
+from striate.data.ingest.ingest import ingest
 from striate.data.manifest import Manifest
 from striate.data.storage import Source, Target
 from striate.data.verify import verify

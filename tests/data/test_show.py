@@ -20,7 +20,7 @@ from striate.data.corpora.base import (
     Skipped,
 )
 from striate.data.folder import ShardFolder
-from striate.data.ingest import ingest
+from striate.data.ingest.ingest import ingest
 from striate.data.show import described, draw, rows, spread_rows
 
 pytestmark = pytest.mark.unit

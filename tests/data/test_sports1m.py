@@ -13,7 +13,7 @@ from striate.data.corpora.base import OpenCorpus, Sample, Skipped, Source
 from striate.data.corpora.sports import encode
 from striate.data.corpora.sports1m import open_sports1m
 from striate.data.corpora.sports1m_lists import read_list
-from striate.data.ingest import ingest
+from striate.data.ingest.ingest import ingest
 from striate.data.manifest import Manifest
 
 pytestmark = pytest.mark.unit

@@ -12,7 +12,7 @@ from pyarrow import fs
 from striate.core.errors import DataError
 from striate.data.corpora.base import Sample, Skipped
 from striate.data.corpora.timit import PHONES, label_frames, open_timit, parse_spans
-from striate.data.ingest import ingest
+from striate.data.ingest.ingest import ingest
 from striate.data.manifest import Manifest
 from striate.data.shards import open_shard
 from striate.data.storage import Source

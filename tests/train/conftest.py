@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from striate.data.ingest import ingest
+from striate.data.ingest.ingest import ingest
 from striate.data.manifest import Manifest
 from striate.train.assignment import Assignment
 from striate.train.config import Recipe

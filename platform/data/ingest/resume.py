@@ -3,9 +3,9 @@
 from pydantic import ValidationError
 
 from striate.core.errors import DataError
+from striate.data.ingest.plan import ShardPlan, plan_sha256
+from striate.data.ingest.tasks import RECORDS_FOLDER, Job, Record
 from striate.data.manifest import MANIFEST_FILE, Manifest, ShardEntry
-from striate.data.plan import ShardPlan, plan_sha256
-from striate.data.shard_tasks import RECORDS_FOLDER, Job, Record
 from striate.data.shards import is_whole
 
 

@@ -105,7 +105,7 @@ def streaming_loader(folder: Path) -> Iterable[Any]:
 
 def striate_loader(folder: Path) -> Iterator[Any]:
     """Striate's stream on its shards: one epoch."""
-    from striate.data.pipelines import pipeline_of
+    from striate.data.pipelines.registry import pipeline_of
     from striate.data.stream import Stream
 
     pipeline = pipeline_of("imagenet-train", {"size": SIZE}, training=True)

@@ -28,7 +28,7 @@ from striate.data.corpora.base import PayloadColumn, Sample
 from striate.data.folder import ShardFolder
 from striate.data.manifest import MANIFEST_FILE, Columns, Manifest, ShardEntry
 from striate.data.order import Order
-from striate.data.pipeline import Places, Stored
+from striate.data.pipelines.base import Places, Stored
 from striate.data.shards import write_shard
 from striate.data.shuffle import shuffle_quality
 from striate.data.storage import Source, Target

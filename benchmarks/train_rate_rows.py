@@ -20,7 +20,7 @@ from torch import Tensor
 
 from striate.data.batch import Batch
 from striate.data.ingest.ingest import ingest
-from striate.data.pipelines import pipeline_of
+from striate.data.pipelines.registry import pipeline_of
 from striate.data.stream import Stream
 from striate.models import MODELS
 from striate.train.config import Recipe

@@ -22,8 +22,8 @@ from harness import Row, interleaved, main
 from numpy.typing import NDArray
 
 from striate.data.corpora.sports import encode
-from striate.data.pipeline import Stored
-from striate.data.transforms.clips import FRAMES, HEIGHT, WIDTH, TestClips, decode_clip, resized
+from striate.data.pipelines.base import Stored
+from striate.data.pipelines.clips import FRAMES, HEIGHT, WIDTH, TestClips, decode_clip, resized
 
 Pixels = NDArray[np.uint8]
 _Visit = TypeVar("_Visit")

@@ -51,7 +51,7 @@ class Architecture(_Document):
 
 
 class PipelineSpec(_Document):
-    """A name in `striate.data.pipelines.PIPELINES` and its arguments."""
+    """A name in `striate.data.pipelines.registry.PIPELINES` and its arguments."""
 
     name: str
     arguments: dict[str, Any] = Field(default_factory=dict)

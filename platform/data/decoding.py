@@ -15,10 +15,10 @@ from torch import Tensor
 
 from striate.core.errors import DataError
 from striate.data.order import Integers, Order
-from striate.data.pipeline import DamagedSample, Pipeline, Places, Preparing, Stored
+from striate.data.pipelines.base import DamagedSample, Pipeline, Places, Preparing, Stored
+from striate.data.pipelines.raw import RawImages
 from striate.data.prepared import PreparedRows
 from striate.data.reader import SplitReader
-from striate.data.transforms.raw import RawImages
 
 
 @dataclass(frozen=True)

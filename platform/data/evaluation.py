@@ -12,10 +12,10 @@ from striate.data.batch import Batch
 from striate.data.decoding import Damage, Decoded, LocalDecoder, check_damage, places_at
 from striate.data.folder import ShardFolder
 from striate.data.order import Integers
-from striate.data.pipeline import Pipeline, Places
+from striate.data.pipelines.base import Pipeline, Places
+from striate.data.pipelines.raw import RawImages
 from striate.data.reader import SplitReader
 from striate.data.transforms.preprocess import check_stored
-from striate.data.transforms.raw import RawImages
 from striate.data.workers import Pending, Workers, parts_of
 
 SHARDS_OPEN = 4

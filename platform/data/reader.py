@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from striate.core.errors import DataError
 from striate.data.folder import ShardFolder
 from striate.data.order import Integers
-from striate.data.pipeline import Stored
+from striate.data.pipelines.base import Stored
 from striate.data.shards import Shard, read_shard
 
 KEEP_OPEN = 64

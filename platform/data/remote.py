@@ -14,7 +14,7 @@ import torch
 from striate.core.errors import PlacementError, PlatformError, StriateError
 from striate.data.decoding import Damage, Decoded, LocalDecoder
 from striate.data.order import Integers
-from striate.data.pipeline import Pipeline, Places
+from striate.data.pipelines.base import Pipeline, Places
 from striate.data.reader import SplitReader
 
 IN_FLIGHT = 2

@@ -23,10 +23,10 @@ from striate.data.decoding import (
 from striate.data.evaluation import check_batches, evaluation_batches, pipeline_for
 from striate.data.folder import ShardFolder
 from striate.data.order import Integers, Order, default_window
-from striate.data.pipeline import Pipeline, Places, Preparing
+from striate.data.pipelines.base import Pipeline, Places, Preparing
+from striate.data.pipelines.raw import RawImages
 from striate.data.reader import SplitReader
 from striate.data.shards_ahead import FETCHES, ShardsAhead, shards_at_hand
-from striate.data.transforms.raw import RawImages
 from striate.data.workers import PART, Pending, Workers, parts_of
 
 __all__ = ["Batch", "Stream", "evaluation_batches"]
@@ -58,7 +58,7 @@ class Stream:
         cursor: samples seen since the start of training, to go on from.
         augment: name in `AUGMENTATIONS`, or None; for raw images without a `pipeline`.
         preprocessing: the model's steps; see `striate.data.transforms.preprocess`; likewise.
-        pipeline: what makes tensors of samples; see `striate.data.pipelines`.
+        pipeline: what makes tensors of samples; see `striate.data.pipelines.registry`.
         threads: worker threads; with 0 batches are made when they are asked for.
         prefetch: batches made ahead; of raw images, by each thread.
         window: units shuffled among each other; see `Order`. None: `default_window`.

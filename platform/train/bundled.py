@@ -12,7 +12,7 @@ from striate.core.bundle import (
     Provenance,
     TensorSpec,
 )
-from striate.data.pipeline import OfOneImage
+from striate.data.pipelines.base import OfOneImage
 from striate.data.priors import PRIORS_FILE, StatePriors
 from striate.train.assignment import Assignment
 from striate.train.config import DataConfig

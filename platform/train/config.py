@@ -38,7 +38,8 @@ class DataConfig(_Config):
         train_split, test_split: splits of the manifest.
         preprocessing: steps from a decoded image to the network's input; stored in the bundle.
         augment: a name in `striate.data.transforms.augment.AUGMENTATIONS`, or None.
-        pipeline: a name in `striate.data.pipelines.PIPELINES`, which makes tensors of encoded
+        pipeline: a name in `striate.data.pipelines.registry.PIPELINES`, which makes tensors of
+        encoded
             samples in training; None for raw images, which `augment` and `preprocessing` are for.
         pipeline_arguments: of its factory.
         test_pipeline: the same for evaluation; None: `pipeline` without its augmentation.

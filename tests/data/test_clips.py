@@ -11,10 +11,10 @@ from striate.data.corpora.base import Sample, Source
 from striate.data.corpora.sports import write_sports
 from striate.data.corpora.sports1m import open_sports1m
 from striate.data.ingest.ingest import ingest
-from striate.data.pipeline import DamagedSample, Places, Stored
-from striate.data.pipelines import pipeline_of
+from striate.data.pipelines.base import DamagedSample, Places, Stored
+from striate.data.pipelines.clips import TrainClips, decode_clip
+from striate.data.pipelines.registry import pipeline_of
 from striate.data.stream import Stream
-from striate.data.transforms.clips import TrainClips, decode_clip
 from striate.data.transforms.video import describe
 
 pytestmark = pytest.mark.unit

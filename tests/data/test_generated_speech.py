@@ -15,8 +15,8 @@ from striate.data.corpora.espeak import Request, speak
 from striate.data.corpora.speech import sentence, speakers, write_speech
 from striate.data.corpora.timit import open_timit, parse_spans
 from striate.data.ingest.ingest import ingest
-from striate.data.pipeline import DamagedSample, Places, Stored
-from striate.data.pipelines import pipeline_of
+from striate.data.pipelines.base import DamagedSample, Places, Stored
+from striate.data.pipelines.registry import pipeline_of
 from striate.data.speech_picture import spans_of_frames, speech_picture
 from striate.data.storage import Source
 from striate.data.stream import Stream

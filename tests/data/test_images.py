@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from striate.core.errors import RecipeError
-from striate.data.pipeline import DamagedSample, Places, Stored
-from striate.data.pipelines import pipeline_of
+from striate.data.pipelines.base import DamagedSample, Places, Stored
+from striate.data.pipelines.images import MEAN, STD
+from striate.data.pipelines.registry import pipeline_of
 from striate.data.transforms.crops import (
     CROP_DRAWS,
     Box,
@@ -23,7 +24,6 @@ from striate.data.transforms.crops import (
     random_resized,
     resized,
 )
-from striate.data.transforms.images import MEAN, STD
 
 pytestmark = pytest.mark.unit
 

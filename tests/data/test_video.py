@@ -14,8 +14,8 @@ import pytest
 from av import VideoStream
 from numpy.typing import NDArray
 
-from striate.data.pipeline import DamagedSample
-from striate.data.transforms.clips import decode_clip
+from striate.data.pipelines.base import DamagedSample
+from striate.data.pipelines.clips import decode_clip
 from striate.data.transforms.film import film_strip
 from striate.data.transforms.video import describe, open_video
 

@@ -16,9 +16,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from striate.data.manifest import Manifest
-from striate.data.pipeline import Places, Stored
-from striate.data.pipelines import PIPELINES
-from striate.data.transforms.raw import raw_images
+from striate.data.pipelines.base import Places, Stored
+from striate.data.pipelines.raw import raw_images
+from striate.data.pipelines.registry import PIPELINES
 from striate.models import MODELS
 from striate.models.dropout import SampleDropout
 from striate.train import loop, parallel

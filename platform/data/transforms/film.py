@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-from striate.data.transforms.clips import HEIGHT, resized
+from striate.data.pipelines.clips import HEIGHT, resized
 from striate.data.transforms.video import open_video
 
 _EDGE = 10

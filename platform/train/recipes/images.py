@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from striate.data.transforms.images import MEAN
+from striate.data.pipelines.images import MEAN
 from striate.train.config import DataConfig, ScalingConfig
 
 LEVELS = (1.0, 1.0, 1.0)

@@ -1,6 +1,6 @@
 """VGG with 16 and with 19 layers."""
 
-from striate.data.transforms.images import MEAN
+from striate.data.pipelines.images import MEAN
 from striate.train.config import (
     DataConfig,
     ModelConfig,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from striate.data.corpora.base import LabelColumn, PayloadColumn, Sample
 from striate.data.manifest import MANIFEST_FILE, Columns, Manifest
-from striate.data.pipeline import DamagedSample, Places, Stored
+from striate.data.pipelines.base import DamagedSample, Places, Stored
 from striate.data.shards import write_shard
 from striate.data.storage import Target
 from striate.data.transforms.counter_random import uniforms

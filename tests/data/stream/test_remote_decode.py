@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from striate.core.errors import DataError, PlacementError
+from striate.data.pipelines.raw import RawImages
 from striate.data.remote import RemoteDecoders
 from striate.data.stream import Batch, Stream
-from striate.data.transforms.raw import RawImages
 
 STEPS = ({"op": "scale", "factor": 1.275 / 255, "offset": -0.1},)
 
@@ -92,7 +92,7 @@ import sys
 import ray, torch
 from ray.cluster_utils import Cluster
 from striate.data.stream import Stream
-from striate.data.transforms.raw import RawImages
+from striate.data.pipelines.raw import RawImages
 
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
 other = cluster.add_node(num_cpus=2)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from striate.core.errors import DataError
 from striate.data.order import Order
-from striate.data.pipeline import DamagedSample
+from striate.data.pipelines.base import DamagedSample
 from striate.data.prepared import PreparedRows, weight
 from striate.data.reader import SplitReader
 from striate.data.stream import Stream, evaluation_batches

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from torch import Tensor
 
 from striate.core.errors import PayloadTooLarge, RecipeError, RequestError
-from striate.data.pipeline import DamagedSample, Places, Stored
+from striate.data.pipelines.base import DamagedSample, Places, Stored
 from striate.data.transforms.counter_random import uniforms
 from striate.data.transforms.crops import (
     CROP_DRAWS,

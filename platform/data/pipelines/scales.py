@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-from striate.data.pipeline import Places, Stored
-from striate.data.transforms.images import TestArguments, TestImages, checked_arguments
+from striate.data.pipelines.base import Places, Stored
+from striate.data.pipelines.images import TestArguments, TestImages, checked_arguments
 
 SCALES = (256, 384, 512)
 SCALE_PREFIX = "images_at_"

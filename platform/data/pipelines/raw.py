@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from striate.core.errors import UnknownName
-from striate.data.pipeline import Places, Stored
+from striate.data.pipelines.base import Places, Stored
 from striate.data.transforms.augment import AUGMENTATIONS
 from striate.data.transforms.preprocess import Preprocessing, apply, steps_of
 

@@ -2,7 +2,7 @@
 
 A pipeline is given samples as the shards hold them and where they stand in the order, and nothing
 else: so its tensors are the same whatever thread, worker, node or restart makes them. The table of
-them is `striate.data.pipelines.PIPELINES`.
+them is `striate.data.pipelines.registry.PIPELINES`.
 """
 
 from collections.abc import Mapping, Sequence

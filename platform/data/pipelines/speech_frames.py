@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from striate.core.errors import DataError, RecipeError, RequestError
-from striate.data.pipeline import DamagedSample, Places, Stored
+from striate.data.pipelines.base import DamagedSample, Places, Stored
 from striate.data.transforms.sound import load_mono, reason_of
 from striate.data.transforms.speech import BANDS, WINDOW, features_of, pad_edges
 

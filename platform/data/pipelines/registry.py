@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from striate.core.errors import UnknownName
-from striate.data.pipeline import Pipeline
-from striate.data.transforms.clips import clips_test, clips_train
-from striate.data.transforms.images import imagenet_test, imagenet_train, multi_scale, ten_crop
-from striate.data.transforms.raw import raw_images
-from striate.data.transforms.scales import dense
-from striate.data.transforms.speech_frames import speech_frames
+from striate.data.pipelines.base import Pipeline
+from striate.data.pipelines.clips import clips_test, clips_train
+from striate.data.pipelines.images import imagenet_test, imagenet_train, multi_scale, ten_crop
+from striate.data.pipelines.raw import raw_images
+from striate.data.pipelines.scales import dense
+from striate.data.pipelines.speech_frames import speech_frames
 
 PipelineFactory = Callable[[Mapping[str, Any], bool], Pipeline]
 

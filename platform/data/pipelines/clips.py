@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from torch import Tensor
 
 from striate.core.errors import DataError, RecipeError
-from striate.data.pipeline import Places, Stored
+from striate.data.pipelines.base import Places, Stored
 from striate.data.transforms.counter_random import uniforms
 from striate.data.transforms.video import Video, open_video
 

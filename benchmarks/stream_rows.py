@@ -23,13 +23,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from harness import Row, interleaved, main
 
-from striate.data.cache import ShardCache
-from striate.data.corpora.base import PayloadColumn, Sample
-from striate.data.folder import ShardFolder
-from striate.data.manifest import MANIFEST_FILE, Columns, Manifest, ShardEntry
 from striate.data.order import Order
 from striate.data.pipelines.base import Places, Stored
-from striate.data.shards import write_shard
+from striate.data.shards.cache import ShardCache
+from striate.data.shards.folder import ShardFolder
+from striate.data.shards.manifest import MANIFEST_FILE, Columns, Manifest, ShardEntry
+from striate.data.shards.schema import (
+    PayloadColumn,
+    Sample,
+)
+from striate.data.shards.shard import write_shard
 from striate.data.shuffle import shuffle_quality
 from striate.data.storage import Source, Target
 from striate.data.stream import Stream

@@ -108,7 +108,7 @@ def verify(target: str, as_json: bool) -> None:
     \b
     Example: striate data verify shards/digits
     """
-    from striate.data.verify import verify as run_verify
+    from striate.data.shards.verify import verify as run_verify
 
     with _progress_bar("Checking shards") as progress:
         report = run_verify(target, progress)

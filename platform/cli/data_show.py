@@ -10,7 +10,7 @@ from striate.core.errors import DataError
 from striate.core.settings import Settings
 
 if TYPE_CHECKING:
-    from striate.data.manifest import Manifest
+    from striate.data.shards.manifest import Manifest
     from striate.data.storage import Source
 
 _LONGEST_CELL = 40
@@ -28,7 +28,7 @@ def list_shards(folder: str | None, as_json: bool) -> None:
     \b
     Example: striate data ls shards/digits
     """
-    from striate.data.manifest import MANIFEST_FILE
+    from striate.data.shards.manifest import MANIFEST_FILE
     from striate.data.storage import Source
 
     place = Source.of(folder or Settings.load().data_folder)
@@ -68,7 +68,7 @@ def show(
     \b
     Example: striate data show shards/digits --picture digits.png
     """
-    from striate.data.folder import ShardFolder
+    from striate.data.shards.folder import ShardFolder
     from striate.data.show import described, draw
     from striate.data.show import rows as rows_of
 
@@ -113,7 +113,7 @@ def _cut(value: Any) -> Any:
 
 
 def _list_one(place: "Source", as_json: bool) -> None:
-    from striate.data.manifest import Manifest
+    from striate.data.shards.manifest import Manifest
 
     manifest = Manifest.load(place)
     if as_json:
@@ -132,7 +132,7 @@ def _list_one(place: "Source", as_json: bool) -> None:
 
 
 def _list_many(place: "Source", as_json: bool) -> None:
-    from striate.data.manifest import MANIFEST_FILE, Manifest
+    from striate.data.shards.manifest import MANIFEST_FILE, Manifest
 
     names = [entry.path for entry in place.list() if entry.is_dir] if place.exists() else []
     found = {

@@ -10,11 +10,11 @@ import numpy as np
 from striate.core.errors import UsageError
 from striate.data.batch import Batch
 from striate.data.decoding import Damage, Decoded, LocalDecoder, check_damage, places_at
-from striate.data.folder import ShardFolder
 from striate.data.order import Integers
 from striate.data.pipelines.base import Pipeline, Places
 from striate.data.pipelines.raw import RawImages
 from striate.data.reader import SplitReader
+from striate.data.shards.folder import ShardFolder
 from striate.data.transforms.preprocess import check_stored
 from striate.data.workers import Pending, Workers, parts_of
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.core.errors import DataError
-from striate.data.folder import ShardFolder
 from striate.data.order import Integers
 from striate.data.pipelines.base import Stored
-from striate.data.shards import Shard, read_shard
+from striate.data.shards.folder import ShardFolder
+from striate.data.shards.shard import Shard, read_shard
 
 KEEP_OPEN = 64
 

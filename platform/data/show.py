@@ -14,9 +14,9 @@ from PIL import Image
 from striate.core.errors import StriateError, UsageError
 from striate.core.files import said_when_full
 from striate.data.contact_sheet import Cell, Pixels, contact_sheet, stacked
-from striate.data.folder import ShardFolder
-from striate.data.manifest import Manifest
-from striate.data.shards import Shard
+from striate.data.shards.folder import ShardFolder
+from striate.data.shards.manifest import Manifest
+from striate.data.shards.shard import Shard
 
 SAMPLES_IN_PICTURE = {"raw": 40, "image": 40, "video": 6, "audio": 3}
 _SHARDS_IN_PICTURE = 4

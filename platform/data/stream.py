@@ -21,11 +21,11 @@ from striate.data.decoding import (
     places_at,
 )
 from striate.data.evaluation import check_batches, evaluation_batches, pipeline_for
-from striate.data.folder import ShardFolder
 from striate.data.order import Integers, Order, default_window
 from striate.data.pipelines.base import Pipeline, Places, Preparing
 from striate.data.pipelines.raw import RawImages
 from striate.data.reader import SplitReader
+from striate.data.shards.folder import ShardFolder
 from striate.data.shards_ahead import FETCHES, ShardsAhead, shards_at_hand
 from striate.data.workers import PART, Pending, Workers, parts_of
 

@@ -37,7 +37,7 @@ def _shards_of(bundle: Bundle, settings: Settings) -> Path:
 
 
 def _folder_of(manifest_sha256: str, data_folder: Path) -> Path | None:
-    from striate.data.manifest import MANIFEST_FILE, Manifest
+    from striate.data.shards.manifest import MANIFEST_FILE, Manifest
 
     for file in sorted(data_folder.rglob(MANIFEST_FILE)):
         try:

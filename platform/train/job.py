@@ -132,7 +132,7 @@ def _begin(
     recipe: Recipe, settings: Settings, tell: OnEvent, more_tags: Mapping[str, str]
 ) -> Assignment:
     """Check everything, then open the MLflow run and make the run's folder."""
-    from striate.data.manifest import Manifest
+    from striate.data.shards.manifest import Manifest
     from striate.train.feed import samples_per_epoch
 
     tracking_uri = tracking_uri_of(settings)
@@ -160,7 +160,7 @@ def _begin(
 
 def _again(recipe: Recipe, settings: Settings, run_id: str) -> Assignment:
     """The run to resume, with what may change in it taken from `recipe`."""
-    from striate.data.manifest import Manifest
+    from striate.data.shards.manifest import Manifest
     from striate.data.storage import Source
 
     before = Assignment.load(settings, run_id)
@@ -218,7 +218,7 @@ def _check_classes(recipe: Recipe, classes: int, labels: tuple[str, ...]) -> Non
 def shards_of(recipe: Recipe, settings: Settings, tell: OnEvent) -> str:
     """The folder or URI of shards; a corpus that comes along is ingested when it is missing."""
     from striate.data.corpora import CORPORA
-    from striate.data.manifest import MANIFEST_FILE
+    from striate.data.shards.manifest import MANIFEST_FILE
     from striate.data.storage import Source
 
     if recipe.data.shards is not None:

@@ -158,8 +158,8 @@ def _validated(document: Any, source: str = "") -> Recipe:
 def _check_names(recipe: Recipe, shards_here: bool) -> None:
     """Refuse names that nothing answers to; cheap, and before anything starts."""
     from striate.data.corpora import CORPORA
-    from striate.data.manifest import MANIFEST_FILE
     from striate.data.pipelines.registry import PIPELINES
+    from striate.data.shards.manifest import MANIFEST_FILE
     from striate.data.storage import Source
     from striate.data.transforms.augment import AUGMENTATIONS
     from striate.models import MODELS

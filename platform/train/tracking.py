@@ -9,7 +9,7 @@ from striate.core.bundle import Bundle
 from striate.core.errors import TrackingUnavailable, UnknownName
 from striate.core.registry import ModelVersion, register
 from striate.core.tracking import connect, said_when_unavailable
-from striate.data.manifest import Manifest
+from striate.data.shards.manifest import Manifest
 from striate.train.assignment import RECIPE_FILE, Assignment
 from striate.train.config import Recipe
 from striate.train.events import headline_of, unit_of

@@ -8,7 +8,7 @@ import torch
 from striate.accelerators.compiler.toolchain import compile_bundle
 from striate.accelerators.emulator.program import Program
 from striate.core.bundle import Architecture, Bundle, BundleSpec, TensorSpec
-from striate.data.manifest import Manifest
+from striate.data.shards.manifest import Manifest
 from striate.data.stream import Stream
 from striate.models import build
 

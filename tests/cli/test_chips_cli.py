@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from striate.cli.chips import chips
 from striate.cli.main import main
 from striate.core.bundle import Architecture, Bundle, BundleSpec, TensorSpec
-from striate.data.manifest import Manifest
+from striate.data.shards.manifest import Manifest
 from striate.models import build
 
 PREPROCESSING = (

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from striate.core.errors import DataError
-from striate.data.cache import ShardCache
-from striate.data.folder import ShardFolder
-from striate.data.manifest import Manifest, ShardEntry
-from striate.data.shards import read_shard
+from striate.data.shards.cache import ShardCache
+from striate.data.shards.folder import ShardFolder
+from striate.data.shards.manifest import Manifest, ShardEntry
+from striate.data.shards.shard import read_shard
 from striate.data.storage import Source
 
 pytestmark = pytest.mark.unit

@@ -7,13 +7,18 @@ import pytest
 import torch
 
 from striate.core.errors import DataError, RecipeError
-from striate.data.corpora.base import Sample, Source
+from striate.data.corpora.base import (
+    Source,
+)
 from striate.data.corpora.sports import write_sports
 from striate.data.corpora.sports1m import open_sports1m
 from striate.data.ingest.ingest import ingest
 from striate.data.pipelines.base import DamagedSample, Places, Stored
 from striate.data.pipelines.clips import TrainClips, decode_clip
 from striate.data.pipelines.registry import pipeline_of
+from striate.data.shards.schema import (
+    Sample,
+)
 from striate.data.stream import Stream
 from striate.data.transforms.video import describe
 

@@ -10,13 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from striate.core.errors import DataError, PlatformError, RecipeError, UsageError
-from striate.data.corpora.base import Sample
 from striate.data.corpora.espeak import Request, speak
 from striate.data.corpora.speech import sentence, speakers, write_speech
 from striate.data.corpora.timit import open_timit, parse_spans
 from striate.data.ingest.ingest import ingest
 from striate.data.pipelines.base import DamagedSample, Places, Stored
 from striate.data.pipelines.registry import pipeline_of
+from striate.data.shards.schema import (
+    Sample,
+)
 from striate.data.speech_picture import spans_of_frames, speech_picture
 from striate.data.storage import Source
 from striate.data.stream import Stream

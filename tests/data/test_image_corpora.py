@@ -10,12 +10,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from striate.core.errors import DataError
-from striate.data.corpora.base import OpenCorpus, Sample, Skipped
 from striate.data.corpora.caltech101 import open_caltech101
 from striate.data.corpora.lfw import open_lfw
 from striate.data.corpora.lfw_lists import read_pairs, read_people, write_pairs
 from striate.data.corpora.stanford import CLASSES, folds, open_stanford
 from striate.data.ingest.ingest import ingest
+from striate.data.shards.schema import (
+    OpenCorpus,
+    Sample,
+    Skipped,
+)
 from striate.data.storage import Source
 
 pytestmark = pytest.mark.unit

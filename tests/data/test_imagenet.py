@@ -13,10 +13,14 @@ import pytest
 
 from striate.core.errors import DataError
 from striate.data.corpora import imagenet_index
-from striate.data.corpora.base import OpenCorpus, Sample, Skipped
 from striate.data.corpora.imagenet import open_imagenet
 from striate.data.corpora.imagenet_devkit import DEVKIT, Synset, write_devkit
 from striate.data.ingest.ingest import ingest
+from striate.data.shards.schema import (
+    OpenCorpus,
+    Sample,
+    Skipped,
+)
 from striate.data.storage import Source
 
 pytestmark = pytest.mark.unit

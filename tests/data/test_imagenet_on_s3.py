@@ -6,9 +6,11 @@ from typing import Protocol
 
 import pytest
 
-from striate.data.corpora.base import Sample
 from striate.data.corpora.imagenet import open_imagenet
 from striate.data.corpora.photos import write_photos
+from striate.data.shards.schema import (
+    Sample,
+)
 from striate.data.storage import Source, Target
 
 pytestmark = pytest.mark.unit

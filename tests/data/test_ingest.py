@@ -15,15 +15,17 @@ from striate.core.errors import DataError, PlatformError, UnknownName, UsageErro
 from striate.data.corpora import CORPORA
 from striate.data.corpora.base import (
     Corpus,
+)
+from striate.data.ingest.ingest import ingest
+from striate.data.shards.manifest import Manifest
+from striate.data.shards.schema import (
     FieldKind,
     LabelColumn,
     PayloadColumn,
     Sample,
     Skipped,
 )
-from striate.data.ingest.ingest import ingest
-from striate.data.manifest import Manifest
-from striate.data.verify import verify
+from striate.data.shards.verify import verify
 
 pytestmark = pytest.mark.unit
 

@@ -8,7 +8,7 @@ import pytest
 
 from striate.core.errors import DataError
 from striate.data.ingest.ingest import ingest
-from striate.data.manifest import Manifest
+from striate.data.shards.manifest import Manifest
 
 pytestmark = pytest.mark.cluster
 

@@ -11,16 +11,18 @@ from striate.core.errors import DataError, UsageError
 from striate.data.corpora import CORPORA
 from striate.data.corpora.base import (
     Corpus,
+)
+from striate.data.ingest.ingest import ingest
+from striate.data.shards.folder import ShardFolder
+from striate.data.shards.manifest import KEYS_KEPT, Manifest
+from striate.data.shards.schema import (
     FieldKind,
     LabelColumn,
     PayloadColumn,
     Sample,
     Skipped,
 )
-from striate.data.folder import ShardFolder
-from striate.data.ingest.ingest import ingest
-from striate.data.manifest import KEYS_KEPT, Manifest
-from striate.data.verify import verify
+from striate.data.shards.verify import verify
 
 pytestmark = pytest.mark.unit
 

@@ -11,8 +11,8 @@ from typing import Protocol
 import pytest
 
 from striate.data.ingest.ingest import ingest
+from striate.data.shards.verify import verify
 from striate.data.storage import Source
-from striate.data.verify import verify
 
 pytestmark = pytest.mark.unit
 

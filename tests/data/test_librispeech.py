@@ -10,11 +10,14 @@ import pytest
 from pyarrow import fs
 
 from striate.core.errors import DataError
-from striate.data.corpora.base import Sample, Skipped
 from striate.data.corpora.kaldi import open_alignments
 from striate.data.corpora.librispeech import open_librispeech, parse_speakers
 from striate.data.ingest.ingest import ingest
-from striate.data.manifest import Manifest
+from striate.data.shards.manifest import Manifest
+from striate.data.shards.schema import (
+    Sample,
+    Skipped,
+)
 from striate.data.storage import Source
 
 pytestmark = pytest.mark.unit

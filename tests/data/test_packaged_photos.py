@@ -10,13 +10,16 @@ from PIL import Image
 
 from striate.core.errors import PlatformError, UsageError
 from striate.data.corpora import faces, packaged, photos
-from striate.data.corpora.base import OpenCorpus, Sample
 from striate.data.corpora.faces import open_faces, write_faces
 from striate.data.corpora.imagenet import open_imagenet
 from striate.data.corpora.lfw_lists import read_pairs
 from striate.data.corpora.photos import PHOTOS, write_photos
 from striate.data.ingest.ingest import ingest
-from striate.data.manifest import Manifest
+from striate.data.shards.manifest import Manifest
+from striate.data.shards.schema import (
+    OpenCorpus,
+    Sample,
+)
 from striate.data.storage import Source
 
 pytestmark = pytest.mark.unit

@@ -7,12 +7,12 @@ from typing import Protocol
 import pytest
 
 from striate.core.errors import DataError, PlatformError, UsageError
-from striate.data.cache import ShardCache
-from striate.data.folder import ShardFolder
 from striate.data.ingest.ingest import ingest
-from striate.data.manifest import Manifest
+from striate.data.shards.cache import ShardCache
+from striate.data.shards.folder import ShardFolder
+from striate.data.shards.manifest import Manifest
+from striate.data.shards.verify import verify
 from striate.data.storage import Source, Target
-from striate.data.verify import verify
 
 pytestmark = pytest.mark.unit
 

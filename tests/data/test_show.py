@@ -13,14 +13,16 @@ from striate.data.contact_sheet import Cell, contact_sheet, stacked
 from striate.data.corpora import CORPORA
 from striate.data.corpora.base import (
     Corpus,
+)
+from striate.data.ingest.ingest import ingest
+from striate.data.shards.folder import ShardFolder
+from striate.data.shards.schema import (
     FieldKind,
     LabelColumn,
     PayloadColumn,
     Sample,
     Skipped,
 )
-from striate.data.folder import ShardFolder
-from striate.data.ingest.ingest import ingest
 from striate.data.show import described, draw, rows, spread_rows
 
 pytestmark = pytest.mark.unit

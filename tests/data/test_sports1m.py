@@ -9,12 +9,19 @@ import numpy as np
 import pytest
 
 from striate.core.errors import DataError
-from striate.data.corpora.base import OpenCorpus, Sample, Skipped, Source
+from striate.data.corpora.base import (
+    Source,
+)
 from striate.data.corpora.sports import encode
 from striate.data.corpora.sports1m import open_sports1m
 from striate.data.corpora.sports1m_lists import read_list
 from striate.data.ingest.ingest import ingest
-from striate.data.manifest import Manifest
+from striate.data.shards.manifest import Manifest
+from striate.data.shards.schema import (
+    OpenCorpus,
+    Sample,
+    Skipped,
+)
 
 pytestmark = pytest.mark.unit
 

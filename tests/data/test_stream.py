@@ -10,7 +10,7 @@ import torch
 
 from striate.core.errors import DataError, RecipeError, UnknownName, UsageError
 from striate.data.decoding import Decoded
-from striate.data.manifest import Manifest
+from striate.data.shards.manifest import Manifest
 from striate.data.stream import Batch, Stream, evaluation_batches
 from striate.data.workers import Workers
 

@@ -10,11 +10,14 @@ import pytest
 from pyarrow import fs
 
 from striate.core.errors import DataError
-from striate.data.corpora.base import Sample, Skipped
 from striate.data.corpora.timit import PHONES, label_frames, open_timit, parse_spans
 from striate.data.ingest.ingest import ingest
-from striate.data.manifest import Manifest
-from striate.data.shards import open_shard
+from striate.data.shards.manifest import Manifest
+from striate.data.shards.schema import (
+    Sample,
+    Skipped,
+)
+from striate.data.shards.shard import open_shard
 from striate.data.storage import Source
 from striate.data.transforms.sphere import encode_sphere
 

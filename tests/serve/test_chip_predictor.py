@@ -14,7 +14,7 @@ from striate.accelerators.emulator.program import Program
 from striate.core.bundle import Bundle, Provenance
 from striate.core.errors import BundleError, UsageError
 from striate.core.settings import Settings
-from striate.data.manifest import Manifest
+from striate.data.shards.manifest import Manifest
 from striate.data.transforms.preprocess import apply
 from striate.models import build_from
 from striate.serve.predictors import load_tagging

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from striate.data.ingest.ingest import ingest
-from striate.data.manifest import Manifest
+from striate.data.shards.manifest import Manifest
 from striate.train.assignment import Assignment
 from striate.train.config import Recipe
 from striate.train.feed import samples_per_epoch

@@ -15,10 +15,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from striate.data.manifest import Manifest
 from striate.data.pipelines.base import Places, Stored
 from striate.data.pipelines.raw import raw_images
 from striate.data.pipelines.registry import PIPELINES
+from striate.data.shards.manifest import Manifest
 from striate.models import MODELS
 from striate.models.dropout import SampleDropout
 from striate.train import loop, parallel

@@ -21,7 +21,7 @@ from striate.cli.local.probes import NoAnswer, ray_nodes
 from striate.cli.local.state import Part, PlatformState
 from striate.core.errors import TrainingStopped
 from striate.core.tracking import connect
-from striate.data.manifest import Manifest
+from striate.data.shards.manifest import Manifest
 from striate.train import loop
 from striate.train.assignment import Assignment
 from striate.train.ledger import Attempt, attempts_of

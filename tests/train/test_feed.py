@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from striate.core.errors import DataError, RecipeError, UnknownName
-from striate.data.manifest import Manifest
 from striate.data.pipelines.base import DamagedSample, Places, Stored
 from striate.data.pipelines.raw import raw_images
 from striate.data.pipelines.registry import PIPELINES
+from striate.data.shards.manifest import Manifest
 from striate.train.assignment import Assignment
 from striate.train.feed import open_evaluation, open_stream, samples_per_epoch
 from striate.train.loop import train

@@ -14,7 +14,7 @@ from striate.accelerators.compiler.quantize import quantize
 from striate.accelerators.emulator.program import Program
 from striate.core.bundle import Bundle
 from striate.core.errors import UsageError
-from striate.data.manifest import Manifest
+from striate.data.shards.manifest import Manifest
 from striate.data.stream import Stream, evaluation_batches
 from striate.models import build_from
 

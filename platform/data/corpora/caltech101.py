@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from striate.core.errors import DataError
 from striate.data.corpora.base import (
     Entry,
+)
+from striate.data.shards.schema import (
     FieldKind,
     LabelColumn,
     OpenCorpus,

@@ -15,10 +15,12 @@ from PIL import Image
 
 from striate.core.errors import UsageError
 from striate.core.files import said_when_full
-from striate.data.corpora.base import OpenCorpus
 from striate.data.corpora.lfw import gather_faces, read_lists
 from striate.data.corpora.lfw_lists import image_key, write_pairs
 from striate.data.corpora.packaged import packaged_file
+from striate.data.shards.schema import (
+    OpenCorpus,
+)
 from striate.data.storage import Source
 from striate.data.transforms.counter_random import uniforms
 

@@ -18,14 +18,6 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from striate.core.errors import DataError
-from striate.data.corpora.base import (
-    FieldKind,
-    LabelColumn,
-    OpenCorpus,
-    PayloadColumn,
-    Sample,
-    Skipped,
-)
 from striate.data.corpora.imagenet_devkit import DEVKIT_TAR, Devkit, read_devkit
 from striate.data.corpora.imagenet_index import (
     DUPLICATED,
@@ -39,6 +31,14 @@ from striate.data.corpora.imagenet_index import (
 )
 from striate.data.corpora.mixing import mixed_in_runs
 from striate.data.corpora.tar_reading import read_ranges
+from striate.data.shards.schema import (
+    FieldKind,
+    LabelColumn,
+    OpenCorpus,
+    PayloadColumn,
+    Sample,
+    Skipped,
+)
 from striate.data.storage import Source
 
 TRAIN_TAR = "ILSVRC2012_img_train.tar"

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.core.errors import DataError
-from striate.data.corpora.base import (
+from striate.data.corpora.lfw_lists import image_key, read_pairs, read_people
+from striate.data.shards.schema import (
     FieldKind,
     LabelColumn,
     OpenCorpus,
@@ -17,7 +18,6 @@ from striate.data.corpora.base import (
     Sample,
     Skipped,
 )
-from striate.data.corpora.lfw_lists import image_key, read_pairs, read_people
 from striate.data.storage import Source
 
 FOLDERS = ("lfw", "lfw-deepfunneled", "lfw_funneled")

@@ -12,9 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from striate.core.errors import DataError
-from striate.data.corpora.base import FieldKind, OpenCorpus
 from striate.data.corpora.kaldi import Alignments, open_alignments
 from striate.data.corpora.utterances import Annotation, Frames, Speech, Utterance, hash_of
+from striate.data.shards.schema import (
+    FieldKind,
+    OpenCorpus,
+)
 from striate.data.storage import Entry, Source
 
 FIELDS: dict[str, FieldKind] = {

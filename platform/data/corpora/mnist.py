@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from striate.core.errors import DataError
 from striate.core.files import atomic_folder
-from striate.data.corpora.base import (
+from striate.data.shards.schema import (
     FieldKind,
     LabelColumn,
     OpenCorpus,

@@ -28,12 +28,6 @@ from numpy.typing import NDArray
 from striate.core.errors import DataError
 from striate.data.corpora.base import (
     Entry,
-    FieldKind,
-    LabelColumn,
-    OpenCorpus,
-    PayloadColumn,
-    Sample,
-    Skipped,
     Source,
 )
 from striate.data.corpora.sports1m_lists import (
@@ -46,6 +40,14 @@ from striate.data.corpora.sports1m_lists import (
     read_list,
 )
 from striate.data.damage import DamagedSample
+from striate.data.shards.schema import (
+    FieldKind,
+    LabelColumn,
+    OpenCorpus,
+    PayloadColumn,
+    Sample,
+    Skipped,
+)
 from striate.data.transforms.video import describe
 
 SPLITS = ("train", "test")

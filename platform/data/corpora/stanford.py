@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from striate.core.errors import DataError
-from striate.data.corpora.base import (
+from striate.data.shards.schema import (
     FieldKind,
     LabelColumn,
     OpenCorpus,

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.core.errors import DataError
-from striate.data.corpora.base import FieldKind, OpenCorpus
 from striate.data.corpora.kaldi import Alignments, open_alignments
 from striate.data.corpora.utterances import (
     Annotation,
@@ -24,6 +23,10 @@ from striate.data.corpora.utterances import (
     Utterance,
     hash_of,
     without_repeats,
+)
+from striate.data.shards.schema import (
+    FieldKind,
+    OpenCorpus,
 )
 from striate.data.storage import Source
 from striate.data.transforms.frames import frame_centres, frames_in

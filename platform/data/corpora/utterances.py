@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.core.errors import RequestError
-from striate.data.corpora.base import FieldKind, LabelColumn, PayloadColumn, Sample, Skipped
+from striate.data.shards.schema import (
+    FieldKind,
+    LabelColumn,
+    PayloadColumn,
+    Sample,
+    Skipped,
+)
 from striate.data.storage import Source
 from striate.data.transforms.frames import FRAME_S, frames_in
 from striate.data.transforms.sound import load_mono, reason_of
@@ -48,7 +54,7 @@ Annotate = Callable[[Utterance, int], Annotation | str]
 
 @dataclass(frozen=True)
 class Speech:
-    """A corpus of utterances; see `striate.data.corpora.base.OpenCorpus`.
+    """A corpus of utterances; see `striate.data.shards.schema.OpenCorpus`.
 
     Every sound is decoded once at ingest, so that its number of frames is known and no damaged
     one gets into the shards; what is stored is the file as it was published.

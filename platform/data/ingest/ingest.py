@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from striate.core.errors import DataError
-from striate.data.corpora.base import OpenCorpus
 from striate.data.ingest.plan import plan_sha256, plan_shards
 from striate.data.ingest.request import DEFAULT_SHARD_MB, IngestReport, Request
 from striate.data.ingest.resume import finished, sweep
 from striate.data.ingest.tasks import Job, write_shards
-from striate.data.manifest import KEYS_KEPT, MANIFEST_FILE, Columns, Manifest, ShardEntry
+from striate.data.shards.manifest import KEYS_KEPT, MANIFEST_FILE, Columns, Manifest, ShardEntry
+from striate.data.shards.schema import (
+    OpenCorpus,
+)
 from striate.data.storage import Source, Target
 
 __all__ = ["DEFAULT_SHARD_MB", "IngestReport", "Request", "ingest"]

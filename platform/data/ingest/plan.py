@@ -6,8 +6,10 @@ import itertools
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from striate.data.corpora.base import OpenCorpus
-from striate.data.manifest import FORMAT_VERSION, Columns
+from striate.data.shards.manifest import FORMAT_VERSION, Columns
+from striate.data.shards.schema import (
+    OpenCorpus,
+)
 
 _MEGABYTE = 1_000_000
 

@@ -7,7 +7,12 @@ from pydantic import BaseModel, ConfigDict
 from striate.core.errors import DataError, UnknownName, UsageError
 from striate.core.files import atomic_folder
 from striate.data.corpora import CORPORA
-from striate.data.corpora.base import Corpus, OpenCorpus
+from striate.data.corpora.base import (
+    Corpus,
+)
+from striate.data.shards.schema import (
+    OpenCorpus,
+)
 from striate.data.storage import Source, Target
 
 DEFAULT_SHARD_MB = 128.0

@@ -5,8 +5,8 @@ from pydantic import ValidationError
 from striate.core.errors import DataError
 from striate.data.ingest.plan import ShardPlan, plan_sha256
 from striate.data.ingest.tasks import RECORDS_FOLDER, Job, Record
-from striate.data.manifest import MANIFEST_FILE, Manifest, ShardEntry
-from striate.data.shards import is_whole
+from striate.data.shards.manifest import MANIFEST_FILE, Manifest, ShardEntry
+from striate.data.shards.shard import is_whole
 
 
 def finished(job: Job, plan: list[ShardPlan], recheck: bool | None) -> dict[str, ShardEntry]:

@@ -10,10 +10,12 @@ from pydantic import BaseModel, ConfigDict
 
 from striate.core.errors import DataError, StriateError
 from striate.data.corpora import CORPORA
-from striate.data.corpora.base import OpenCorpus
 from striate.data.ingest.plan import ShardPlan
-from striate.data.manifest import Columns, ShardEntry
-from striate.data.shards import write_shard
+from striate.data.shards.manifest import Columns, ShardEntry
+from striate.data.shards.schema import (
+    OpenCorpus,
+)
+from striate.data.shards.shard import write_shard
 from striate.data.storage import Source, Target, said
 
 if TYPE_CHECKING:

@@ -9,10 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from striate.data.corpora.base import LabelColumn, PayloadColumn, Sample
-from striate.data.manifest import MANIFEST_FILE, Columns, Manifest
 from striate.data.pipelines.base import DamagedSample, Places, Stored
-from striate.data.shards import write_shard
+from striate.data.shards.manifest import MANIFEST_FILE, Columns, Manifest
+from striate.data.shards.schema import (
+    LabelColumn,
+    PayloadColumn,
+    Sample,
+)
+from striate.data.shards.shard import write_shard
 from striate.data.storage import Target
 from striate.data.transforms.counter_random import uniforms
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from striate.core.errors import UsageError
-from striate.data.cache import ShardCache
-from striate.data.folder import ShardFolder
-from striate.data.manifest import Manifest
 from striate.data.order import Order, default_window
+from striate.data.shards.cache import ShardCache
+from striate.data.shards.folder import ShardFolder
+from striate.data.shards.manifest import Manifest
 from striate.data.shards_ahead import EXTRA, FETCHES
 from striate.data.storage import Source
 from striate.data.stream import Stream

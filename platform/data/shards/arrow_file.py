@@ -8,8 +8,12 @@ import numpy as np
 import pyarrow as pa
 
 from striate.core.errors import DataError
-from striate.data.corpora.base import FieldKind, Sample, Skipped
-from striate.data.manifest import KEYS_KEPT, Columns
+from striate.data.shards.manifest import KEYS_KEPT, Columns
+from striate.data.shards.schema import (
+    FieldKind,
+    Sample,
+    Skipped,
+)
 
 FIELD_TYPES: dict[FieldKind, pa.DataType] = {
     "int32": pa.int32(),

@@ -9,7 +9,12 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from striate.core.errors import DataError, UnknownName
-from striate.data.corpora.base import FieldKind, LabelColumn, OpenCorpus, PayloadColumn
+from striate.data.shards.schema import (
+    FieldKind,
+    LabelColumn,
+    OpenCorpus,
+    PayloadColumn,
+)
 from striate.data.storage import Source
 
 FORMAT_VERSION: Literal[1] = 1

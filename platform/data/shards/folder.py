@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Self
 
 from striate.core.settings import Settings
-from striate.data.cache import ShardCache
-from striate.data.manifest import Manifest, ShardEntry
-from striate.data.shards import Shard, open_shard, read_shard
+from striate.data.shards.cache import ShardCache
+from striate.data.shards.manifest import Manifest, ShardEntry
+from striate.data.shards.shard import Shard, open_shard, read_shard
 from striate.data.storage import Source
 
 

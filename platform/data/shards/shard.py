@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 
 from striate.core.errors import DataError
 from striate.core.files import sha256_of
-from striate.data.corpora.base import Sample, Skipped
-from striate.data.manifest import Columns, ShardEntry
-from striate.data.shard_file import gather, record_batch
+from striate.data.shards.arrow_file import gather, record_batch
+from striate.data.shards.manifest import Columns, ShardEntry
+from striate.data.shards.schema import (
+    Sample,
+    Skipped,
+)
 from striate.data.storage import Source, Target
 
 _CHUNK = 4 << 20

@@ -16,8 +16,8 @@ from typing import BinaryIO
 
 from striate.core.errors import DataError
 from striate.core.files import said_when_full
-from striate.data.manifest import ShardEntry
-from striate.data.shards import DAMAGED_REMEDY
+from striate.data.shards.manifest import ShardEntry
+from striate.data.shards.shard import DAMAGED_REMEDY
 from striate.data.storage import Source, said
 
 _ARRIVING = ".arriving-"

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from striate.core.errors import DataError
-from striate.data.manifest import Manifest, ShardEntry
-from striate.data.shards import DAMAGED_REMEDY, Shard, open_shard, shard_of
+from striate.data.shards.manifest import Manifest, ShardEntry
+from striate.data.shards.shard import DAMAGED_REMEDY, Shard, open_shard, shard_of
 from striate.data.storage import Source
 
 _THREADS = 8

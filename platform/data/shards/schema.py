@@ -1,0 +1,152 @@
+"""TODO."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, model_validator
+
+FieldKind = Literal[
+    "int32",
+    "int64",
+    "float32",
+    "string",
+    "binary",
+    "list<int32>",
+    "list<float32>",
+    "list<string>",
+]
+
+
+class PayloadColumn(BaseModel):
+    """How what a corpus is made of is stored in its shards.
+
+    Attributes:
+        kind: ``raw``: each payload is an array's bytes, row by row; ``image``, ``video``,
+            ``audio``: an encoded file, as it was published.
+        dtype: element type of a raw payload.
+        shape: (channels, height, width) of every raw payload.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["raw", "image", "video", "audio"] = "raw"
+    dtype: Literal["uint8"] | None = None
+    shape: tuple[int, int, int] | None = None
+
+    @model_validator(mode="after")
+    def _shape_is_for_raw(self) -> Self:
+        if (self.kind == "raw") != (self.shape is not None and self.dtype is not None):
+            raise ValueError("a raw payload, and no other, has a dtype and a shape")
+        return self
+
+    @classmethod
+    def raw(cls, channels: int, height: int, width: int) -> Self:
+        """Unencoded uint8 images, all of one shape."""
+        return cls(kind="raw", dtype="uint8", shape=(channels, height, width))
+
+    @property
+    def raw_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width); only a raw payload has one."""
+        assert self.shape is not None, "asked an encoded payload for its shape"
+        return self.shape
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of one raw payload."""
+        return int(np.prod(self.raw_shape))
+
+
+class LabelColumn(BaseModel):
+    """What a label is.
+
+    Attributes:
+        kind: ``class``: one class; ``multi``: several classes; ``frames``: one state id for each
+            frame; ``dense``: one class for each pixel, int16 little-endian, row by row, −1 where
+            unknown; ``none``: there are no labels.
+        frame_s: seconds from one frame to the next, for ``frames``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["class", "multi", "frames", "dense", "none"] = "class"
+    frame_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One readable item of a corpus.
+
+    Attributes:
+        item: its index in the split of the source.
+        payload: its bytes, as the corpus's `PayloadColumn` says.
+        label: as the corpus's `LabelColumn` says: an int for ``class``, ints for ``multi`` and
+            ``frames``, bytes for ``dense``; not looked at for ``none``.
+        key: its name in the source (path, id, URL), which reports use.
+        fields: values of the corpus's further columns.
+    """
+
+    item: int
+    payload: bytes
+    label: int | Sequence[int] | bytes = -1
+    key: str = ""
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """One item that cannot be used.
+
+    Attributes:
+        item: its index in the split of the source.
+        reason: why, in words that make a good key to count by (no names or numbers in it).
+        key: its name in the source.
+    """
+
+    item: int
+    reason: str
+    key: str = ""
+
+
+class OpenCorpus(Protocol):
+    """A corpus in the layout in which it is published, ready to be read in any order."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names, or names of states."""
+
+    @property
+    def payload(self) -> PayloadColumn:
+        """How its payloads are stored."""
+
+    @property
+    def label(self) -> LabelColumn:
+        """What its labels are."""
+
+    @property
+    def fields(self) -> Mapping[str, FieldKind]:
+        """Further columns of every sample.
+
+        The int32 column ``units``, where there is one, says how many units of the order a row
+        has (an utterance: its frames); without it each row is one.
+        """
+
+    @property
+    def item_bytes(self) -> Mapping[str, NDArray[np.int64]]:
+        """Split → stored size of each of its items, in bytes: what shards are planned from."""
+
+    @property
+    def source_sha256(self) -> str:
+        """A hash that changes when the source does.
+
+        For a big corpus over names, sizes and the metadata files, not over all content.
+        """
+
+    @property
+    def assets(self) -> Mapping[str, str]:
+        """File name → text of small files that go along with the shards."""
+
+    def read(self, split: str, start: int, stop: int) -> Iterator[Sample | Skipped]:
+        """The items ``start`` to ``stop`` of a split, in order."""

@@ -69,8 +69,8 @@ def show(
     Example: striate data show shards/digits --picture digits.png
     """
     from striate.data.shards.folder import ShardFolder
-    from striate.data.show import described, draw
-    from striate.data.show import rows as rows_of
+    from striate.data.show.rows import described, draw
+    from striate.data.show.rows import rows as rows_of
 
     folder = ShardFolder.of(target)
     chosen = split if split is not None else next(iter(folder.manifest.splits))

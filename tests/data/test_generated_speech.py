@@ -19,7 +19,7 @@ from striate.data.pipelines.registry import pipeline_of
 from striate.data.shards.schema import (
     Sample,
 )
-from striate.data.speech_picture import spans_of_frames, speech_picture
+from striate.data.show.spectrogram import spans_of_frames, speech_picture
 from striate.data.storage import Source
 from striate.data.stream import Stream
 from striate.data.transforms.sound import load_mono

@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from striate.core.errors import UnknownName, UsageError
-from striate.data.contact_sheet import Cell, contact_sheet, stacked
 from striate.data.corpora import CORPORA
 from striate.data.corpora.base import (
     Corpus,
@@ -23,7 +22,8 @@ from striate.data.shards.schema import (
     Sample,
     Skipped,
 )
-from striate.data.show import described, draw, rows, spread_rows
+from striate.data.show.contact_sheet import Cell, contact_sheet, stacked
+from striate.data.show.rows import described, draw, rows, spread_rows
 
 pytestmark = pytest.mark.unit
 

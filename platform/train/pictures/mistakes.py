@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from striate.core.errors import StriateError
-from striate.data.contact_sheet import Cell, contact_sheet, stacked
 from striate.data.reader import SplitReader
-from striate.data.show import Row, image_of
+from striate.data.show.contact_sheet import Cell, contact_sheet, stacked
+from striate.data.show.rows import Row, image_of
 from striate.data.transforms.frames import frame_centres
 from striate.train.assignment import Assignment, Outcome
 from striate.train.mistake import Mistake
@@ -87,7 +87,7 @@ def _decoded(row: Row) -> Any:
 def _strips(
     title: str, labels: tuple[str, ...], mistakes: Sequence[Mistake], rows: Sequence[Row]
 ) -> Image.Image:
-    from striate.data.transforms.film import film_strip
+    from striate.data.show.film import film_strip
 
     strips: list[tuple[str, Image.Image | None]] = []
     for mistake, row in list(zip(mistakes, rows, strict=True))[:_MOST_STRIPS]:
@@ -123,7 +123,7 @@ def _spectrograms(
 
 
 def _draw_sound(axes: "Axes", row: Row, mistake: Mistake) -> None:
-    from striate.data.speech_picture import spectrogram
+    from striate.data.show.spectrogram import spectrogram
     from striate.data.transforms.sound import RATE_HZ, load_mono
 
     samples = load_mono(row.shard.payload(row.at))

@@ -13,10 +13,10 @@ from PIL import Image
 
 from striate.core.errors import StriateError, UsageError
 from striate.core.files import said_when_full
-from striate.data.contact_sheet import Cell, Pixels, contact_sheet, stacked
 from striate.data.shards.folder import ShardFolder
 from striate.data.shards.manifest import Manifest
 from striate.data.shards.shard import Shard
+from striate.data.show.contact_sheet import Cell, Pixels, contact_sheet, stacked
 
 SAMPLES_IN_PICTURE = {"raw": 40, "image": 40, "video": 6, "audio": 3}
 _SHARDS_IN_PICTURE = 4
@@ -159,7 +159,7 @@ def _regions(row: Row, image: Pixels, classes: int) -> Pixels:
 
 
 def _draw_clips(title: str, chosen: list[Row], manifest: Manifest, path: Path) -> None:
-    from striate.data.transforms.film import film_strip
+    from striate.data.show.film import film_strip
 
     strips = []
     for row in chosen:
@@ -178,7 +178,7 @@ def _draw_sounds(title: str, chosen: list[Row], manifest: Manifest, path: Path) 
 
 
 def _sound(row: Row, manifest: Manifest) -> Image.Image:
-    from striate.data.speech_picture import speech_picture
+    from striate.data.show.spectrogram import speech_picture
 
     shard, label = row.shard, row.shard.label(row.at)
     content = speech_picture(

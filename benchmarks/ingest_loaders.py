@@ -106,7 +106,7 @@ def streaming_loader(folder: Path) -> Iterable[Any]:
 def striate_loader(folder: Path) -> Iterator[Any]:
     """Striate's stream on its shards: one epoch."""
     from striate.data.pipelines.registry import pipeline_of
-    from striate.data.stream import Stream
+    from striate.data.stream.stream import Stream
 
     pipeline = pipeline_of("imagenet-train", {"size": SIZE}, training=True)
     shards = folder / "shards"

@@ -23,7 +23,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from harness import Row, interleaved, main
 
-from striate.data.order import Order
 from striate.data.pipelines.base import Places, Stored
 from striate.data.shards.cache import ShardCache
 from striate.data.shards.folder import ShardFolder
@@ -33,9 +32,10 @@ from striate.data.shards.schema import (
     Sample,
 )
 from striate.data.shards.shard import write_shard
-from striate.data.shuffle import shuffle_quality
 from striate.data.storage import Source, Target
-from striate.data.stream import Stream
+from striate.data.stream.order import Order
+from striate.data.stream.shuffle_quality import shuffle_quality
+from striate.data.stream.stream import Stream
 
 COLUMNS = Columns(payload=PayloadColumn(kind="image"))
 TEN_MILLION = 10_000_000

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from harness import Row, interleaved
 
-from striate.data.batch import Batch
+from striate.data.stream.batch import Batch
 from striate.models import MODELS
 from striate.models.count import macs
 from striate.train.config import DataConfig, ModelConfig, OptimizerConfig, Recipe

@@ -18,10 +18,10 @@ from harness import Row, interleaved
 from ingest_images import CLASSES, write_photographs
 from torch import Tensor
 
-from striate.data.batch import Batch
 from striate.data.ingest.ingest import ingest
 from striate.data.pipelines.registry import pipeline_of
-from striate.data.stream import Stream
+from striate.data.stream.batch import Batch
+from striate.data.stream.stream import Stream
 from striate.models import MODELS
 from striate.train.config import Recipe
 from striate.train.loop import train_step

@@ -16,7 +16,7 @@ import torch
 from harness import Row
 
 from striate.core.errors import TrainingStopped
-from striate.data.batch import Batch
+from striate.data.stream.batch import Batch
 from striate.train.assignment import Assignment, Outcome
 from striate.train.config import CheckpointConfig, DataConfig, ScalingConfig
 from striate.train.recipe import resolve

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from striate.data.batch import Batch
+from striate.data.stream.batch import Batch
 
 LIMIT_S = 180.0
 DISTINCT_BATCHES = 4

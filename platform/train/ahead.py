@@ -8,8 +8,8 @@ from typing import Self
 
 import torch
 
-from striate.data.batch import Batch
-from striate.data.stream import Stream
+from striate.data.stream.batch import Batch
+from striate.data.stream.stream import Stream
 
 _Arrival = tuple[Batch, torch.cuda.Event]
 

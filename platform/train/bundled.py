@@ -13,7 +13,7 @@ from striate.core.bundle import (
     TensorSpec,
 )
 from striate.data.pipelines.base import OfOneImage
-from striate.data.priors import PRIORS_FILE, StatePriors
+from striate.data.stream.state_priors import PRIORS_FILE, StatePriors
 from striate.train.assignment import Assignment
 from striate.train.config import DataConfig
 from striate.train.feed import evaluation_pipeline

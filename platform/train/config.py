@@ -44,10 +44,11 @@ class DataConfig(_Config):
         pipeline_arguments: of its factory.
         test_pipeline: the same for evaluation; None: `pipeline` without its augmentation.
         test_pipeline_arguments: of its factory; those of `pipeline` when that is evaluated with.
-        window: samples shuffled among each other; see `striate.data.order.Order`. None: as many
+        window: samples shuffled among each other; see `striate.data.stream.order.Order`. None: as
+        many
             as a few gigabytes of shards hold, 65,536 at most.
         max_damaged: damaged rows that each training process gets over; see
-            `striate.data.stream.Stream`.
+            `striate.data.stream.stream.Stream`.
         threads: threads that make batches in each training process; 0, best where a process has
             one core and images are small, makes them when they are asked for.
         prefetch: batches made ahead, in each training process.

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from striate.data.batch import Batch
-from striate.data.evaluation import evaluation_batches
 from striate.data.pipelines.base import Pipeline
 from striate.data.pipelines.registry import pipeline_of
 from striate.data.shards.manifest import Manifest
-from striate.data.stream import Stream
+from striate.data.stream.batch import Batch
+from striate.data.stream.evaluation import evaluation_batches
+from striate.data.stream.stream import Stream
 from striate.train.ahead import Ahead
 from striate.train.assignment import Assignment
 from striate.train.config import DataConfig

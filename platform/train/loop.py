@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from striate.data.batch import Batch
+from striate.data.stream.batch import Batch
 from striate.models.dropout import sample_keys
 from striate.train.assignment import Assignment
 from striate.train.config import Recipe

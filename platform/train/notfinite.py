@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from striate.core.errors import PlatformError, StriateError, TrainingFailed
 from striate.core.files import write_atomic
-from striate.data.batch import Batch
-from striate.data.reader import SplitReader
+from striate.data.stream.batch import Batch
+from striate.data.stream.reader import SplitReader
 from striate.train.assignment import Assignment
 from striate.train.parallel import statistics, whole
 from striate.train.place import Place

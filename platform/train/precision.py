@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor, nn
 
-from striate.data.batch import Batch
+from striate.data.stream.batch import Batch
 from striate.train.config import Recipe
 from striate.train.place import Place
 

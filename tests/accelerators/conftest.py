@@ -9,7 +9,7 @@ from striate.accelerators.compiler.toolchain import compile_bundle
 from striate.accelerators.emulator.program import Program
 from striate.core.bundle import Architecture, Bundle, BundleSpec, TensorSpec
 from striate.data.shards.manifest import Manifest
-from striate.data.stream import Stream
+from striate.data.stream.stream import Stream
 from striate.models import build
 
 EPOCHS = 20

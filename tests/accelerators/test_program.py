@@ -11,7 +11,7 @@ from striate.accelerators.compiler.toolchain import compile_bundle, evaluate
 from striate.accelerators.emulator.program import Program
 from striate.core.bundle import Bundle
 from striate.core.errors import BundleError, RequestError, UsageError
-from striate.data.stream import evaluation_batches
+from striate.data.stream.stream import evaluation_batches
 from striate.models import build_from
 
 pytestmark = pytest.mark.unit

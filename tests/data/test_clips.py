@@ -19,7 +19,7 @@ from striate.data.pipelines.registry import pipeline_of
 from striate.data.shards.schema import (
     Sample,
 )
-from striate.data.stream import Stream
+from striate.data.stream.stream import Stream
 from striate.data.transforms.video import describe
 
 pytestmark = pytest.mark.unit

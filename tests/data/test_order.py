@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from striate.core.errors import UsageError
-from striate.data.order import Order
+from striate.data.stream.order import Order
 
 pytestmark = pytest.mark.unit
 

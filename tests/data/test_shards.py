@@ -10,11 +10,11 @@ import pytest
 
 from striate.core.errors import DataError, UnknownName
 from striate.data.corpora.mnist import open_mnist
-from striate.data.reader import SplitReader
 from striate.data.shards.manifest import Manifest
 from striate.data.shards.verify import verify
 from striate.data.storage import Source
-from striate.data.stream import Stream, evaluation_batches
+from striate.data.stream.reader import SplitReader
+from striate.data.stream.stream import Stream, evaluation_batches
 
 pytestmark = pytest.mark.unit
 

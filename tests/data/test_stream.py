@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from striate.core.errors import DataError, RecipeError, UnknownName, UsageError
-from striate.data.decoding import Decoded
 from striate.data.shards.manifest import Manifest
-from striate.data.stream import Batch, Stream, evaluation_batches
-from striate.data.workers import Workers
+from striate.data.stream.batch_threads import Workers
+from striate.data.stream.decoding import Decoded
+from striate.data.stream.stream import Batch, Stream, evaluation_batches
 
 pytestmark = pytest.mark.unit
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from striate.data.batch import Batch
+from striate.data.stream.batch import Batch
 from striate.train.config import ScheduleConfig, TaskConfig
 from striate.train.schedule import rate_at
 from striate.train.tasks.classification import Classification

@@ -115,7 +115,7 @@ def test_mlflow_loads_the_model_by_itself(
 ) -> None:
     import mlflow
 
-    from striate.data.reader import SplitReader
+    from striate.data.stream.reader import SplitReader
 
     result, _ = undisturbed
     mlflow.set_tracking_uri(ray_cluster.settings.tracking_uri)

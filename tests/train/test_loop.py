@@ -10,7 +10,7 @@ import torch
 
 from striate.core.bundle import Bundle
 from striate.core.errors import TrainingFailed
-from striate.data import stream
+from striate.data.stream import stream
 from striate.models import build_from
 from striate.train import feed, loop, records
 from striate.train.assignment import Assignment, Outcome

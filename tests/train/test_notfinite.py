@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from striate.core.errors import TrainingFailed
-from striate.data.batch import Batch
 from striate.data.pipelines.base import Places, Stored
 from striate.data.pipelines.raw import raw_images
 from striate.data.pipelines.registry import PIPELINES
+from striate.data.stream.batch import Batch
 from striate.train import loop, notfinite
 from striate.train.assignment import Assignment
 from striate.train.checkpoint import CheckpointStore

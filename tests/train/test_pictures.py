@@ -133,7 +133,7 @@ def test_a_task_without_a_confusion_matrix_has_none(make_run: Make) -> None:
 def test_the_worst_mistakes_show_the_photographs_that_they_name(
     make_run: Make, digits_shards: Path
 ) -> None:
-    from striate.data.reader import SplitReader
+    from striate.data.stream.reader import SplitReader
 
     run = make_run("lenet5-digits")
     rows = [7, 0, 359]

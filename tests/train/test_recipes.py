@@ -12,15 +12,15 @@ from PIL import Image
 from striate.core.bundle import Bundle
 from striate.core.errors import RecipeError
 from striate.core.settings import Settings
-from striate.data.batch import Batch
 from striate.data.pipelines.base import OfOneImage
 from striate.data.pipelines.clips import TestClips, TrainClips
 from striate.data.pipelines.images import TestImages, TrainImages
 from striate.data.pipelines.registry import pipeline_of
 from striate.data.pipelines.speech_frames import SpeechFrames
-from striate.data.priors import PRIORS_FILE, StatePriors
-from striate.data.reader import SplitReader
 from striate.data.shards.manifest import MANIFEST_FILE, Manifest
+from striate.data.stream.batch import Batch
+from striate.data.stream.reader import SplitReader
+from striate.data.stream.state_priors import PRIORS_FILE, StatePriors
 from striate.data.transforms.preprocess import apply, decode_image, fit
 from striate.models import MODELS, build_from
 from striate.train import job

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from striate.data.batch import Batch
+from striate.data.stream.batch import Batch
 from striate.train.assignment import Assignment
 from striate.train.checkpoint import Checkpoint
 from striate.train.config import Recipe

@@ -14,10 +14,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from striate.core.errors import RecipeError
-from striate.data.batch import Batch
-from striate.data.evaluation import shares
 from striate.data.pipelines.base import OfOneImage, Places, Stored
 from striate.data.pipelines.registry import pipeline_of
+from striate.data.stream.batch import Batch
+from striate.data.stream.evaluation import shares
 from striate.models import MODELS
 from striate.models.dense import dense_scores
 from striate.models.tower import Tower

@@ -15,7 +15,7 @@ from striate.accelerators.emulator.program import Program
 from striate.core.bundle import Bundle
 from striate.core.errors import UsageError
 from striate.data.shards.manifest import Manifest
-from striate.data.stream import Stream, evaluation_batches
+from striate.data.stream.stream import Stream, evaluation_batches
 from striate.models import build_from
 
 CALIBRATION_ROWS = 12_000

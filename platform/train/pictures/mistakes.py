@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from striate.core.errors import StriateError
-from striate.data.reader import SplitReader
 from striate.data.show.contact_sheet import Cell, contact_sheet, stacked
 from striate.data.show.rows import Row, image_of
+from striate.data.stream.reader import SplitReader
 from striate.data.transforms.frames import frame_centres
 from striate.train.assignment import Assignment, Outcome
 from striate.train.mistake import Mistake

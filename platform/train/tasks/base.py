@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from striate.data.batch import Batch
+from striate.data.stream.batch import Batch
 from striate.train.tasks.mistakes import Mistakes
 
 Output = Tensor | tuple[Tensor, ...]

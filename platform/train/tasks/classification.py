@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from striate.data.batch import Batch
+from striate.data.stream.batch import Batch
 from striate.train.config import TaskConfig
 from striate.train.tasks.base import Network, Output, full_precision, main_and_auxiliary
 from striate.train.tasks.counts import Counts

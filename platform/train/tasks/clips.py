@@ -11,7 +11,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from striate.data.batch import Batch
+from striate.data.stream.batch import Batch
 from striate.train.config import TaskConfig
 from striate.train.tasks.base import Network, Output, full_precision, main_and_auxiliary
 from striate.train.tasks.mistakes import Mistakes

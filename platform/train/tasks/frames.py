@@ -1,14 +1,15 @@
 """One state a frame of speech: cross-entropy, frame accuracy, and the states' priors.
 
 A decoder wants likelihoods: the network's posteriors divided by how often each state comes in the
-training data (`striate.data.priors`). Those counts go into the bundle as `PRIORS_FILE`.
+training data (`striate.data.stream.state_priors`). Those counts go into the bundle as
+`PRIORS_FILE`.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from striate.data.batch import Batch
+from striate.data.stream.batch import Batch
 from striate.train.config import TaskConfig
 from striate.train.tasks.base import Network, Output, full_precision, main_and_auxiliary
 from striate.train.tasks.counts import Counts

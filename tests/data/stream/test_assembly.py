@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from striate.data.decoding import Decoded
-from striate.data.workers import Assembly, parts_of
+from striate.data.stream.batch_threads import Assembly, parts_of
+from striate.data.stream.decoding import Decoded
 
 pytestmark = pytest.mark.unit
 

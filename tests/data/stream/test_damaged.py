@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from striate.core.errors import DataError
-from striate.data.decoding import Damage, Decoded, decode_whole, places_at
-from striate.data.order import Integers, Order
 from striate.data.pipelines.base import Places
-from striate.data.stream import Batch, Stream, evaluation_batches
+from striate.data.stream.decoding import Damage, Decoded, decode_whole, places_at
+from striate.data.stream.order import Integers, Order
+from striate.data.stream.stream import Batch, Stream, evaluation_batches
 
 pytestmark = pytest.mark.unit
 

@@ -12,8 +12,8 @@ import torch
 
 from striate.core.errors import DataError, PlacementError
 from striate.data.pipelines.raw import RawImages
-from striate.data.remote import RemoteDecoders
-from striate.data.stream import Batch, Stream
+from striate.data.stream.remote_decoders import RemoteDecoders
+from striate.data.stream.stream import Batch, Stream
 
 STEPS = ({"op": "scale", "factor": 1.275 / 255, "offset": -0.1},)
 
@@ -91,7 +91,7 @@ TWO_NODES = """
 import sys
 import ray, torch
 from ray.cluster_utils import Cluster
-from striate.data.stream import Stream
+from striate.data.stream.stream import Stream
 from striate.data.pipelines.raw import RawImages
 
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})

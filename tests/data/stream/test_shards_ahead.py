@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from striate.core.errors import UsageError
-from striate.data.order import Order, default_window
 from striate.data.shards.cache import ShardCache
 from striate.data.shards.folder import ShardFolder
 from striate.data.shards.manifest import Manifest
-from striate.data.shards_ahead import EXTRA, FETCHES
 from striate.data.storage import Source
-from striate.data.stream import Stream
+from striate.data.stream.order import Order, default_window
+from striate.data.stream.shard_prefetch import EXTRA, FETCHES
+from striate.data.stream.stream import Stream
 
 pytestmark = pytest.mark.unit
 
@@ -188,7 +188,7 @@ def test_a_window_of_large_rows_is_smaller() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_the_shuffle_is_as_good_as_stated(seed: int) -> None:
     """docs/data.md states these for ImageNet's size: 640 shards of 2,000 rows."""
-    from striate.data.shuffle import shuffle_quality
+    from striate.data.stream.shuffle_quality import shuffle_quality
 
     quality = shuffle_quality(Order((2000,) * 640, seed))
     assert 0.9 < quality.displacement < 1.1

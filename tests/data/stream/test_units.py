@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from striate.core.errors import DataError
-from striate.data.order import Order
 from striate.data.pipelines.base import DamagedSample
-from striate.data.prepared import PreparedRows, weight
-from striate.data.reader import SplitReader
-from striate.data.stream import Stream, evaluation_batches
+from striate.data.stream.order import Order
+from striate.data.stream.reader import SplitReader
+from striate.data.stream.row_cache import PreparedRows, weight
+from striate.data.stream.stream import Stream, evaluation_batches
 
 pytestmark = pytest.mark.unit
 

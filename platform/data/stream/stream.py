@@ -10,8 +10,12 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from striate.core.errors import UsageError
-from striate.data.batch import Batch
-from striate.data.decoding import (
+from striate.data.pipelines.base import Pipeline, Places, Preparing
+from striate.data.pipelines.raw import RawImages
+from striate.data.shards.folder import ShardFolder
+from striate.data.stream.batch import Batch
+from striate.data.stream.batch_threads import PART, Pending, Workers, parts_of
+from striate.data.stream.decoding import (
     Damage,
     Decoded,
     Decoder,
@@ -20,14 +24,10 @@ from striate.data.decoding import (
     decode_whole,
     places_at,
 )
-from striate.data.evaluation import check_batches, evaluation_batches, pipeline_for
-from striate.data.order import Integers, Order, default_window
-from striate.data.pipelines.base import Pipeline, Places, Preparing
-from striate.data.pipelines.raw import RawImages
-from striate.data.reader import SplitReader
-from striate.data.shards.folder import ShardFolder
-from striate.data.shards_ahead import FETCHES, ShardsAhead, shards_at_hand
-from striate.data.workers import PART, Pending, Workers, parts_of
+from striate.data.stream.evaluation import check_batches, evaluation_batches, pipeline_for
+from striate.data.stream.order import Integers, Order, default_window
+from striate.data.stream.reader import SplitReader
+from striate.data.stream.shard_prefetch import FETCHES, ShardsAhead, shards_at_hand
 
 __all__ = ["Batch", "Stream", "evaluation_batches"]
 
@@ -64,7 +64,7 @@ class Stream:
         window: units shuffled among each other; see `Order`. None: `default_window`.
         max_damaged: damaged rows that this worker gets over.
         decode: ``local``, or ``remote``: on other nodes of the cluster, see
-            `striate.data.remote`; threads then only wait.
+            `striate.data.stream.remote_decoders`; threads then only wait.
         decoders: processes that decode remotely for this worker.
 
     Raises:
@@ -218,6 +218,6 @@ def _decoder(
     """What decodes, and the threads to call it from."""
     if decode == "local":
         return LocalDecoder(reader, pipeline), threads
-    from striate.data.remote import IN_FLIGHT, RemoteDecoders
+    from striate.data.stream.remote_decoders import IN_FLIGHT, RemoteDecoders
 
     return RemoteDecoders(reader, pipeline, decoders), decoders * IN_FLIGHT

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from striate.core.errors import UsageError
-from striate.data.batch import Batch
-from striate.data.decoding import Damage, Decoded, LocalDecoder, check_damage, places_at
-from striate.data.order import Integers
 from striate.data.pipelines.base import Pipeline, Places
 from striate.data.pipelines.raw import RawImages
-from striate.data.reader import SplitReader
 from striate.data.shards.folder import ShardFolder
+from striate.data.stream.batch import Batch
+from striate.data.stream.batch_threads import Pending, Workers, parts_of
+from striate.data.stream.decoding import Damage, Decoded, LocalDecoder, check_damage, places_at
+from striate.data.stream.order import Integers
+from striate.data.stream.reader import SplitReader
 from striate.data.transforms.preprocess import check_stored
-from striate.data.workers import Pending, Workers, parts_of
 
 SHARDS_OPEN = 4
 """Rows come in order, so a shard that is passed is not needed again."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from striate.data.decoding import Damage
+from striate.data.stream.decoding import Damage
 
 INPUTS = ("images", "clips", "features")
 

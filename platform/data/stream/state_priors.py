@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from striate.core.errors import BundleError, DataError
-from striate.data.reader import SplitReader
 from striate.data.shards.folder import ShardFolder
+from striate.data.stream.reader import SplitReader
 
 PRIORS_FILE = "priors.json"
 

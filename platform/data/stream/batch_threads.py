@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from striate.data.decoding import Damage, Decoded
+from striate.data.stream.decoding import Damage, Decoded
 
 PART = 8
 """Samples that a thread decodes at a time: few enough that no thread ends long after the others."""

@@ -4,8 +4,8 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 
 from striate.core.errors import StriateError, UsageError
-from striate.data.order import Order
-from striate.data.reader import SplitReader
+from striate.data.stream.order import Order
+from striate.data.stream.reader import SplitReader
 
 EXTRA = 2
 """Shards beyond what the windows ask for, so that a slow one is no stall."""

@@ -5,7 +5,7 @@ frames of an utterance); the order knows only how many each shard has. Nothing h
 workers, nodes, threads or restarts. An epoch shuffles the shards, then the blocks within each
 shard; the sequence that results is cut into windows, and the rows of each window are shuffled. So
 a reader goes through the shards mostly in sequence, and reaching any cursor costs one window,
-however long the epoch is. How good the shuffle is, `striate.data.shuffle` measures.
+however long the epoch is. How good the shuffle is, `striate.data.stream.shuffle_quality` measures.
 """
 
 import itertools

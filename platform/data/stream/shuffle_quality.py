@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from striate.data.order import Integers, Order
+from striate.data.stream.order import Integers, Order
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from striate.core.errors import DataError
-from striate.data.order import Integers, Order
 from striate.data.pipelines.base import DamagedSample, Pipeline, Places, Preparing, Stored
 from striate.data.pipelines.raw import RawImages
-from striate.data.prepared import PreparedRows
-from striate.data.reader import SplitReader
+from striate.data.stream.order import Integers, Order
+from striate.data.stream.reader import SplitReader
+from striate.data.stream.row_cache import PreparedRows
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.core.errors import DataError
-from striate.data.order import Integers
 from striate.data.pipelines.base import Stored
 from striate.data.shards.folder import ShardFolder
 from striate.data.shards.shard import Shard, read_shard
+from striate.data.stream.order import Integers
 
 KEEP_OPEN = 64
 

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 
 from striate.core.errors import PlacementError, PlatformError, StriateError
-from striate.data.decoding import Damage, Decoded, LocalDecoder
-from striate.data.order import Integers
 from striate.data.pipelines.base import Pipeline, Places
-from striate.data.reader import SplitReader
+from striate.data.stream.decoding import Damage, Decoded, LocalDecoder
+from striate.data.stream.order import Integers
+from striate.data.stream.reader import SplitReader
 
 IN_FLIGHT = 2
 """Parts of batches that each decoder has been asked for at a time: one in work, one waiting."""

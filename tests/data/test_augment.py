@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from striate.data.transforms.augment import AUGMENTATIONS, Affine, Places
-from striate.data.transforms.counter_random import uniforms
+from striate.data.transforms.random import uniforms
 
 pytestmark = pytest.mark.unit
 

@@ -95,7 +95,7 @@ def test_half_of_the_training_clips_are_mirrored(stored: list[Stored]) -> None:
 def test_the_windows_cover_the_video_and_clips_stay_in_it(stored: list[Stored]) -> None:
     at = Places(0, np.zeros(200, np.int64), np.arange(200))
     train = TrainClips()
-    from striate.data.transforms.counter_random import uniforms
+    from striate.data.transforms.random import uniforms
     from striate.data.transforms.video import open_video
 
     draws = uniforms(at.seed, at.epochs, at.positions, 6)

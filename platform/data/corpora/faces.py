@@ -22,7 +22,7 @@ from striate.data.shards.schema import (
     OpenCorpus,
 )
 from striate.data.storage import Source
-from striate.data.transforms.counter_random import uniforms
+from striate.data.transforms.random import uniforms
 
 PATCHES = 200
 FOLDS = 10

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.data.transforms.counter_random import uniforms
+from striate.data.transforms.random import uniforms
 
 RUN = 16
 

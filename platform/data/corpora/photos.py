@@ -22,7 +22,7 @@ from striate.core.files import said_when_full
 from striate.data.corpora.imagenet import TRAIN_TAR, VAL_TAR, val_name
 from striate.data.corpora.imagenet_devkit import Synset, write_devkit
 from striate.data.corpora.packaged import packaged_file
-from striate.data.transforms.counter_random import uniforms
+from striate.data.transforms.random import uniforms
 
 CELL = 96
 SMALLEST = 64

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from striate.core.files import atomic_folder
 from striate.data.corpora.espeak import SILENCE, Request, Span, Spoken, speak
-from striate.data.transforms.counter_random import uniforms
+from striate.data.transforms.random import uniforms
 from striate.data.transforms.sound import RATE_HZ, to_mono
 
 SIZE = 240

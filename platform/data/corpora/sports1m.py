@@ -39,7 +39,6 @@ from striate.data.corpora.sports1m_lists import (
     PartitionList,
     read_list,
 )
-from striate.data.damage import DamagedSample
 from striate.data.shards.schema import (
     FieldKind,
     LabelColumn,
@@ -48,6 +47,7 @@ from striate.data.shards.schema import (
     Sample,
     Skipped,
 )
+from striate.data.transforms.damage import DamagedSample
 from striate.data.transforms.video import describe
 
 SPLITS = ("train", "test")

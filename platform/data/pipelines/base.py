@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from striate.data.damage import DamagedSample
 from striate.data.transforms.augment import Places
+from striate.data.transforms.damage import DamagedSample
 
 __all__ = ["DamagedSample", "Label", "OfOneImage", "Pipeline", "Places", "Preparing", "Stored"]
 
@@ -57,7 +57,7 @@ class Stored:
 class Pipeline(Protocol):
     """Stored samples to a model's tensors; pure, safe to call from several threads at once.
 
-    Every random choice is a function of `places` (`striate.data.transforms.counter_random`), and
+    Every random choice is a function of `places` (`striate.data.transforms.random`), and
     a sample's tensor depends on no other sample of the call: the stream cuts batches as it likes.
     """
 

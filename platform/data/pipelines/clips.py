@@ -17,7 +17,7 @@ from torch import Tensor
 
 from striate.core.errors import DataError, RecipeError
 from striate.data.pipelines.base import Places, Stored
-from striate.data.transforms.counter_random import uniforms
+from striate.data.transforms.random import uniforms
 from striate.data.transforms.video import Video, open_video
 
 if TYPE_CHECKING:

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from striate.core.errors import PayloadTooLarge, RecipeError, RequestError
 from striate.data.pipelines.base import DamagedSample, Places, Stored
-from striate.data.transforms.counter_random import uniforms
 from striate.data.transforms.crops import (
     CROP_DRAWS,
     Box,
@@ -29,6 +28,7 @@ from striate.data.transforms.crops import (
 )
 from striate.data.transforms.decode import MAX_PIXELS
 from striate.data.transforms.jpeg import Picture, aligned, damage, open_picture
+from striate.data.transforms.random import uniforms
 
 __all__ = [
     "TestImages",

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from striate.data.transforms.counter_random import uniforms
+from striate.data.transforms.random import uniforms
 
 
 @dataclass(frozen=True)

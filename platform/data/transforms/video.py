@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from striate.data.damage import DamagedSample
+from striate.data.transforms.damage import DamagedSample
 from striate.data.transforms.video_file import (
     NO_FRAMES,
     TRUNCATED,

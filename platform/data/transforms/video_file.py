@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from striate.core.errors import UsageError
-from striate.data.damage import DamagedSample
+from striate.data.transforms.damage import DamagedSample
 
 if TYPE_CHECKING:
     from av import VideoStream

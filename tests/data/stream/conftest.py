@@ -18,7 +18,7 @@ from striate.data.shards.schema import (
 )
 from striate.data.shards.shard import write_shard
 from striate.data.storage import Target
-from striate.data.transforms.counter_random import uniforms
+from striate.data.transforms.random import uniforms
 
 BROKEN = b"\xff" * 8
 CLASSES = 10

@@ -22,8 +22,8 @@ from striate.data.shards.schema import (
 from striate.data.show.spectrogram import spans_of_frames, speech_picture
 from striate.data.storage import Source
 from striate.data.stream.stream import Stream
-from striate.data.transforms.sound import load_mono
-from striate.data.transforms.speech import features_of
+from striate.data.transforms.audio.features import features_of
+from striate.data.transforms.audio.load import load_mono
 
 pytestmark = pytest.mark.unit
 

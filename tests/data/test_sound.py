@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from striate.core.errors import RequestError, UsageError
-from striate.data.transforms.sound import decode_audio, load_mono, reason_of, to_mono
-from striate.data.transforms.sphere import decode_sphere, encode_sphere
+from striate.data.transforms.audio.load import decode_audio, load_mono, reason_of, to_mono
+from striate.data.transforms.audio.sphere import decode_sphere, encode_sphere
 
 pytestmark = pytest.mark.unit
 

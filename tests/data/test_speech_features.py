@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from striate.data.transforms.frames import frame_centres, frames_in
-from striate.data.transforms.speech import (
+from striate.data.transforms.audio.features import (
     deltas,
     features_of,
     log_mel,
@@ -19,6 +18,7 @@ from striate.data.transforms.speech import (
     pad_edges,
     windows,
 )
+from striate.data.transforms.audio.frames import frame_centres, frames_in
 
 pytestmark = pytest.mark.unit
 

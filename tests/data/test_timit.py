@@ -19,7 +19,7 @@ from striate.data.shards.schema import (
 )
 from striate.data.shards.shard import open_shard
 from striate.data.storage import Source
-from striate.data.transforms.sphere import encode_sphere
+from striate.data.transforms.audio.sphere import encode_sphere
 
 pytestmark = pytest.mark.unit
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from striate.core.errors import DataError
 from striate.data.storage import Source
-from striate.data.transforms.frames import FRAME_STEP, frames_in
+from striate.data.transforms.audio.frames import FRAME_STEP, frames_in
 
 FOLDER = "alignments"
 STATES_FILE = f"{FOLDER}/states.txt"

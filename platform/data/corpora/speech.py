@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from striate.core.files import atomic_folder
 from striate.data.corpora.espeak import SILENCE, Request, Span, Spoken, speak
+from striate.data.transforms.audio.load import RATE_HZ, to_mono
 from striate.data.transforms.random import uniforms
-from striate.data.transforms.sound import RATE_HZ, to_mono
 
 SIZE = 240
 SEED = 0

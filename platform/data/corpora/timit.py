@@ -29,8 +29,8 @@ from striate.data.shards.schema import (
     OpenCorpus,
 )
 from striate.data.storage import Source
-from striate.data.transforms.frames import frame_centres, frames_in
-from striate.data.transforms.sound import RATE_HZ
+from striate.data.transforms.audio.frames import frame_centres, frames_in
+from striate.data.transforms.audio.load import RATE_HZ
 
 _SYMBOLS = (
     "b d g p t k dx q bcl dcl gcl pcl tcl kcl jh ch s sh z zh f th v dh m n ng em en eng nx l r w"

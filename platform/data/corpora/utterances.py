@@ -17,8 +17,8 @@ from striate.data.shards.schema import (
     Skipped,
 )
 from striate.data.storage import Source
-from striate.data.transforms.frames import FRAME_S, frames_in
-from striate.data.transforms.sound import load_mono, reason_of
+from striate.data.transforms.audio.frames import FRAME_S, frames_in
+from striate.data.transforms.audio.load import load_mono, reason_of
 
 Frames = Sequence[int] | NDArray[np.int32] | None
 

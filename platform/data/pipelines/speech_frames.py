@@ -10,8 +10,8 @@ from torch import Tensor
 
 from striate.core.errors import DataError, RecipeError, RequestError
 from striate.data.pipelines.base import DamagedSample, Places, Stored
-from striate.data.transforms.sound import load_mono, reason_of
-from striate.data.transforms.speech import BANDS, WINDOW, features_of, pad_edges
+from striate.data.transforms.audio.features import BANDS, WINDOW, features_of, pad_edges
+from striate.data.transforms.audio.load import load_mono, reason_of
 
 
 class SpeechFrames(BaseModel):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.data.transforms.frames import FRAME_LENGTH, FRAME_STEP
-from striate.data.transforms.sound import RATE_HZ, load_mono
+from striate.data.transforms.audio.frames import FRAME_LENGTH, FRAME_STEP
+from striate.data.transforms.audio.load import RATE_HZ, load_mono
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ from striate.core.errors import StriateError
 from striate.data.show.contact_sheet import Cell, contact_sheet, stacked
 from striate.data.show.rows import Row, image_of
 from striate.data.stream.reader import SplitReader
-from striate.data.transforms.frames import frame_centres
+from striate.data.transforms.audio.frames import frame_centres
 from striate.train.assignment import Assignment, Outcome
 from striate.train.mistake import Mistake
 from striate.train.pictures.confusion import shortened
@@ -124,7 +124,7 @@ def _spectrograms(
 
 def _draw_sound(axes: "Axes", row: Row, mistake: Mistake) -> None:
     from striate.data.show.spectrogram import spectrogram
-    from striate.data.transforms.sound import RATE_HZ, load_mono
+    from striate.data.transforms.audio.load import RATE_HZ, load_mono
 
     samples = load_mono(row.shard.payload(row.at))
     around = round(_AROUND_S * RATE_HZ)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.core.errors import RequestError, UsageError
-from striate.data.transforms import sphere
+from striate.data.transforms.audio import sphere
 
 RATE_HZ = 16_000
 MAX_SECONDS = 600.0

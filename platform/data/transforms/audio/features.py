@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from striate.data.transforms.frames import FRAME_LENGTH, FRAME_STEP
-from striate.data.transforms.sound import RATE_HZ
+from striate.data.transforms.audio.frames import FRAME_LENGTH, FRAME_STEP
+from striate.data.transforms.audio.load import RATE_HZ
 
 BANDS = 40
 WINDOW = 40

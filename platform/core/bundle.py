@@ -91,7 +91,7 @@ class BundleSpec(_Document):
         input: the network's input, after `preprocessing`.
         output: the network's output.
         preprocessing: steps from a decoded image to `input`, in order; each holds an ``op`` and
-            its arguments, as `striate.data.transforms.preprocess` reads them.
+            its arguments, as `striate.data.transforms.image.preprocess` reads them.
         pipeline: what made `input` of stored samples when the model was evaluated, and is the
             way to it where samples are no single images; None for raw images.
         labels: class names in the order of the output.

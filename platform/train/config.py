@@ -37,7 +37,7 @@ class DataConfig(_Config):
         shards: folder or URI of ingested shards; the corpus's own folder in the home when None.
         train_split, test_split: splits of the manifest.
         preprocessing: steps from a decoded image to the network's input; stored in the bundle.
-        augment: a name in `striate.data.transforms.augment.AUGMENTATIONS`, or None.
+        augment: a name in `striate.data.transforms.image.augment.AUGMENTATIONS`, or None.
         pipeline: a name in `striate.data.pipelines.registry.PIPELINES`, which makes tensors of
         encoded
             samples in training; None for raw images, which `augment` and `preprocessing` are for.

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from striate.core.bundle import Bundle
 from striate.core.errors import RequestError
-from striate.data.transforms.preprocess import apply
+from striate.data.transforms.image.preprocess import apply
 from striate.models import build_from
 
 

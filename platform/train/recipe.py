@@ -161,7 +161,7 @@ def _check_names(recipe: Recipe, shards_here: bool) -> None:
     from striate.data.pipelines.registry import PIPELINES
     from striate.data.shards.manifest import MANIFEST_FILE
     from striate.data.storage import Source
-    from striate.data.transforms.augment import AUGMENTATIONS
+    from striate.data.transforms.image.augment import AUGMENTATIONS
     from striate.models import MODELS
     from striate.train.tasks import TASKS
 

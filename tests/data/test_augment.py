@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from striate.data.transforms.augment import AUGMENTATIONS, Affine, Places
+from striate.data.transforms.image.augment import AUGMENTATIONS, Affine, Places
 from striate.data.transforms.random import uniforms
 
 pytestmark = pytest.mark.unit

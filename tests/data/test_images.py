@@ -16,7 +16,7 @@ from striate.core.errors import RecipeError
 from striate.data.pipelines.base import DamagedSample, Places, Stored
 from striate.data.pipelines.images import MEAN, STD
 from striate.data.pipelines.registry import pipeline_of
-from striate.data.transforms.crops import (
+from striate.data.transforms.image.crops import (
     CROP_DRAWS,
     Box,
     corners_and_centre,

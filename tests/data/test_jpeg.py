@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from striate.core.errors import PayloadTooLarge, RequestError
-from striate.data.transforms.crops import Box
-from striate.data.transforms.jpeg import (
+from striate.data.transforms.image.crops import Box
+from striate.data.transforms.image.jpeg import (
     EXACT_LEVELS,
     SCALED_LEVELS,
     Jpeg,

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from striate.core.errors import PayloadTooLarge, RecipeError, RequestError
-from striate.data.transforms import decode
-from striate.data.transforms.preprocess import apply, decode_image, fit
+from striate.data.transforms.image import decode
+from striate.data.transforms.image.preprocess import apply, decode_image, fit
 
 pytestmark = pytest.mark.unit
 

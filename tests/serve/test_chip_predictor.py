@@ -15,7 +15,7 @@ from striate.core.bundle import Bundle, Provenance
 from striate.core.errors import BundleError, UsageError
 from striate.core.settings import Settings
 from striate.data.shards.manifest import Manifest
-from striate.data.transforms.preprocess import apply
+from striate.data.transforms.image.preprocess import apply
 from striate.models import build_from
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.base import answer

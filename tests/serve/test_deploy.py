@@ -30,7 +30,7 @@ from striate.core.errors import (
     UsageError,
 )
 from striate.core.settings import Settings
-from striate.data.transforms.preprocess import apply
+from striate.data.transforms.image.preprocess import apply
 from striate.models import build_from
 from striate.serve import cluster, edge
 from striate.serve.client import Client

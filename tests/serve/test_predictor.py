@@ -9,7 +9,7 @@ from PIL import Image
 
 from striate.core.bundle import Bundle, BundleSpec
 from striate.core.errors import BundleError, PayloadTooLarge, RequestError, StriateError
-from striate.data.transforms.preprocess import apply
+from striate.data.transforms.image.preprocess import apply
 from striate.models import build_from
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.base import answer

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from striate.data.transforms.augment import Places
 from striate.data.transforms.damage import DamagedSample
+from striate.data.transforms.image.augment import Places
 
 __all__ = ["DamagedSample", "Label", "OfOneImage", "Pipeline", "Places", "Preparing", "Stored"]
 
@@ -83,7 +83,8 @@ class Pipeline(Protocol):
 
 @runtime_checkable
 class OfOneImage(Protocol):
-    """A pipeline whose tensor is what steps of `striate.data.transforms.preprocess` would make.
+    """A pipeline whose tensor is what steps of `striate.data.transforms.image.preprocess` would
+    make.
 
     A model that was evaluated through it can then be served on decoded images alone.
     """

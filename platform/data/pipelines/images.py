@@ -17,7 +17,7 @@ from torch import Tensor
 
 from striate.core.errors import PayloadTooLarge, RecipeError, RequestError
 from striate.data.pipelines.base import DamagedSample, Places, Stored
-from striate.data.transforms.crops import (
+from striate.data.transforms.image.crops import (
     CROP_DRAWS,
     Box,
     centred,
@@ -26,8 +26,8 @@ from striate.data.transforms.crops import (
     random_resized,
     resized,
 )
-from striate.data.transforms.decode import MAX_PIXELS
-from striate.data.transforms.jpeg import Picture, aligned, damage, open_picture
+from striate.data.transforms.image.decode import MAX_PIXELS
+from striate.data.transforms.image.jpeg import Picture, aligned, damage, open_picture
 from striate.data.transforms.random import uniforms
 
 __all__ = [

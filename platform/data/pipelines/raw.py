@@ -11,8 +11,8 @@ from torch import Tensor
 
 from striate.core.errors import UnknownName
 from striate.data.pipelines.base import Places, Stored
-from striate.data.transforms.augment import AUGMENTATIONS
-from striate.data.transforms.preprocess import Preprocessing, apply, steps_of
+from striate.data.transforms.image.augment import AUGMENTATIONS
+from striate.data.transforms.image.preprocess import Preprocessing, apply, steps_of
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class RawImages:
     Attributes:
         shape: (channels, height, width) of every stored image.
         augment: name in `AUGMENTATIONS`, or None.
-        preprocessing: the model's steps; see `striate.data.transforms.preprocess`.
+        preprocessing: the model's steps; see `striate.data.transforms.image.preprocess`.
     """
 
     shape: tuple[int, int, int]

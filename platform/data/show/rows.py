@@ -140,7 +140,7 @@ def image_of(row: Row) -> Pixels:
     Raises:
         RequestError: it cannot be decoded.
     """
-    from striate.data.transforms.decode import decode_image
+    from striate.data.transforms.image.decode import decode_image
 
     if row.shard.columns.payload.kind == "raw":
         return np.ascontiguousarray(row.shard.images[row.at].transpose(1, 2, 0))

@@ -16,7 +16,7 @@ from striate.data.stream.batch_threads import Pending, Workers, parts_of
 from striate.data.stream.decoding import Damage, Decoded, LocalDecoder, check_damage, places_at
 from striate.data.stream.order import Integers
 from striate.data.stream.reader import SplitReader
-from striate.data.transforms.preprocess import check_stored
+from striate.data.transforms.image.preprocess import check_stored
 
 SHARDS_OPEN = 4
 """Rows come in order, so a shard that is passed is not needed again."""

@@ -57,7 +57,7 @@ class Stream:
         world: number of workers.
         cursor: samples seen since the start of training, to go on from.
         augment: name in `AUGMENTATIONS`, or None; for raw images without a `pipeline`.
-        preprocessing: the model's steps; see `striate.data.transforms.preprocess`; likewise.
+        preprocessing: the model's steps; see `striate.data.transforms.image.preprocess`; likewise.
         pipeline: what makes tensors of samples; see `striate.data.pipelines.registry`.
         threads: worker threads; with 0 batches are made when they are asked for.
         prefetch: batches made ahead; of raw images, by each thread.

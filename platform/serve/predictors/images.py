@@ -5,8 +5,8 @@ from torch import Tensor
 
 from striate.core.bundle import BundleSpec
 from striate.core.errors import RequestError
-from striate.data.transforms.preprocess import apply, decode_image, fit
-from striate.data.transforms.steps import Pixels
+from striate.data.transforms.image.preprocess import apply, decode_image, fit
+from striate.data.transforms.image.steps import Pixels
 
 DEFAULT_PIXELS = 64_000_000
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from striate.core.bundle import BundleSpec
 from striate.core.errors import BundleError, PayloadTooLarge, RequestError
-from striate.data.transforms.decode import decode_image
+from striate.data.transforms.image.decode import decode_image
 from striate.serve.predictors.images import DEFAULT_PIXELS, ImageReader
 from striate.serve.predictors.network import Network
 from striate.serve.tensors import (

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from striate.core.errors import StriateError, UsageError, nearest
-from striate.data.transforms.decode import decode_image
+from striate.data.transforms.image.decode import decode_image
 from striate.serve.batcher import Batcher, TooLate
 from striate.serve.gate import Call, Method, Unary
 from striate.serve.limits import Batching, Limits

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from striate.core.errors import RecipeError, nearest
-from striate.data.transforms.decode import decode_image
-from striate.data.transforms.steps import OPS, BatchStep, FitStep, Pixels
+from striate.data.transforms.image.decode import decode_image
+from striate.data.transforms.image.steps import OPS, BatchStep, FitStep, Pixels
 
 __all__ = ["OPS", "apply", "check_stored", "decode_image", "fit", "steps_of"]
 

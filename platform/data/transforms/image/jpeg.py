@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from striate.core.errors import PayloadTooLarge, RequestError, StriateError
-from striate.data.transforms.crops import Box
-from striate.data.transforms.decode import MAX_PIXELS, decode_image
-from striate.data.transforms.upright import (
+from striate.data.transforms.image.crops import Box
+from striate.data.transforms.image.decode import MAX_PIXELS, decode_image
+from striate.data.transforms.image.exif import (
     STRAIGHT,
     exchanged,
     orientation_of,

@@ -3,7 +3,7 @@
 from PIL import Image
 from torch import Tensor
 
-from striate.data.transforms.crops import Box
+from striate.data.transforms.image.crops import Box
 
 STRAIGHT = 1
 _TAG = 0x0112

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from striate.core.errors import PayloadTooLarge, RequestError
-from striate.data.transforms.crops import centred, resized
-from striate.data.transforms.decode import MAX_PIXELS
+from striate.data.transforms.image.crops import centred, resized
+from striate.data.transforms.image.decode import MAX_PIXELS
 
 Pixels = NDArray[np.uint8]
 

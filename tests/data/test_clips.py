@@ -20,7 +20,7 @@ from striate.data.shards.schema import (
     Sample,
 )
 from striate.data.stream.stream import Stream
-from striate.data.transforms.video import describe
+from striate.data.transforms.video.reader import describe
 
 pytestmark = pytest.mark.unit
 
@@ -96,7 +96,7 @@ def test_the_windows_cover_the_video_and_clips_stay_in_it(stored: list[Stored]) 
     at = Places(0, np.zeros(200, np.int64), np.arange(200))
     train = TrainClips()
     from striate.data.transforms.random import uniforms
-    from striate.data.transforms.video import open_video
+    from striate.data.transforms.video.reader import open_video
 
     draws = uniforms(at.seed, at.epochs, at.positions, 6)
     with open_video(stored[0].payload) as video:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from striate.data.pipelines.base import DamagedSample
 from striate.data.pipelines.clips import decode_clip
 from striate.data.show.film import film_strip
-from striate.data.transforms.video import describe, open_video
+from striate.data.transforms.video.reader import describe, open_video
 
 pytestmark = pytest.mark.unit
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from striate.core.errors import PlatformError, UsageError
 from striate.core.files import atomic_folder
 from striate.data.corpora.sports_scene import HEIGHT, WIDTH, Pose, Thing, background, draw, thing
-from striate.data.transforms.video_file import import_av
+from striate.data.transforms.video.container import import_av
 
 if TYPE_CHECKING:
     from av import VideoStream

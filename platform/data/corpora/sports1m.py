@@ -48,7 +48,7 @@ from striate.data.shards.schema import (
     Skipped,
 )
 from striate.data.transforms.damage import DamagedSample
-from striate.data.transforms.video import describe
+from striate.data.transforms.video.reader import describe
 
 SPLITS = ("train", "test")
 VIDEOS = "videos"

@@ -18,7 +18,7 @@ from torch import Tensor
 from striate.core.errors import DataError, RecipeError
 from striate.data.pipelines.base import Places, Stored
 from striate.data.transforms.random import uniforms
-from striate.data.transforms.video import Video, open_video
+from striate.data.transforms.video.reader import Video, open_video
 
 if TYPE_CHECKING:
     from av import VideoFrame

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from striate.data.pipelines.clips import HEIGHT, resized
-from striate.data.transforms.video import open_video
+from striate.data.transforms.video.reader import open_video
 
 _EDGE = 10
 _GAP = 6

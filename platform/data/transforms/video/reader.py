@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from striate.data.transforms.damage import DamagedSample
-from striate.data.transforms.video_file import (
+from striate.data.transforms.video.container import (
     NO_FRAMES,
     TRUNCATED,
     UNREADABLE,

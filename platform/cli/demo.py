@@ -61,8 +61,8 @@ def demo(keep: bool, as_json: bool) -> None:
     Example: striate demo --keep
     """
     from striate.cli.demo_walk import walk
-    from striate.cli.local import platform as local
-    from striate.cli.local.state import load
+    from striate.local import platform as local
+    from striate.local.state import load
 
     steps = Steps(quiet=as_json)
     home = Settings.load().home

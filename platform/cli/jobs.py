@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from striate.cli import sweep_progress, train_progress
-from striate.cli.local import state, token
 from striate.cli.output import console, json_option, note, print_json, print_table, progress_console
 from striate.core.errors import PlatformError, TrainingFailed, TrainingStopped
 from striate.core.settings import Settings
+from striate.local import state, token
 
 if TYPE_CHECKING:
     from striate.train.jobs import JobServer

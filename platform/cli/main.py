@@ -13,8 +13,8 @@ from typing import NoReturn
 
 import click
 
-from striate.cli.local import token
 from striate.core.errors import StriateError, UnknownName, nearest
+from striate.local import token
 
 # Verb → module and attribute. A module is imported when its verb is used, so that `--help` and
 # `status` do not wait for torch.

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from striate.cli.local import platform as local
-from striate.cli.local.security import Security
-from striate.cli.local.security import check as check_security
-from striate.cli.local.state import PlatformState
 from striate.cli.output import console, json_option, print_json, print_table, progress_console
 from striate.core.errors import UsageError
 from striate.core.settings import ENVIRONMENT, Settings
+from striate.local import platform as local
+from striate.local.security import Security
+from striate.local.security import check as check_security
+from striate.local.state import PlatformState
 
 _CPUS = (
     "Logical CPUs that Ray offers. Unless given: as many as there are and at least 4, so that"
@@ -132,7 +132,7 @@ def status(as_json: bool) -> None:
     \b
     Example: striate status --json
     """
-    from striate.cli.local.status import status as look
+    from striate.local.status import status as look
 
     found = look(Settings.load().home)
     if as_json:
@@ -162,7 +162,7 @@ def doctor(as_json: bool) -> None:
     \b
     Example: striate doctor
     """
-    from striate.cli.local.doctor import examine
+    from striate.local.doctor import examine
 
     with progress_console.status("looking"):
         checks = examine(Settings.load())

@@ -196,6 +196,6 @@ def _chosen(
 
 def _present_token() -> None:
     """Ray reads its token when it is imported."""
-    from striate.cli.local.token import authorise
+    from striate.local.token import authorise
 
     authorise(os.environ)

@@ -14,10 +14,10 @@ import pytest
 from click.testing import CliRunner
 from grpc_health.v1 import health_pb2
 
-from striate.cli.local import engines, ports
-from striate.cli.local.security import Security, check, tls_of
 from striate.cli.token import token
 from striate.core.errors import PlatformError, StriateError, UsageError
+from striate.local import engines, ports
+from striate.local.security import Security, check, tls_of
 from striate.serve import edge
 from striate.serve.certificates import issue, make_authority
 

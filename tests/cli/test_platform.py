@@ -17,8 +17,8 @@ from typing import Any
 import psutil
 import pytest
 
-from striate.cli.local import processes
-from striate.cli.local.state import PlatformState, load
+from striate.local import processes
+from striate.local.state import PlatformState, load
 
 pytestmark = pytest.mark.e2e
 STRIATE_PARTS = {"ray", "mlflow", "edge", "chip:anna-talk"}
@@ -119,7 +119,7 @@ def test_a_killed_part_is_started_again_where_it_was(platform: Any) -> None:
 @pytest.fixture
 def other_home() -> Iterator[Path]:
     """A second home with a short path; whatever a failed test left up in it is ended."""
-    from striate.cli.local.platform import down
+    from striate.local.platform import down
 
     folder = Path(tempfile.mkdtemp(prefix="st-"))
     yield folder

@@ -11,10 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from striate.cli.local import processes
-from striate.cli.local.platform import down
-from striate.cli.local.state import Part, PlatformState, load, save
 from striate.core.errors import PlatformError
+from striate.local import processes
+from striate.local.platform import down
+from striate.local.state import Part, PlatformState, load, save
 
 pytestmark = pytest.mark.unit
 
@@ -163,10 +163,10 @@ def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_two_at_a_time_exclude_each_other(tmp_path: Path) -> None:
-    from striate.cli.local.state import exclusive
+    from striate.local.state import exclusive
 
     hold = (
-        "import sys; from pathlib import Path; from striate.cli.local.state import exclusive\n"
+        "import sys; from pathlib import Path; from striate.local.state import exclusive\n"
         "with exclusive(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     holder = subprocess.Popen(

@@ -14,9 +14,9 @@ from typing import Any
 import psutil
 import pytest
 
-from striate.cli.local import loopback
 from striate.core.bundle import Bundle
 from striate.core.settings import Settings
+from striate.local import loopback
 from striate.serve import cluster, edge
 from striate.serve.deploy import Deployed, deploy, edge_folder, undeploy
 from striate.serve.edge_files import read_state

@@ -16,12 +16,12 @@ from typing import Any
 import psutil
 import pytest
 
-from striate.cli.local import engines, loopback, processes
-from striate.cli.local.probes import NoAnswer, ray_nodes
-from striate.cli.local.state import Part, PlatformState
 from striate.core.errors import TrainingStopped
 from striate.core.tracking import connect
 from striate.data.shards.manifest import Manifest
+from striate.local import engines, loopback, processes
+from striate.local.probes import NoAnswer, ray_nodes
+from striate.local.state import Part, PlatformState
 from striate.train import loop
 from striate.train.assignment import Assignment
 from striate.train.ledger import Attempt, attempts_of

@@ -172,7 +172,7 @@ def test_a_job_that_trains_in_its_own_process_holds_what_that_takes(
 def test_this_users_own_token_is_shown_to_this_machine_alone(
     address: str, shown: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from striate.cli.local import token
+    from striate.local import token
 
     path = tmp_path / "auth_token"
     path.write_text("own")

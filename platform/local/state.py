@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from striate.cli.local.security import Security
 from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
 from striate.core.settings import PLATFORM_FILE
+from striate.local.security import Security
 
 LOCK_FILE = "platform.lock"
 _LOCK_WAIT_S = 180.0

@@ -16,12 +16,12 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from pydantic import BaseModel, ConfigDict
 
-from striate.cli.local import ports, probes, processes, token
-from striate.cli.local.addresses import PREFERRED
-from striate.cli.local.platform import last_line, probe
-from striate.cli.local.state import Part, PlatformState, load
 from striate.core.errors import StriateError
 from striate.core.settings import Settings
+from striate.local import ports, probes, processes, token
+from striate.local.addresses import PREFERRED
+from striate.local.platform import last_line, probe
+from striate.local.state import Part, PlatformState, load
 
 GIB = 1 << 30
 _PYTHON = (3, 11)

@@ -8,7 +8,7 @@ import os
 from typing import Any, Final
 
 HOST: Final = "127.0.0.1"
-HOOK: Final = "striate.cli.local.loopback.bind"
+HOOK: Final = "striate.local.loopback.bind"
 _MAPPED: Final = "[::ffff:127.0.0.1]"
 
 

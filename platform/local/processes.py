@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psutil
 
-from striate.cli.local.state import Part, PlatformState
 from striate.core.errors import PlatformError
+from striate.local.state import Part, PlatformState
 
 MARK = "STRIATE_PLATFORM"
 NO_MARK = "-"  # the id of a scope that is only a part of a platform

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from striate.cli.local import engines, loopback, ports, probes, processes, token
-from striate.cli.local.addresses import PREFERRED, SETTING, addresses_of, reachable
-from striate.cli.local.security import Security
-from striate.cli.local.state import Part, PlatformState, exclusive, forget, load, save
 from striate.core.errors import PlatformError
+from striate.local import engines, loopback, ports, probes, processes, token
+from striate.local.addresses import PREFERRED, SETTING, addresses_of, reachable
+from striate.local.security import Security
+from striate.local.state import Part, PlatformState, exclusive, forget, load, save
 
 READY_S = 90.0
 _EXCEPTION = re.compile(r"[\w.]*(Error|Exception): ")

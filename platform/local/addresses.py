@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Mapping
 
-from striate.cli.local import loopback
+from striate.local import loopback
 
 PREFERRED = {"mlflow": 5000, "dashboard": 8265, "edge": 9000, "ray": 6379}
 SETTING = {

@@ -6,10 +6,10 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel, ConfigDict, Field
 
-from striate.cli.local import probes, processes
-from striate.cli.local.addresses import SETTING
-from striate.cli.local.platform import last_line, probe
-from striate.cli.local.state import Part, PlatformState, load
+from striate.local import probes, processes
+from striate.local.addresses import SETTING
+from striate.local.platform import last_line, probe
+from striate.local.state import Part, PlatformState, load
 
 _OWN_RESOURCES = ("node:", "object_store_memory", "memory")  # Ray's bookkeeping, not an offer
 

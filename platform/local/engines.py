@@ -16,10 +16,10 @@ from pathlib import Path
 import psutil
 
 from striate.accelerators.placement.pools import chip_resource
-from striate.cli.local import loopback, processes
-from striate.cli.local.security import Security, tls_of
-from striate.cli.local.state import Part
 from striate.core.errors import PlatformError
+from striate.local import loopback, processes
+from striate.local.security import Security, tls_of
+from striate.local.state import Part
 from striate.serve.edge_words import DRAINING_FILE, LIVING_FILE
 from striate.serve.table import TABLE_FILE
 

@@ -8,7 +8,7 @@ import urllib.request
 from http.client import HTTPException
 from typing import Any
 
-from striate.cli.local import token
+from striate.local import token
 
 _TIMEOUT_S = 5.0
 # A proxy of the environment is not asked for this machine's own addresses.

@@ -3,7 +3,8 @@
 Sermanet, Eigen, Zhang, Mathieu, Fergus, LeCun, "OverFeat: integrated recognition, localization
 and detection using convolutional networks", ICLR 2014. 145,920,872 and 144,656,488 parameters,
 which are those of the released weights; 2,801,403,904 and 5,355,446,784 multiply-accumulates.
-`striate.models.dense` runs them over larger images, `striate.models.localise` finds boxes.
+`striate.models.evaluation.dense` runs them over larger images,
+`striate.models.evaluation.localise` finds boxes.
 """
 
 from striate.models.initialise import (

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from striate.core.errors import UsageError
 from striate.models.alexnet import alexnet
-from striate.models.dense import (
+from striate.models.evaluation.dense import (
     classify,
     classify_scales,
     dense_scores,

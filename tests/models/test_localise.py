@@ -7,8 +7,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from striate.models.boxes import Box, intersection, match, merge, overlap
-from striate.models.localise import BoxRegressor, box_loss, in_window, localise, worth_learning
+from striate.models.evaluation.boxes import Box, intersection, match, merge, overlap
+from striate.models.evaluation.localise import (
+    BoxRegressor,
+    box_loss,
+    in_window,
+    localise,
+    worth_learning,
+)
 from striate.models.overfeat import overfeat_fast
 
 pytestmark = pytest.mark.unit

@@ -12,8 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from striate.models.boxes import Box, intersection, merge
-from striate.models.dense import fine_maps, last_maps, stride_of
+from striate.models.evaluation.boxes import Box, intersection, merge
+from striate.models.evaluation.dense import fine_maps, last_maps, stride_of
 from striate.models.head import FullHead, scaled
 from striate.models.initialise import he_normal
 from striate.models.tower import Tower
@@ -109,9 +109,9 @@ def localise(
         regressor: of its boxes, in evaluation mode.
         scales: the image at each scale, (1, maps, H, W), with the factor that it was enlarged by.
         labels: classes to find, such as the five most likely.
-        threshold: the greatest `striate.models.boxes.match` at which boxes are merged.
+        threshold: the greatest `striate.models.evaluation.boxes.match` at which boxes are merged.
         at_least: places whose probability of the class is lower give no box.
-        places: ``fine`` pools from every offset, as `striate.models.dense.fine_scores`.
+        places: ``fine`` pools from every offset, as `striate.models.evaluation.dense.fine_scores`.
 
     Returns:
         For each class its boxes in pixels of the image at factor 1, highest score first.

@@ -7,14 +7,14 @@ Krizhevsky, "One weird trick for parallelizing convolutional neural networks", a
 in today's libraries: one group, no normalisation, a 224×224 field; 61,100,840 and 714,188,480.
 """
 
-from striate.models.initialise import (
+from striate.models.layers.init import (
     Init,
     he_normal,
     init_or_default,
     layers_with_weights,
     set_normal,
 )
-from striate.models.tower import Conv, Norm, Pool, Tower
+from striate.models.layers.tower import Conv, Norm, Pool, Tower
 
 LAYERS = (
     *(Conv(96, 11, stride=4), Norm(), Pool(3, 2)),

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from striate.core.errors import UsageError
-from striate.models.head import FullHead, scaled
-from striate.models.initialise import (
+from striate.models.layers.head import FullHead, scaled
+from striate.models.layers.init import (
     Init,
     he_normal,
     init_or_default,

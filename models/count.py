@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from striate.models.layers import Subsample2d, TableConv2d
+from striate.models.layers.lenet import Subsample2d, TableConv2d
 from striate.models.lenet5 import RbfOutput
 
 _Rule = Callable[[Any, Tensor], int]

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from striate.core.errors import UsageError
-from striate.models.dropout import SampleDropout
-from striate.models.head import scaled
-from striate.models.initialise import he_normal
-from striate.models.normalise import ResponseNorm
+from striate.models.layers.dropout import SampleDropout
+from striate.models.layers.head import scaled
+from striate.models.layers.init import he_normal
+from striate.models.layers.response_norm import ResponseNorm
 
 _SMALLEST_FIELD = 33  # 2×2 at the last stage
 _POOLS_BEFORE_AUXILIARY = 4

@@ -9,7 +9,7 @@ which fits the 4,096 stored weights of the ANNA chip.
 import torch
 from torch import Tensor, nn
 
-from striate.models.layers import Squash, Subsample2d, Table, TableConv2d, all_to_all, full
+from striate.models.layers.lenet import Squash, Subsample2d, Table, TableConv2d, all_to_all, full
 
 # Which of the four maps of H2 each of the twelve maps of H3 sees.
 H3_TABLE: Table = (

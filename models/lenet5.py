@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from striate.models.codes import digit_codes
-from striate.models.layers import Squash, Subsample2d, Table, TableConv2d, all_to_all, full
+from striate.models.layers.codes import digit_codes
+from striate.models.layers.lenet import Squash, Subsample2d, Table, TableConv2d, all_to_all, full
 
 # 1998, Table I: the maps of S2 that each map of C3 sees.
 C3_TABLE: Table = (

@@ -7,14 +7,14 @@ which are those of the released weights; 2,801,403,904 and 5,355,446,784 multipl
 `striate.models.evaluation.localise` finds boxes.
 """
 
-from striate.models.initialise import (
+from striate.models.layers.init import (
     Init,
     he_normal,
     init_or_default,
     layers_with_weights,
     set_normal,
 )
-from striate.models.tower import Conv, Pool, Tower
+from striate.models.layers.tower import Conv, Pool, Tower
 
 FAST_LAYERS = (
     *(Conv(96, 11, stride=4), Pool(2, 2)),

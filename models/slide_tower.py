@@ -7,8 +7,8 @@ OverFeat's accurate network (221×221, stride 2, pools of 3, 2 and 3) it has 51,
 and 1,992,221,184 multiply-accumulates.
 """
 
-from striate.models.initialise import he_normal
-from striate.models.tower import Conv, Pool, Tower
+from striate.models.layers.init import he_normal
+from striate.models.layers.tower import Conv, Pool, Tower
 
 LAYERS = (
     *(Conv(96, 7, stride=2), Pool(3, 3)),

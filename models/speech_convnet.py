@@ -8,8 +8,8 @@ the original: 64 kernels of 9×9, 64 of 5×5 and 128 of 3×3 with two 2×2 pools
 4096, 3000 states. 54,427,896 parameters and 75,464,704 multiply-accumulates a frame.
 """
 
-from striate.models.initialise import he_normal
-from striate.models.tower import Conv, Pool, Tower
+from striate.models.layers.init import he_normal
+from striate.models.layers.tower import Conv, Pool, Tower
 
 LAYERS = (
     *(Conv(64, 9), Pool(2, 2)),

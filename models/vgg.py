@@ -7,8 +7,8 @@ Simonyan, Zisserman, "Very deep convolutional networks for large-scale image rec
 
 from collections.abc import Sequence
 
-from striate.models.initialise import Init, glorot_uniform, he_normal, init_or_default
-from striate.models.tower import Conv, Layer, Pool, Tower
+from striate.models.layers.init import Init, glorot_uniform, he_normal, init_or_default
+from striate.models.layers.tower import Conv, Layer, Pool, Tower
 
 STAGE_MAPS = (64, 128, 256, 512, 512)
 STAGES = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}

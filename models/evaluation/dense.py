@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from striate.core.errors import UsageError
-from striate.models.tower import Tower
+from striate.models.layers.tower import Tower
 
 Over = Literal["mean", "max"]
 

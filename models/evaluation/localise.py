@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from striate.models.evaluation.boxes import Box, intersection, merge
 from striate.models.evaluation.dense import fine_maps, last_maps, stride_of
-from striate.models.head import FullHead, scaled
-from striate.models.initialise import he_normal
-from striate.models.tower import Tower
+from striate.models.layers.head import FullHead, scaled
+from striate.models.layers.init import he_normal
+from striate.models.layers.tower import Tower
 
 HIDDEN = (4096, 1024)
 LEAST_INSIDE = 0.5

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from striate.data.stream.batch import Batch
-from striate.models.dropout import sample_keys
+from striate.models.layers.dropout import sample_keys
 from striate.train.assignment import Assignment
 from striate.train.config import Recipe
 from striate.train.evaluate import Evaluation, evaluate

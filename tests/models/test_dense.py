@@ -16,8 +16,8 @@ from striate.models.evaluation.dense import (
     fine_scores,
     stride_of,
 )
+from striate.models.layers.tower import Conv, Layer, Tower
 from striate.models.overfeat import ACCURATE_LAYERS, overfeat_accurate, overfeat_fast
-from striate.models.tower import Conv, Layer, Tower
 from striate.models.vgg import vgg16
 
 pytestmark = pytest.mark.unit

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from striate.core.errors import UsageError
 from striate.models import MODELS
-from striate.models.dropout import SampleDropout, kept, sample_keys, splitmix64
+from striate.models.layers.dropout import SampleDropout, kept, sample_keys, splitmix64
 
 pytestmark = pytest.mark.unit
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from striate.models.dropout import kept
+from striate.models.layers.dropout import kept
 
 pytestmark = pytest.mark.gpu
 

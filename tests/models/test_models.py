@@ -13,8 +13,8 @@ from striate.accelerators.compiler.frontend import layers_of
 from striate.core.bundle import Architecture, Bundle, BundleSpec, TensorSpec
 from striate.core.errors import BundleError, UnknownName, UnsupportedLayer, UsageError
 from striate.models import MODELS, build, build_from
-from striate.models.codes import HEIGHT, WIDTH, digit_codes
 from striate.models.count import connections, macs, parameters
+from striate.models.layers.codes import HEIGHT, WIDTH, digit_codes
 from striate.models.lenet5 import lenet5
 
 pytestmark = pytest.mark.unit

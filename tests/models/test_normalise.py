@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from striate.models.normalise import ResponseNorm
+from striate.models.layers.response_norm import ResponseNorm
 
 pytestmark = pytest.mark.unit
 

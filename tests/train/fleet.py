@@ -20,7 +20,7 @@ from striate.data.pipelines.raw import raw_images
 from striate.data.pipelines.registry import PIPELINES
 from striate.data.shards.manifest import Manifest
 from striate.models import MODELS
-from striate.models.dropout import SampleDropout
+from striate.models.layers.dropout import SampleDropout
 from striate.train import loop, parallel
 from striate.train.assignment import Assignment
 from striate.train.place import Place

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from striate.core.errors import PlatformError
 from striate.models import MODELS
-from striate.models.dropout import SampleDropout
+from striate.models.layers.dropout import SampleDropout
 from striate.train.assignment import Assignment
 from striate.train.loop import train
 from striate.train.place import Place

@@ -20,7 +20,7 @@ from striate.data.stream.batch import Batch
 from striate.data.stream.evaluation import shares
 from striate.models import MODELS
 from striate.models.evaluation.dense import dense_scores
-from striate.models.tower import Tower
+from striate.models.layers.tower import Tower
 from striate.train.config import TaskConfig
 from striate.train.tasks import TASKS
 from striate.train.tasks.base import Tally, Task

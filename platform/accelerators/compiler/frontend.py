@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from striate.accelerators.ir.layers import FloatLayer
 from striate.core.errors import UnsupportedLayer
-from striate.models.layers import Squash, Subsample2d, TableConv2d
+from striate.models.layers.lenet import Squash, Subsample2d, TableConv2d
 from striate.models.lenet5 import RbfOutput
 
 

@@ -24,7 +24,7 @@ from striate.accelerators.ir.layers import (
     FloatLayer,
     IntegerLayer,
 )
-from striate.models.layers import AMPLITUDE, SLOPE
+from striate.models.layers.lenet import AMPLITUDE, SLOPE
 
 _NEVER = 2**60  # a threshold that no sum reaches
 _CANDIDATES = 24  # state scales that the calibration tries

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from striate.accelerators.chips.spec import FixedPoint
-from striate.models.layers import squash
+from striate.models.layers.lenet import squash
 
 Kind = Literal["conv", "full", "rbf"]
 

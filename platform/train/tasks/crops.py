@@ -9,7 +9,7 @@ from striate.core.errors import RecipeError
 from striate.data.pipelines.scales import SCALE_PREFIX
 from striate.data.stream.batch import Batch
 from striate.models.evaluation.dense import classify_scales
-from striate.models.tower import Tower
+from striate.models.layers.tower import Tower
 from striate.train.tasks.base import Network, full_precision
 
 

@@ -11,8 +11,8 @@ from typing import TypeAlias
 from torch import Tensor, nn
 
 from striate.core.errors import UsageError
-from striate.models.head import FullHead, scaled
-from striate.models.normalise import ResponseNorm
+from striate.models.layers.head import FullHead, scaled
+from striate.models.layers.response_norm import ResponseNorm
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from striate.core.errors import UsageError
-from striate.models.dropout import SampleDropout
+from striate.models.layers.dropout import SampleDropout
 
 
 def scaled(count: int, width: float, multiple: int = 1) -> int:

@@ -121,8 +121,8 @@ def _serve(bundle: Path, pipe: Connection) -> None:
     import torch
 
     from striate.core.bundle import Bundle
+    from striate.serve.apps.factory import load
     from striate.serve.limits import Limits
-    from striate.serve.loading import load
     from striate.serve.metrics import Endpoint, Metrics
     from striate.serve.server import ModelServer
     from striate.serve.services.tagging import PhotoTagging

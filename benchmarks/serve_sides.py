@@ -107,7 +107,7 @@ async def _serve_bare(bundle: Path | None, pipe: Connection) -> None:
 
 def _servable(bundle: Path | None) -> Any:
     from striate.core.bundle import Bundle
-    from striate.serve.loading import load, tagger
+    from striate.serve.apps.factory import load, tagger
     from striate.serve.predictors.echo import EchoPredictor
     from striate.serve.tags import ModelName
 

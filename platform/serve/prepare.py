@@ -67,7 +67,7 @@ def prepared(
         UsageError: the application takes no such models or options.
         StriateError: as `fetch`, `program_for` and the kind's own loading.
     """
-    from striate.serve.loading import named
+    from striate.serve.apps.factory import named
 
     fields = kind.arguments.model_fields
     arguments: dict[str, Any] = {

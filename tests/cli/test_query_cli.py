@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from striate.cli.main import cli
-from striate.serve.loading import tagger
+from striate.serve.apps.factory import tagger
 from striate.serve.predictors.echo import EchoPredictor
 from striate.serve.server import ModelServer
 from striate.serve.services.tagging import PhotoTagging

@@ -20,10 +20,10 @@ from PIL import Image
 from striate.core.bundle import Architecture, Bundle, BundleSpec, TensorSpec
 from striate.core.errors import StriateError
 from striate.models import build
+from striate.serve.apps.factory import tagging_server
 from striate.serve.client import Client
 from striate.serve.edge_config import APP_KEY
 from striate.serve.limits import Limits
-from striate.serve.loading import tagging_server
 from striate.serve.predictors import load_tagging
 from striate.serve.protos.striate.v1 import photo_tagging_pb2, photo_tagging_pb2_grpc
 from striate.serve.server import ModelServer

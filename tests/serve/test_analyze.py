@@ -11,9 +11,9 @@ from torch import Tensor
 
 from striate.core.bundle import Bundle
 from striate.core.errors import UsageError
+from striate.serve.apps.factory import load, tagger
 from striate.serve.client import Client
 from striate.serve.limits import Limits
-from striate.serve.loading import load, tagger
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.describing import VectorPredictor
 from striate.serve.predictors.tagging import TaggingPredictor

@@ -18,10 +18,10 @@ from striate.core.errors import (
     RequestError,
     UsageError,
 )
+from striate.serve.apps.factory import load, tagging_server
 from striate.serve.channel import Security, open_channel
 from striate.serve.client import Client, TagResult
 from striate.serve.limits import Limits
-from striate.serve.loading import load, tagging_server
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.tagging import TaggingPredictor
 from striate.serve.server import ModelServer
@@ -180,7 +180,7 @@ def test_the_token_goes_with_every_call_and_a_refusal_is_said(png: Png) -> None:
 
 
 def test_a_call_around_the_edge_is_refused(bundle: Bundle, png: Png) -> None:
-    from striate.serve.loading import tagger
+    from striate.serve.apps.factory import tagger
     from striate.serve.services.tagging import PhotoTagging
 
     service = PhotoTagging(tagger(load_tagging(bundle, "cpu"), ("digits", "7")), Limits())

@@ -11,8 +11,8 @@ import torch
 
 from striate.core.bundle import Bundle
 from striate.models import build_from
+from striate.serve.apps.factory import inference_of, load
 from striate.serve.limits import Limits
-from striate.serve.loading import inference_of, load
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.base import answer
 from striate.serve.protos.inference import inference_pb2 as pb

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from striate.serve.scaling import GROWTH, IN_FLIGHT, LATENCY_S, LatencyPolicy, Load, wanted
+from striate.serve.apps.autoscaling import GROWTH, IN_FLIGHT, LATENCY_S, LatencyPolicy, Load, wanted
 
 pytestmark = pytest.mark.unit
 

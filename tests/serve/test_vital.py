@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from striate.core.errors import BundleError
+from striate.serve.apps.liveness import Vital
 from striate.serve.batcher import QueueFull
-from striate.serve.vital import Vital
 
 pytestmark = pytest.mark.unit
 

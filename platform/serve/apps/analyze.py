@@ -7,8 +7,8 @@ from pydantic import Field
 from ray import serve
 
 from striate.core.registry import fetch
+from striate.serve.apps.factory import Loaded, inference_of, load, named
 from striate.serve.apps.replica import ReplicaArgs, application
-from striate.serve.loading import Loaded, inference_of, load, named
 from striate.serve.regions import RegionPolicy
 from striate.serve.services.base import Service
 from striate.serve.services.photos import DEADLINE_S, Photos
@@ -47,7 +47,8 @@ def services(args: AnalyzeArgs) -> list[Service]:
     """What a replica serves.
 
     Raises:
-        StriateError: as `striate.core.registry.fetch`, `striate.serve.loading.load` and `Photos`.
+        StriateError: as `striate.core.registry.fetch`, `striate.serve.apps.factory.load` and
+        `Photos`.
     """
     tagger = _loaded(args.tagger, args)
     faces = _loaded(args.faces, args) if args.faces else None

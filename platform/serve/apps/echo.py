@@ -2,8 +2,8 @@
 
 from ray import serve
 
+from striate.serve.apps.factory import tagger
 from striate.serve.apps.replica import ReplicaArgs, application
-from striate.serve.loading import tagger
 from striate.serve.predictors.echo import EchoPredictor, EchoTensors
 from striate.serve.servable import Servable
 from striate.serve.served import FixedModels, ServedModel

@@ -11,9 +11,9 @@ from ray import serve
 
 from striate.core.bundle import WEIGHTS_FILE, Bundle
 from striate.core.registry import fetch
+from striate.serve.apps.factory import load, named
 from striate.serve.apps.replica import ReplicaArgs, application
 from striate.serve.limits import MEBIBYTE
-from striate.serve.loading import load, named
 from striate.serve.model_cache import Entry, ModelCache
 from striate.serve.served import ServedModel
 from striate.serve.services.base import Service
@@ -47,7 +47,7 @@ def services(args: ModelsArgs) -> list[Service]:
     """What a replica serves.
 
     Raises:
-        StriateError: as `striate.core.registry.fetch` and `striate.serve.loading.load`.
+        StriateError: as `striate.core.registry.fetch` and `striate.serve.apps.factory.load`.
     """
     entries = [_entry(uri, args) for uri in args.models]
     cache = ModelCache(entries, args.loaded, int(args.loaded_mib * MEBIBYTE))

@@ -9,8 +9,8 @@ from pathlib import Path
 from ray import serve
 
 from striate.core.registry import fetch
+from striate.serve.apps.factory import inference_of, load, named
 from striate.serve.apps.replica import ReplicaArgs, application
-from striate.serve.loading import inference_of, load, named
 from striate.serve.probe_image import probe_image
 from striate.serve.services.base import Service
 from striate.serve.services.tagging import PhotoTagging
@@ -39,7 +39,7 @@ def services(args: PhotosArgs) -> list[Service]:
     """What a replica serves.
 
     Raises:
-        StriateError: as `striate.core.registry.fetch` and `striate.serve.loading.load`.
+        StriateError: as `striate.core.registry.fetch` and `striate.serve.apps.factory.load`.
     """
     bundle, version = fetch(args.model, args.settings)
     model = named(bundle, version)

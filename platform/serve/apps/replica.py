@@ -22,14 +22,14 @@ from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 
 from striate.core.settings import Settings
 from striate.serve import logs, tracing
+from striate.serve.apps.autoscaling import IN_FLIGHT, LATENCY_S
+from striate.serve.apps.liveness import Vital
 from striate.serve.limits import Batching, Limits
 from striate.serve.metrics import Endpoint, Metrics
 from striate.serve.observer import Observers
-from striate.serve.scaling import IN_FLIGHT, LATENCY_S
 from striate.serve.server import ModelServer
 from striate.serve.services.base import Service
 from striate.serve.tally import Counter
-from striate.serve.vital import Vital
 
 logger = logging.getLogger(__name__)
 
@@ -266,7 +266,7 @@ def _autoscaling(args: ReplicaArgs, least: int, most: int) -> AutoscalingConfig:
     """At least one replica starts even where none may stay: it must answer a probe."""
     objective_s = args.latency_ms / 1000 if args.latency_ms else None
     policy = AutoscalingPolicy(
-        policy_function="striate.serve.scaling:LatencyPolicy",
+        policy_function="striate.serve.apps.autoscaling:LatencyPolicy",
         policy_kwargs={"target_in_flight": args.target_in_flight, "objective_s": objective_s},
     )
     with warnings.catch_warnings():

@@ -17,11 +17,11 @@ import pytest
 from striate.core.bundle import Bundle
 from striate.serve import edge, tokens
 from striate.serve.apps import echo
+from striate.serve.apps.factory import inference_of, load
 from striate.serve.certificates import ensure_certificates
 from striate.serve.edge_config import APP_KEY
 from striate.serve.edge_files import edge_key
 from striate.serve.edge_options import EdgeLimits, EdgeTls
-from striate.serve.loading import inference_of, load
 from striate.serve.protos.inference import inference_pb2
 from striate.serve.protos.striate.v1 import photo_tagging_pb2
 from striate.serve.regions import RegionPolicy

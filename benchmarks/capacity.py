@@ -26,7 +26,7 @@ from serve_sides import SPAWN, free_port
 from striate.serve.limits import Batching
 
 if TYPE_CHECKING:
-    from striate.serve.load_calls import Target
+    from striate.serve.capacity.load_calls import Target
 
 LOADS = (0.3, 0.5, 0.7)
 AGREEMENT = 1 / 1.15
@@ -39,10 +39,10 @@ Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 def measure(quick: bool) -> list[Row]:
     """Median, mean and 99th percentile at each load."""
     from striate.serve.capacity.arrivals import poisson_arrivals
+    from striate.serve.capacity.load_calls import Calls, Target, sample_photo
+    from striate.serve.capacity.load_generator import LoadResult, open_loop
     from striate.serve.capacity.measure import measured
     from striate.serve.capacity.simulate import simulate
-    from striate.serve.load import LoadResult, open_loop
-    from striate.serve.load_calls import Calls, Target, sample_photo
 
     measuring, seconds, rounds = (5.0, 4.0, 3) if quick else (8.0, 10.0, 7)
     photos = [sample_photo()]
@@ -91,7 +91,7 @@ def _row(load: float, name: str, rounds: list[tuple[float, float, float]]) -> Ro
 def _replica(folder: Path) -> Iterator[tuple["Target", str]]:
     """One server in a process of its own behind an edge; the target, and where its metrics are."""
     from striate.serve import edge
-    from striate.serve.load_calls import Target
+    from striate.serve.capacity.load_calls import Target
     from striate.serve.table import DeployedApp, Table, write_table
 
     bundle = write_tagger(folder / "bundle")

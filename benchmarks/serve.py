@@ -41,7 +41,7 @@ compared = Row.paired
 
 def measure(quick: bool) -> list[Row]:
     """All rows; the full form takes about ten minutes."""
-    from striate.serve.load_calls import sample_photo
+    from striate.serve.capacity.load_calls import sample_photo
 
     seconds, rounds = (0.5, 3) if quick else (0.8, 11)
     with tempfile.TemporaryDirectory(prefix="st-") as scratch, ExitStack() as stack:

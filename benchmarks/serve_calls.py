@@ -110,7 +110,7 @@ async def _opened(target: Target, rate: float, seconds: float, seed: int) -> tup
     import numpy as np
 
     from striate.serve.capacity.arrivals import poisson_arrivals
-    from striate.serve.load import open_loop
+    from striate.serve.capacity.load_generator import open_loop
 
     async def work(calls: list[Callable[[], Awaitable[object]]]) -> tuple[float, float]:
         turn = iter(range(1 << 30))

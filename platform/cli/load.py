@@ -12,8 +12,8 @@ from striate.core.errors import PlatformError, UnknownName
 from striate.core.settings import Settings
 
 if TYPE_CHECKING:
-    from striate.serve.load import LoadResult
-    from striate.serve.load_calls import Target
+    from striate.serve.capacity.load_calls import Target
+    from striate.serve.capacity.load_generator import LoadResult
 
 _LATE_MS = 5.0
 _PHOTO = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -56,7 +56,7 @@ def load(
     with progress_console.status(f"{app} is called {rate:g} times a second for {seconds:g} s …"):
         result = asyncio.run(_run(target, sent, poisson_arrivals(rate, seconds, seed)))
     if picture is not None:
-        from striate.serve.capacity.pictures import draw_load
+        from striate.serve.capacity.plots import draw_load
 
         draw_load(result, f"{app}: {rate:g} calls a second", picture, deadline)
     document = _document(result, rate, picture)
@@ -73,8 +73,8 @@ def target_of(app: str, settings: Settings, deadline_s: float) -> "Target":
         UnknownName: nothing of that name is deployed.
         PlatformError: no edge is known.
     """
+    from striate.serve.capacity.load_calls import Target
     from striate.serve.deploy import edge_folder
-    from striate.serve.load_calls import Target
     from striate.serve.table import read_table
 
     table = read_table(edge_folder(settings))
@@ -88,14 +88,14 @@ def target_of(app: str, settings: Settings, deadline_s: float) -> "Target":
 
 def payloads(photos: tuple[Path, ...]) -> list[bytes]:
     """The photos' bytes, or those of generated ones."""
-    from striate.serve.load_calls import sample_photo
+    from striate.serve.capacity.load_calls import sample_photo
 
     return [photo.read_bytes() for photo in photos] or [sample_photo(seed) for seed in range(8)]
 
 
 async def _run(target: "Target", photos: list[bytes], due_s: Any) -> "LoadResult":
-    from striate.serve.load import closed_loop, open_loop
-    from striate.serve.load_calls import Calls
+    from striate.serve.capacity.load_calls import Calls
+    from striate.serve.capacity.load_generator import closed_loop, open_loop
 
     async with Calls(target, photos) as call:
         await closed_loop(call, target.connections, 0.1)  # connections are made before, not in it

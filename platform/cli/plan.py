@@ -13,7 +13,7 @@ from striate.core.settings import Settings
 
 if TYPE_CHECKING:
     from striate.serve.capacity.plan import Plan
-    from striate.serve.capacity.times import ServiceTimes
+    from striate.serve.capacity.service_times import ServiceTimes
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _CALL_S = 30.0
@@ -57,7 +57,7 @@ def plan(
     """
     from striate.serve.capacity.plan import Demand
     from striate.serve.capacity.plan import plan as make_plan
-    from striate.serve.capacity.times import read_times, times_text
+    from striate.serve.capacity.service_times import read_times, times_text
 
     demand = Demand(photos_per_day, peak, deadline)
     services = read_times(times) if times else _measured(apps, measure_s)
@@ -66,7 +66,7 @@ def plan(
     with progress_console.status("pools are tried …"):
         found = make_plan(demand, services)
     if picture is not None:
-        from striate.serve.capacity.pictures import draw_plan
+        from striate.serve.capacity.plots import draw_plan
 
         draw_plan(found, picture)
     if as_json:

@@ -12,7 +12,7 @@ from striate.cli.output import console, json_option, note, print_json
 from striate.core.settings import Settings
 
 if TYPE_CHECKING:
-    from striate.serve.watch import Figures, Sample
+    from striate.serve.capacity.metrics_scrape import Figures, Sample
 
 _COLUMNS = (
     "application", "replicas", "calls/s", "faults", "p50 ms", "p99 ms", "batch", "queue ms",
@@ -58,7 +58,8 @@ def top(interval: float, looks: int | None, as_json: bool) -> None:
 def _look(settings: Settings) -> dict[str, list["Sample"]]:
     """The metrics of every replica, by application."""
     from striate.core.errors import PlatformError
-    from striate.serve import cluster, watch
+    from striate.serve import cluster
+    from striate.serve.capacity import metrics_scrape
     from striate.serve.deploy import edge_folder
     from striate.serve.table import read_table
 
@@ -70,14 +71,14 @@ def _look(settings: Settings) -> dict[str, list["Sample"]]:
                 addresses += [place.metrics for place in cluster.places(version.serve_name)]
             except PlatformError:
                 continue  # it is shown with the replicas that answer
-        found[app.name] = watch.fetch(addresses)
+        found[app.name] = metrics_scrape.fetch(addresses)
     return found
 
 
 def _between(
     before: dict[str, list["Sample"]], after: dict[str, list["Sample"]], seconds: float
 ) -> list["Figures"]:
-    from striate.serve.watch import figures
+    from striate.serve.capacity.metrics_scrape import figures
 
     return [figures(app, before.get(app, []), now, seconds) for app, now in after.items()]
 

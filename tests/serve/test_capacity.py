@@ -11,21 +11,21 @@ from PIL import Image
 from prometheus_client import generate_latest
 
 from striate.core.errors import PlacementError, UsageError
-from striate.serve import watch
+from striate.serve.capacity import metrics_scrape
 from striate.serve.capacity.arrivals import poisson_arrivals
+from striate.serve.capacity.load_calls import Target
+from striate.serve.capacity.load_generator import LoadResult
 from striate.serve.capacity.measure import beyond, measured
-from striate.serve.capacity.pictures import draw_plan
 from striate.serve.capacity.plan import Demand, plan, predict
-from striate.serve.capacity.simulate import simulate
-from striate.serve.capacity.times import (
+from striate.serve.capacity.plots import draw_plan
+from striate.serve.capacity.service_times import (
     BatchTimes,
     ServiceTimes,
     from_sums,
     read_times,
     times_text,
 )
-from striate.serve.load import LoadResult
-from striate.serve.load_calls import Target
+from striate.serve.capacity.simulate import simulate
 from striate.serve.metrics import Metrics
 from striate.serve.table import DeployedApp
 
@@ -209,7 +209,7 @@ def test_a_chip_computes_one_batch_at_a_time(
     metrics = Metrics("photos")
     for _ in range(40):
         metrics.batch(4, 0.0, 0.01)
-    sample = watch.parse(generate_latest(metrics.registry).decode())
-    monkeypatch.setattr(watch, "fetch", lambda _: [sample])
+    sample = metrics_scrape.parse(generate_latest(metrics.registry).decode())
+    monkeypatch.setattr(metrics_scrape, "fetch", lambda _: [sample])
     times = measured(Target("127.0.0.1:1", app), ["127.0.0.1:2"], [], 0)
     assert (times.threads, times.cpus) == (threads, threads)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from striate.serve.capacity.pictures import draw_load
-from striate.serve.load import closed_loop, open_loop
+from striate.serve.capacity.load_generator import closed_loop, open_loop
+from striate.serve.capacity.plots import draw_load
 
 pytestmark = pytest.mark.unit
 

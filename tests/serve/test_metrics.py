@@ -9,8 +9,15 @@ from hypothesis import strategies as st
 
 from striate.core.errors import PlatformError
 from striate.serve import metrics as metrics_module
+from striate.serve.capacity.metrics_scrape import (
+    batch_times,
+    fetch,
+    figures,
+    growth,
+    parse,
+    quantile,
+)
 from striate.serve.metrics import Endpoint, Metrics
-from striate.serve.watch import batch_times, fetch, figures, growth, parse, quantile
 
 pytestmark = pytest.mark.unit
 CALL = ("striate.v1.PhotoTagging", "Tag")

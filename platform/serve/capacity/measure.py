@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from striate.core.errors import PlatformError
-from striate.serve import watch
+from striate.serve.capacity import metrics_scrape
 from striate.serve.capacity.arrivals import poisson_arrivals
+from striate.serve.capacity.load_calls import Calls, Target
+from striate.serve.capacity.load_generator import LoadResult, closed_loop, open_loop
+from striate.serve.capacity.service_times import ServiceTimes
 from striate.serve.capacity.simulate import simulate
-from striate.serve.capacity.times import ServiceTimes
 from striate.serve.limits import Batching
-from striate.serve.load import LoadResult, closed_loop, open_loop
-from striate.serve.load_calls import Calls, Target
 from striate.serve.table import DeployedApp
 
 FULL = 48
@@ -41,14 +41,14 @@ def measured(
         PlatformError: no replica tells, or there were too few batches.
     """
     if not seconds:
-        return _times(target.app, watch.growth([], watch.fetch(metrics)))
-    before = watch.fetch(metrics)
+        return _times(target.app, metrics_scrape.growth([], metrics_scrape.fetch(metrics)))
+    before = metrics_scrape.fetch(metrics)
     most = asyncio.run(_full(target, photos, _FULL_SHARE * seconds))
     light, *_ = [
         asyncio.run(_by_chance(target, photos, load * most, share * seconds))
         for load, share in zip(LOADS, _LOAD_SHARES, strict=True)
     ]
-    times = _times(target.app, watch.growth(before, watch.fetch(metrics)))
+    times = _times(target.app, metrics_scrape.growth(before, metrics_scrape.fetch(metrics)))
     overhead_s = beyond(light, times, len(metrics))
     return times.model_copy(update={"overhead_s": overhead_s})
 
@@ -85,8 +85,8 @@ def beyond(load: LoadResult, times: ServiceTimes, replicas: int) -> float:
     return max(0.0, float(np.median(load.latency_s[answered]) - np.median(inside_s[answered])))
 
 
-def _times(app: DeployedApp, grown: watch.Sample) -> ServiceTimes:
-    batches = watch.batch_times(grown)
+def _times(app: DeployedApp, grown: metrics_scrape.Sample) -> ServiceTimes:
+    batches = metrics_scrape.batch_times(grown)
     if sum(times.count for times in batches.values()) < _FEWEST_BATCHES:
         raise PlatformError(
             f"The replicas of {app.name} have computed too few batches to tell their times.",

@@ -12,8 +12,8 @@ import numpy as np
 
 from striate.core.errors import PlacementError, UsageError
 from striate.serve.capacity.arrivals import Floats, poisson_arrivals
+from striate.serve.capacity.service_times import ServiceTimes
 from striate.serve.capacity.simulate import Simulated, simulate
-from striate.serve.capacity.times import ServiceTimes
 
 SECONDS_A_DAY = 86_400
 CALLS = 40_000

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from striate.serve.capacity.arrivals import Floats
-from striate.serve.capacity.times import ServiceTimes
+from striate.serve.capacity.service_times import ServiceTimes
 
 
 @dataclass(frozen=True)

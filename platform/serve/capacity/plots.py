@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from striate.serve.capacity.arrivals import Floats
+from striate.serve.capacity.load_generator import LoadResult
 from striate.serve.capacity.plan import Plan
-from striate.serve.load import LoadResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from striate.serve.capacity.times import BatchTimes, from_sums
+from striate.serve.capacity.service_times import BatchTimes, from_sums
 
 Labels = tuple[tuple[str, str], ...]
 Sample = dict[tuple[str, Labels], float]

@@ -73,7 +73,7 @@ def ask(address: str, source: Path) -> dict[str, float]:
     Returns:
         Requests answered, the share answered right, and p50 and p99 of the latency in ms.
     """
-    from striate.serve.client import Client
+    from striate.serve.client.client import Client
 
     photos, labels = held_out_photos(source)
     latencies_ms, right = [], 0

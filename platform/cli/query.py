@@ -13,8 +13,8 @@ from striate.core.errors import PlatformError, StriateError
 from striate.core.settings import Settings
 
 if TYPE_CHECKING:
-    from striate.serve.answers import Part
-    from striate.serve.client import Client, TagResult
+    from striate.serve.client.client import Client, TagResult
+    from striate.serve.client.results import Part
 
 
 @click.group()
@@ -126,7 +126,7 @@ def _client(
     key: Path | None,
     token: str | None,
 ) -> "Client":
-    from striate.serve.client import Client, Security
+    from striate.serve.client.client import Client, Security
 
     settings = Settings.load()
     ca, token = ca or settings.grpc_ca, token or settings.token

@@ -21,7 +21,7 @@ from striate.core.bundle import Architecture, Bundle, BundleSpec, TensorSpec
 from striate.core.errors import StriateError
 from striate.models import build
 from striate.serve.apps.factory import tagging_server
-from striate.serve.client import Client
+from striate.serve.client.client import Client
 from striate.serve.edge_config import APP_KEY
 from striate.serve.limits import Limits
 from striate.serve.predictors import load_tagging

@@ -12,7 +12,7 @@ from torch import Tensor
 from striate.core.bundle import Bundle
 from striate.core.errors import UsageError
 from striate.serve.apps.factory import load, tagger
-from striate.serve.client import Client
+from striate.serve.client.client import Client
 from striate.serve.limits import Limits
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.describing import VectorPredictor

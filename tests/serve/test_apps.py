@@ -11,7 +11,7 @@ from striate.core.bundle import Architecture, Bundle, BundleSpec, PipelineSpec, 
 from striate.core.errors import BundleError, UsageError
 from striate.models import build
 from striate.serve.apps import APPS
-from striate.serve.client import Client
+from striate.serve.client.client import Client
 from striate.serve.protos.inference import inference_pb2 as pb
 from striate.serve.protos.inference import inference_pb2_grpc as pb_grpc
 from striate.serve.server import ModelServer

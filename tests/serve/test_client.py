@@ -19,8 +19,8 @@ from striate.core.errors import (
     UsageError,
 )
 from striate.serve.apps.factory import load, tagging_server
-from striate.serve.channel import Security, open_channel
-from striate.serve.client import Client, TagResult
+from striate.serve.client.channel import Security, open_channel
+from striate.serve.client.client import Client, TagResult
 from striate.serve.limits import Limits
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.tagging import TaggingPredictor
@@ -192,7 +192,7 @@ def test_a_call_around_the_edge_is_refused(bundle: Bundle, png: Png) -> None:
 
 def test_a_client_needs_neither_torch_nor_numpy_nor_ray() -> None:
     code = (
-        "import striate.serve.client, sys;"
+        "import striate.serve.client.client, sys;"
         "print([name for name in ('torch', 'numpy', 'ray', 'mlflow') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

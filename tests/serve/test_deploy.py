@@ -33,7 +33,7 @@ from striate.core.settings import Settings
 from striate.data.transforms.image.preprocess import apply
 from striate.models import build_from
 from striate.serve import cluster, edge
-from striate.serve.client import Client
+from striate.serve.client.client import Client
 from striate.serve.deploy import Deployed, deploy, edge_folder, list_apps, undeploy
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.base import answer

@@ -14,7 +14,7 @@ from striate.core.errors import RolledBack, UsageError
 from striate.core.settings import Settings
 from striate.models import build_from
 from striate.serve import cluster
-from striate.serve.client import Client
+from striate.serve.client.client import Client
 from striate.serve.deploy import Deployed, deploy, edge_folder, list_apps, undeploy
 from striate.serve.probe_image import probe_image
 from striate.serve.rollback import rollback

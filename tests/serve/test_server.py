@@ -17,7 +17,7 @@ from torch import Tensor
 from striate.core.bundle import Bundle
 from striate.core.errors import PayloadTooLarge, PlatformError, RequestError, StriateError
 from striate.serve.apps.factory import tagging_server
-from striate.serve.client import Client
+from striate.serve.client.client import Client
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.tagging import TaggingPredictor
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb

@@ -16,8 +16,8 @@ from striate.core.errors import (
     StriateError,
     UnknownName,
 )
-from striate.serve.answers import AnalyzeResult, TagResult, analyze_result, tag_result
-from striate.serve.channel import Security, open_channel
+from striate.serve.client.channel import Security, open_channel
+from striate.serve.client.results import AnalyzeResult, TagResult, analyze_result, tag_result
 from striate.serve.edge_words import APP_KEY
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 from striate.serve.protos.striate.v1 import photo_tagging_pb2_grpc as pb_grpc
@@ -122,7 +122,7 @@ class Client:
             AccessRefused, UnknownName: as in `tag`.
             PlatformError: nobody answered within the deadline.
         """
-        from striate.serve.client_stream import Bulk
+        from striate.serve.client.stream import Bulk
 
         bulk = Bulk(photos, checked_top_k(top_k), min_score, in_flight, self.deadline_s)
         last = time.monotonic()

@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 
 from striate.core.errors import StriateError
-from striate.serve.answers import TagResult, tag_result
+from striate.serve.client.results import TagResult, tag_result
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 
 PACKED = 8
@@ -178,7 +178,7 @@ class Bulk:
 
 
 def _error(failure: pb.Failure) -> StriateError:
-    from striate.serve.client import ERRORS
+    from striate.serve.client.client import ERRORS
 
     status = next(code for code in grpc.StatusCode if code.value[0] == failure.status)
     return ERRORS.get(status, StriateError)(failure.message)

@@ -23,7 +23,7 @@ from harness import Row, main
 from serve import write_tagger
 from serve_sides import SPAWN, free_port
 
-from striate.serve.limits import Batching
+from striate.serve.common.limits import Batching
 
 if TYPE_CHECKING:
     from striate.serve.capacity.load_calls import Target
@@ -122,7 +122,7 @@ def _serve(bundle: Path, pipe: Connection) -> None:
 
     from striate.core.bundle import Bundle
     from striate.serve.apps.factory import load
-    from striate.serve.limits import Limits
+    from striate.serve.common.limits import Limits
     from striate.serve.metrics import Endpoint, Metrics
     from striate.serve.server import ModelServer
     from striate.serve.services.tagging import PhotoTagging

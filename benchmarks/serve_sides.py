@@ -78,9 +78,9 @@ def _bare(bundle: Path | None, pipe: Connection) -> None:
 async def _serve_bare(bundle: Path | None, pipe: Connection) -> None:
     import torch
 
+    from striate.serve.common.types import TagRequest
     from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
     from striate.serve.protos.striate.v1 import photo_tagging_pb2_grpc as pb_grpc
-    from striate.serve.tags import TagRequest
 
     torch.set_num_threads(1)
     servable = _servable(bundle)
@@ -108,8 +108,8 @@ async def _serve_bare(bundle: Path | None, pipe: Connection) -> None:
 def _servable(bundle: Path | None) -> Any:
     from striate.core.bundle import Bundle
     from striate.serve.apps.factory import load, tagger
+    from striate.serve.common.types import ModelName
     from striate.serve.predictors.echo import EchoPredictor
-    from striate.serve.tags import ModelName
 
     if bundle is None:
         return tagger(EchoPredictor(), ModelName("echo", "1"))

@@ -22,9 +22,9 @@ def tagger(bundle: str) -> Predict:
     import torch
 
     from striate.core.bundle import Bundle
+    from striate.serve.common.types import TagRequest
     from striate.serve.predictors import load_tagging
     from striate.serve.predictors.base import answer
-    from striate.serve.tags import TagRequest
 
     torch.set_num_threads(1)
     predictor = load_tagging(Bundle.open(Path(bundle)), "cpu")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from striate.core.errors import PayloadTooLarge, PlatformError
-from striate.serve.limits import Batching
+from striate.serve.common.limits import Batching
 from striate.serve.observer import NoObserver, Observer
 
 Request = TypeVar("Request")

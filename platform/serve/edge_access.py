@@ -1,12 +1,14 @@
 """The edge's rules on who may call what, and on how much a call may carry."""
 
-from striate.serve.edge_options import EdgeOptions
-from striate.serve.edge_words import (
+from striate.serve.common.metadata import (
     EDGE_KEY,
     HEALTH,
     INFERENCE,
     PUSHBACK,
     REFLECTION,
+)
+from striate.serve.edge_options import EdgeOptions
+from striate.serve.edge_words import (
     TOKENS_FILE,
     methods,
     refusal,

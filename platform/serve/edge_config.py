@@ -10,13 +10,15 @@ import re
 from collections.abc import Sequence
 
 from striate.core.errors import UsageError
+from striate.serve.common.metadata import (
+    APP_KEY,
+    PUSHBACK,
+)
 from striate.serve.edge_access import STREAMING, access_rules, entry_rules, size_rules
 from striate.serve.edge_options import EdgeOptions
 from striate.serve.edge_routing import Group, Route, routing_rules, shares_text
 from striate.serve.edge_words import (
     ADMIN_SOCKET,
-    APP_KEY,
-    PUSHBACK,
     answer_rules,
     error_rules,
     refusal,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from striate.serve.limits import Limits
+from striate.serve.common.limits import Limits
 
 
 class EdgeLimits(BaseModel):

@@ -3,14 +3,16 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from striate.serve.edge_words import (
+from striate.serve.common.metadata import (
     APP_KEY,
     HEALTH,
     INFERENCE,
     PUSHBACK,
     REFLECTION,
-    SHARES_FILE,
     TRIAL_KEY,
+)
+from striate.serve.edge_words import (
+    SHARES_FILE,
     methods,
     quoted,
     refusal,

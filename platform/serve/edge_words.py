@@ -9,14 +9,7 @@ SHARES_FILE = "shares.map"
 TOKENS_FILE = "tokens.map"
 LIVING_FILE = "replicas.json"
 DRAINING_FILE = "draining.json"
-APP_KEY = "striate-app"
-EDGE_KEY = "striate-edge-key"
-TRIAL_KEY = "striate-trial"  # with the edge's key: the version on trial is meant
 
-HEALTH = "grpc.health.v1.Health"
-INFERENCE = "inference.GRPCInferenceService"
-REFLECTION = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
-PUSHBACK = "grpc-retry-pushback-ms"
 
 # HAProxy's own errors in gRPC's terms.
 _ERRORS = {

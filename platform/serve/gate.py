@@ -16,10 +16,10 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from striate.core.errors import RequestError
+from striate.serve.common.request_id import REQUEST_ID, REQUEST_ID_KEY, request_id
+from striate.serve.common.status import ERROR_KEY, NotThroughTheEdge, status_of
+from striate.serve.common.types import ModelName
 from striate.serve.observer import NoObserver, Observer
-from striate.serve.request_id import REQUEST_ID, REQUEST_ID_KEY, request_id
-from striate.serve.status import ERROR_KEY, NotThroughTheEdge, status_of
-from striate.serve.tags import ModelName
 from striate.serve.tracing import Tracing
 
 EDGE_KEY = "striate-edge-key"

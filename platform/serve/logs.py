@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from striate.core.errors import SettingsError, nearest
-from striate.serve.request_id import RequestIdFilter
+from striate.serve.common.request_id import RequestIdFilter
 
 LEVEL, FORMAT = "STRIATE_LOG_LEVEL", "STRIATE_LOG_FORMAT"
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from striate.core.errors import UsageError
+from striate.serve.common.tensors import ModelCard
+from striate.serve.common.types import ModelName
 from striate.serve.observer import NoObserver, Observer
 from striate.serve.servable import Servable
 from striate.serve.served import ServedModel, found
-from striate.serve.tags import ModelName
-from striate.serve.tensors import ModelCard
 
 LOADS_AT_ONCE = 2
 

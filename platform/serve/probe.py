@@ -16,7 +16,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from striate.core.errors import PlatformError
 from striate.serve import edge
-from striate.serve.edge_words import APP_KEY, EDGE_KEY, TRIAL_KEY
+from striate.serve.common.metadata import (
+    APP_KEY,
+    EDGE_KEY,
+    TRIAL_KEY,
+)
 from striate.serve.probe_image import probe_image
 from striate.serve.protos.striate.v1 import (
     photo_tagging_pb2,

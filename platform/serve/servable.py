@@ -6,10 +6,10 @@ from typing import Generic, TypeVar
 
 from striate.core.errors import BundleError
 from striate.serve.batcher import Batcher
-from striate.serve.limits import Batching, Limits
+from striate.serve.common.limits import Batching, Limits
+from striate.serve.common.types import ModelName
 from striate.serve.observer import Observer
 from striate.serve.predictors.base import Batched, Immediate, Predictor, answer
-from striate.serve.tags import ModelName
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")

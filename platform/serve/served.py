@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from striate.core.errors import UnknownName
+from striate.serve.common.tensors import ModelCard, TensorAnswer, TensorRequest
+from striate.serve.common.types import ModelName
 from striate.serve.observer import Observer
 from striate.serve.servable import Servable
-from striate.serve.tags import ModelName
-from striate.serve.tensors import ModelCard, TensorAnswer, TensorRequest
 
 Value = TypeVar("Value")
 TensorServable = Servable[TensorRequest, TensorAnswer]

@@ -16,8 +16,8 @@ import grpc
 
 from striate.core.errors import PlatformError
 from striate.serve.batcher import QueueFull
+from striate.serve.common.limits import Limits
 from striate.serve.gate import Gate, Method
-from striate.serve.limits import Limits
 from striate.serve.loop import ServerLoop
 from striate.serve.observer import NoObserver, Observer
 from striate.serve.servable import Servable

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from striate.core.errors import SettingsError
-from striate.serve.request_id import REQUEST_ID
+from striate.serve.common.request_id import REQUEST_ID
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter

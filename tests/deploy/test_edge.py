@@ -20,9 +20,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from striate.serve import edge, tokens
+from striate.serve.common.metadata import (
+    APP_KEY,
+    EDGE_KEY,
+)
 from striate.serve.edge_access import access_rules, entry_rules, size_rules
 from striate.serve.edge_options import EdgeOptions
-from striate.serve.edge_words import APP_KEY, EDGE_KEY, answer_rules, error_rules
+from striate.serve.edge_words import (
+    answer_rules,
+    error_rules,
+)
 
 TLS = {"enabled": True, "secretName": "edge-tls", "clientCaSecretName": "edge-ca"}
 TOKENS = "/etc/striate/tokens/tokens.map"

@@ -13,7 +13,7 @@ from striate.core.bundle import Bundle
 from striate.core.errors import UsageError
 from striate.serve.apps.factory import load, tagger
 from striate.serve.client.client import Client
-from striate.serve.limits import Limits
+from striate.serve.common.limits import Limits
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.describing import VectorPredictor
 from striate.serve.predictors.tagging import TaggingPredictor

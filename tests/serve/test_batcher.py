@@ -9,7 +9,7 @@ import pytest
 
 from striate.core.errors import PlatformError
 from striate.serve.batcher import Batcher, QueueFull, TooLate
-from striate.serve.limits import Batching
+from striate.serve.common.limits import Batching
 
 pytestmark = pytest.mark.unit
 

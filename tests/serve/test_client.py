@@ -21,7 +21,7 @@ from striate.core.errors import (
 from striate.serve.apps.factory import load, tagging_server
 from striate.serve.client.channel import Security, open_channel
 from striate.serve.client.client import Client, TagResult
-from striate.serve.limits import Limits
+from striate.serve.common.limits import Limits
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.tagging import TaggingPredictor
 from striate.serve.server import ModelServer

@@ -34,6 +34,7 @@ from striate.data.transforms.image.preprocess import apply
 from striate.models import build_from
 from striate.serve import cluster, edge
 from striate.serve.client.client import Client
+from striate.serve.common.types import TagRequest
 from striate.serve.deploy import Deployed, deploy, edge_folder, list_apps, undeploy
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.base import answer
@@ -41,7 +42,6 @@ from striate.serve.protos.inference import inference_pb2, inference_pb2_grpc
 from striate.serve.rollback import rollback
 from striate.serve.services.tagging import SERVICE
 from striate.serve.table import read_table
-from striate.serve.tags import TagRequest
 
 pytestmark = pytest.mark.cluster
 Png = Callable[..., bytes]

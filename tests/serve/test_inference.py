@@ -12,13 +12,13 @@ import torch
 from striate.core.bundle import Bundle
 from striate.models import build_from
 from striate.serve.apps.factory import inference_of, load
-from striate.serve.limits import Limits
+from striate.serve.common.limits import Limits
+from striate.serve.common.types import TagRequest
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.base import answer
 from striate.serve.protos.inference import inference_pb2 as pb
 from striate.serve.protos.inference import inference_pb2_grpc as pb_grpc
 from striate.serve.server import ModelServer
-from striate.serve.tags import TagRequest
 
 pytestmark = pytest.mark.unit
 Png = Callable[..., bytes]

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from striate.core.errors import SettingsError
+from striate.serve.common.request_id import REQUEST_ID
 from striate.serve.logs import FORMAT, LEVEL, configure
-from striate.serve.request_id import REQUEST_ID
 
 pytestmark = pytest.mark.unit
 logger = logging.getLogger("striate.serve.somewhere")

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from striate.core.errors import BundleError, UnknownName, UsageError
-from striate.serve.limits import Batching, Limits
+from striate.serve.common.limits import Batching, Limits
+from striate.serve.common.tensors import IMAGE, OUTPUT, ModelCard, TensorAnswer, TensorRequest
+from striate.serve.common.types import ModelName
 from striate.serve.model_cache import Entry, ModelCache
 from striate.serve.servable import Servable
 from striate.serve.served import ServedModel, TensorServable
-from striate.serve.tags import ModelName
-from striate.serve.tensors import IMAGE, OUTPUT, ModelCard, TensorAnswer, TensorRequest
 
 pytestmark = pytest.mark.unit
 CARD = ModelCard((), ())

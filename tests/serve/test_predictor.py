@@ -11,10 +11,10 @@ from striate.core.bundle import Bundle, BundleSpec
 from striate.core.errors import BundleError, PayloadTooLarge, RequestError, StriateError
 from striate.data.transforms.image.preprocess import apply
 from striate.models import build_from
+from striate.serve.common.types import Tag, TagRequest
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.base import answer
 from striate.serve.predictors.tagging import TaggingPredictor
-from striate.serve.tags import Tag, TagRequest
 
 pytestmark = pytest.mark.unit
 Png = Callable[..., bytes]

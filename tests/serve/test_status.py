@@ -7,8 +7,8 @@ import pytest
 
 from striate.core import errors
 from striate.serve.batcher import QueueFull, TooLate
-from striate.serve.request_id import REQUEST_ID
-from striate.serve.status import LONGEST_SENTENCE, NotThroughTheEdge, status_of
+from striate.serve.common.request_id import REQUEST_ID
+from striate.serve.common.status import LONGEST_SENTENCE, NotThroughTheEdge, status_of
 
 pytestmark = pytest.mark.unit
 

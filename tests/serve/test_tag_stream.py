@@ -11,7 +11,7 @@ from torch import Tensor
 from striate.core.bundle import Bundle
 from striate.serve.apps.factory import tagging_server
 from striate.serve.client.client import Client
-from striate.serve.limits import Limits
+from striate.serve.common.limits import Limits
 from striate.serve.predictors.echo import EchoPredictor
 from striate.serve.predictors.tagging import TaggingPredictor
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb

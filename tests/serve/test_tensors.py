@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from striate.core.errors import RequestError, StriateError
-from striate.serve.limits import Limits
+from striate.serve.common.limits import Limits
+from striate.serve.common.tensors import DATATYPES, OF_TORCH, ModelCard, TensorMeta, classification
 from striate.serve.predictors.tensors import array_of, tensor_of
 from striate.serve.protos.inference import inference_pb2 as pb
 from striate.serve.services.tensor_messages import from_raw, read_inputs, to_contents, to_raw
-from striate.serve.tensors import DATATYPES, OF_TORCH, ModelCard, TensorMeta, classification
 
 pytestmark = pytest.mark.unit
 NUMBERS = [name for name, datatype in DATATYPES.items() if datatype.numpy is not None]

@@ -13,7 +13,7 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 
 from striate.core.errors import SettingsError
 from striate.serve.apps.factory import tagger
-from striate.serve.limits import Limits
+from striate.serve.common.limits import Limits
 from striate.serve.predictors.echo import EchoPredictor
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 from striate.serve.protos.striate.v1 import photo_tagging_pb2_grpc as pb_grpc

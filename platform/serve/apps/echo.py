@@ -4,13 +4,13 @@ from ray import serve
 
 from striate.serve.apps.factory import tagger
 from striate.serve.apps.replica import ReplicaArgs, application
+from striate.serve.common.types import ModelName
 from striate.serve.predictors.echo import EchoPredictor, EchoTensors
 from striate.serve.servable import Servable
 from striate.serve.served import FixedModels, ServedModel
 from striate.serve.services.base import Service
 from striate.serve.services.inference import Inference
 from striate.serve.services.tagging import PhotoTagging
-from striate.serve.tags import ModelName
 
 __all__ = ["EchoArgs", "build", "services"]
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from striate.core.bundle import Bundle, BundleSpec
 from striate.core.registry import ModelVersion
-from striate.serve.limits import Batching, Limits
+from striate.serve.common.limits import Batching, Limits
+from striate.serve.common.types import ModelName, Tag, TagRequest
 from striate.serve.predictors.describing import VectorPredictor
 from striate.serve.predictors.network import Network, load_network
 from striate.serve.predictors.tagging import TaggingPredictor
@@ -18,7 +19,6 @@ from striate.serve.server import ModelServer
 from striate.serve.services.inference import Inference
 from striate.serve.services.photos import Describer
 from striate.serve.services.tagging import PhotoTagging, Tagger
-from striate.serve.tags import ModelName, Tag, TagRequest
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from striate.core.bundle import WEIGHTS_FILE, Bundle
 from striate.core.registry import fetch
 from striate.serve.apps.factory import load, named
 from striate.serve.apps.replica import ReplicaArgs, application
-from striate.serve.limits import MEBIBYTE
+from striate.serve.common.limits import MEBIBYTE
+from striate.serve.common.tensors import card_of
+from striate.serve.common.types import ModelName
 from striate.serve.model_cache import Entry, ModelCache
 from striate.serve.served import ServedModel
 from striate.serve.services.base import Service
 from striate.serve.services.inference import Inference
-from striate.serve.tags import ModelName
-from striate.serve.tensors import card_of
 
 __all__ = ["ModelsArgs", "build", "services"]
 

@@ -24,7 +24,7 @@ from striate.core.settings import Settings
 from striate.serve import logs, tracing
 from striate.serve.apps.autoscaling import IN_FLIGHT, LATENCY_S
 from striate.serve.apps.liveness import Vital
-from striate.serve.limits import Batching, Limits
+from striate.serve.common.limits import Batching, Limits
 from striate.serve.metrics import Endpoint, Metrics
 from striate.serve.observer import Observers
 from striate.serve.server import ModelServer

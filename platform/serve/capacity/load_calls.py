@@ -12,7 +12,9 @@ import numpy as np
 from PIL import Image
 
 from striate.core.errors import PlatformError, UsageError
-from striate.serve.edge_words import APP_KEY
+from striate.serve.common.metadata import (
+    APP_KEY,
+)
 from striate.serve.protos.inference import inference_pb2 as infer_pb
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as tag_pb
 from striate.serve.protos.striate.v1 import photos_pb2

@@ -12,7 +12,7 @@ from striate.serve.capacity.load_calls import Calls, Target
 from striate.serve.capacity.load_generator import LoadResult, closed_loop, open_loop
 from striate.serve.capacity.service_times import ServiceTimes
 from striate.serve.capacity.simulate import simulate
-from striate.serve.limits import Batching
+from striate.serve.common.limits import Batching
 from striate.serve.table import DeployedApp
 
 FULL = 48

@@ -6,7 +6,7 @@ from pathlib import Path
 import grpc
 
 from striate.core.errors import UsageError
-from striate.serve.limits import Limits
+from striate.serve.common.limits import Limits
 
 LOOPBACK = ("127.", "localhost:", "[::1]:", "unix:")
 KEEPALIVE_MS = 30_000

@@ -18,7 +18,9 @@ from striate.core.errors import (
 )
 from striate.serve.client.channel import Security, open_channel
 from striate.serve.client.results import AnalyzeResult, TagResult, analyze_result, tag_result
-from striate.serve.edge_words import APP_KEY
+from striate.serve.common.metadata import (
+    APP_KEY,
+)
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 from striate.serve.protos.striate.v1 import photo_tagging_pb2_grpc as pb_grpc
 from striate.serve.protos.striate.v1 import photos_pb2, photos_pb2_grpc

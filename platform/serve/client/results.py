@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from striate.serve.common.types import ModelName, Tag
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 from striate.serve.protos.striate.v1 import photos_pb2
-from striate.serve.tags import ModelName, Tag
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ They are deployed as the application ``echo``, to measure a cluster, an edge or 
 import numpy as np
 
 from striate.core.errors import RequestError
-from striate.serve.tags import Tag, TagRequest
-from striate.serve.tensors import (
+from striate.serve.common.tensors import (
     IMAGE,
     LABELS,
     OUTPUT,
@@ -16,6 +15,7 @@ from striate.serve.tensors import (
     TensorMeta,
     TensorRequest,
 )
+from striate.serve.common.types import Tag, TagRequest
 
 LABEL = "echo"
 _ANSWER = (Tag(LABEL, 0, 1.0),)

@@ -56,8 +56,3 @@ class ImageReader:
         if got != wanted:
             raise RequestError(f"The image is {got} once prepared; the model takes {wanted}.")
         self._fitting.add(sample.shape)
-
-
-def takes_photos(spec: BundleSpec) -> bool:
-    """Whether the bundle's preprocessing leads from a decoded photo to its input."""
-    return spec.input.layout == "CHW" and (bool(spec.preprocessing) or spec.pipeline is None)

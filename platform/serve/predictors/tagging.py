@@ -8,9 +8,15 @@ from torch import Tensor
 
 from striate.core.bundle import Bundle, BundleSpec
 from striate.core.errors import BundleError
-from striate.serve.predictors.images import DEFAULT_PIXELS, ImageReader, takes_photos
+from striate.serve.common.tensors import (
+    takes_photos,
+)
+from striate.serve.common.types import Tag, TagRequest
+from striate.serve.predictors.images import (
+    DEFAULT_PIXELS,
+    ImageReader,
+)
 from striate.serve.predictors.network import Network, torch_network
-from striate.serve.tags import Tag, TagRequest
 
 
 class TaggingPredictor:

@@ -11,9 +11,7 @@ from torch import Tensor
 from striate.core.bundle import BundleSpec
 from striate.core.errors import BundleError, PayloadTooLarge, RequestError
 from striate.data.transforms.image.decode import decode_image
-from striate.serve.predictors.images import DEFAULT_PIXELS, ImageReader
-from striate.serve.predictors.network import Network
-from striate.serve.tensors import (
+from striate.serve.common.tensors import (
     IMAGE,
     INPUT,
     LABELS,
@@ -24,6 +22,8 @@ from striate.serve.tensors import (
     best_labels,
     card_of,
 )
+from striate.serve.predictors.images import DEFAULT_PIXELS, ImageReader
+from striate.serve.predictors.network import Network
 
 PHOTOS_PIXELS = 4
 """The images of one request may have this many times the pixels of the largest single one."""

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from striate.serve.common.types import ModelName
 from striate.serve.gate import Method
 from striate.serve.observer import Observer
 from striate.serve.servable import Servable
-from striate.serve.tags import ModelName
 
 
 class Service(Protocol):

@@ -8,8 +8,17 @@ from typing import Any
 import numpy as np
 
 from striate.core.errors import RequestError, UnknownName
+from striate.serve.common.limits import Limits
+from striate.serve.common.tensors import (
+    OUTPUT,
+    Array,
+    ModelCard,
+    TensorAnswer,
+    TensorMeta,
+    TensorRequest,
+    classification,
+)
 from striate.serve.gate import NO_MODEL, Call, Method, Unary
-from striate.serve.limits import Limits
 from striate.serve.observer import Observer
 from striate.serve.protos.inference import inference_pb2 as pb
 from striate.serve.servable import Servable
@@ -20,15 +29,6 @@ from striate.serve.services.tensor_messages import (
     read_inputs,
     to_contents,
     to_raw,
-)
-from striate.serve.tensors import (
-    OUTPUT,
-    Array,
-    ModelCard,
-    TensorAnswer,
-    TensorMeta,
-    TensorRequest,
-    classification,
 )
 
 SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name

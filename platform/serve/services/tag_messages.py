@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from striate.core.errors import PayloadTooLarge, RequestError
-from striate.serve.limits import Limits
+from striate.serve.common.limits import Limits
+from striate.serve.common.types import Tag, TagRequest
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 from striate.serve.protos.striate.v1.photos_pb2 import AnalyzeRequest
-from striate.serve.tags import Tag, TagRequest
 
 DEFAULT_TOP_K = 5
 

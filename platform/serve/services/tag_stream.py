@@ -10,13 +10,13 @@ import asyncio
 from grpc.aio import EOF
 
 from striate.core.errors import PlatformError, RequestError
+from striate.serve.common.limits import Limits
+from striate.serve.common.status import status_of
+from striate.serve.common.types import Tag, TagRequest
 from striate.serve.gate import Call, parser
-from striate.serve.limits import Limits
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 from striate.serve.servable import Servable
 from striate.serve.services.tag_messages import checked, response
-from striate.serve.status import status_of
-from striate.serve.tags import Tag, TagRequest
 
 LONGEST_ID_BYTES = 256
 _parse = parser(pb.TagStreamRequest)

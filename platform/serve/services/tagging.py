@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from striate.serve.common.limits import Limits
+from striate.serve.common.types import Tag, TagRequest
 from striate.serve.gate import Call, Method, Stream, Unary
-from striate.serve.limits import Limits
 from striate.serve.observer import Observer
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 from striate.serve.servable import Servable
 from striate.serve.services.tag_messages import checked, response
 from striate.serve.services.tag_stream import TagStream
-from striate.serve.tags import Tag, TagRequest
 
 SERVICE = pb.DESCRIPTOR.services_by_name["PhotoTagging"].full_name
 Tagger = Servable[TagRequest, list[Tag]]

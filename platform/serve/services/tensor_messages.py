@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from striate.core.errors import PayloadTooLarge, RequestError
-from striate.serve.limits import Limits
+from striate.serve.common.limits import Limits
+from striate.serve.common.tensors import DATATYPES, IMAGE, Array, ModelCard, TensorMeta, names
 from striate.serve.protos.inference import inference_pb2 as pb
-from striate.serve.tensors import DATATYPES, IMAGE, Array, ModelCard, TensorMeta, names
 
 _FIELDS = tuple(field.name for field in pb.InferTensorContents.DESCRIPTOR.fields)
 _LENGTH_BYTES = 4

@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
-from striate.serve.limits import Limits
+from striate.serve.common.limits import Limits
 from striate.serve.probe_image import probe_image
 from striate.serve.protos.inference import inference_pb2
 from striate.serve.protos.striate.v1 import photo_tagging_pb2, photos_pb2

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from striate.core.bundle import BundleSpec, TensorSpec
 from striate.core.errors import BundleError, RequestError
-from striate.serve.predictors.images import takes_photos
 
 INPUT, IMAGE, OUTPUT, LABELS = "input", "image", "output", "labels"
 """Names of a bundle's tensors: its input as it is, encoded photos, its output, the best labels."""
@@ -206,3 +205,8 @@ def _meta(name: str, spec: TensorSpec) -> TensorMeta:
 def _short(shape: Sequence[int]) -> str:
     shown = ", ".join(map(str, shape[:8]))
     return f"[{shown}, … {len(shape)} sizes]" if len(shape) > 8 else f"[{shown}]"
+
+
+def takes_photos(spec: BundleSpec) -> bool:
+    """Whether the bundle's preprocessing leads from a decoded photo to its input."""
+    return spec.input.layout == "CHW" and (bool(spec.preprocessing) or spec.pipeline is None)

@@ -20,7 +20,7 @@ import logging
 import grpc
 
 from striate.core.errors import AccessRefused, StriateError
-from striate.serve.request_id import REQUEST_ID, request_id
+from striate.serve.common.request_id import REQUEST_ID, request_id
 
 logger = logging.getLogger(__name__)
 

@@ -216,15 +216,15 @@ def ours(folder: Path, bundle: Path, messages: Messages, bares: dict[str, str]) 
     import ray
 
     from striate.core.settings import Settings
-    from striate.serve import cluster
-    from striate.serve.deploy import deploy, edge_folder
+    from striate.serve.deployment import ray_serve
+    from striate.serve.deployment.deploy import deploy, edge_folder
     from striate.serve.table import read_table
 
     settings = Settings(home=folder / "home")
     with ExitStack() as stack:
         ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
         stack.callback(ray.shutdown)
-        cluster.connect(settings)
+        ray_serve.connect(settings)
         deploy("echo", [], settings)
         deploy("photos", str(bundle), settings, name="tagger")
         deploy("photos", str(bundle), settings, name="single", batching={"max_size": 1})

@@ -83,7 +83,7 @@ def deploy(
              striate deploy analyze --model tagger=models:/tags/1 --model content=models:/rude/2 \\
                  --set thresholds='{"rude": 0.8}'
     """
-    from striate.serve.deploy import deploy as deploy_app
+    from striate.serve.deployment.deploy import deploy as deploy_app
 
     given = {"target_in_flight": in_flight, "latency_ms": latency_ms}
     options = _fields(settings) | {name: value for name, value in given.items() if value}
@@ -135,7 +135,7 @@ def list_(as_json: bool) -> None:
     \b
     Example: striate apps ls
     """
-    from striate.serve.deploy import list_apps
+    from striate.serve.deployment.deploy import list_apps
 
     found = list_apps(Settings.load())
     if as_json:
@@ -159,7 +159,7 @@ def undeploy(name: str, as_json: bool) -> None:
     \b
     Example: striate undeploy photos
     """
-    from striate.serve.deploy import undeploy as undeploy_app
+    from striate.serve.deployment.deploy import undeploy as undeploy_app
 
     with progress_console.status(f"{name} drains and ends …"):
         undeploy_app(name, Settings.load())
@@ -190,8 +190,8 @@ def _trial(
     max_latency_ms: float | None,
 ) -> Any:
     """How the new version is tried; None where nothing asks for it."""
-    from striate.serve.rollout import WHOLE, Trial
-    from striate.serve.verdict import Bounds
+    from striate.serve.deployment.canary import WHOLE, Trial
+    from striate.serve.deployment.canary_analysis import Bounds
 
     if canary is bake_s is max_error_rate is max_latency_ms is None:
         return None

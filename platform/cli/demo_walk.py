@@ -34,7 +34,7 @@ def walk(settings: Settings, chip: str, steps: _Steps) -> dict[str, Any]:
     import ray
 
     from striate.data.ingest.ingest import ingest
-    from striate.serve.deploy import deploy
+    from striate.serve.deployment.deploy import deploy
     from striate.train.job import run
     from striate.train.recipe import resolve
 
@@ -113,9 +113,9 @@ def run_on_chip(
     import ray
 
     from striate.accelerators.placement.pools import pool_options
-    from striate.serve import cluster
+    from striate.serve.deployment import ray_serve
 
-    cluster.connect(settings)
+    ray_serve.connect(settings)
     task = ray.remote(_compile_and_run).options(**pool_options(f"chip:{chip}"))
     measured: dict[str, float | None] = ray.get(task.remote(str(bundle), chip, str(shards)))
     return measured

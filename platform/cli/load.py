@@ -74,7 +74,7 @@ def target_of(app: str, settings: Settings, deadline_s: float) -> "Target":
         PlatformError: no edge is known.
     """
     from striate.serve.capacity.load_calls import Target
-    from striate.serve.deploy import edge_folder
+    from striate.serve.deployment.deploy import edge_folder
     from striate.serve.table import read_table
 
     table = read_table(edge_folder(settings))

@@ -76,9 +76,9 @@ def plan(
 
 
 def _measured(names: tuple[str, ...], seconds: float) -> list["ServiceTimes"]:
-    from striate.serve import cluster
     from striate.serve.capacity.measure import measured
-    from striate.serve.deploy import edge_folder
+    from striate.serve.deployment import ray_serve
+    from striate.serve.deployment.deploy import edge_folder
     from striate.serve.table import read_table
 
     settings = Settings.load()
@@ -86,11 +86,11 @@ def _measured(names: tuple[str, ...], seconds: float) -> list["ServiceTimes"]:
     targets = [target_of(name, settings, _CALL_S) for name in chosen]
     if not targets:
         raise UsageError("There is no application to plan for.", "Deploy one, or give --times.")
-    cluster.connect(settings)
+    ray_serve.connect(settings)
     found = []
     for target in targets:
         with progress_console.status(f"{target.app.name} is measured …"):
-            places = cluster.places(target.app.serve_name)
+            places = ray_serve.places(target.app.serve_name)
             metrics = [place.metrics for place in places]
             found.append(measured(target, metrics, payloads(()), seconds))
     return found

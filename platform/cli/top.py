@@ -34,10 +34,10 @@ def top(interval: float, looks: int | None, as_json: bool) -> None:
     \b
     Example: striate apps top --interval 1
     """
-    from striate.serve import cluster
+    from striate.serve.deployment import ray_serve
 
     settings = Settings.load()
-    cluster.connect(settings)
+    ray_serve.connect(settings)
     before = _look(settings)
     if not before:
         note("No application is deployed.")
@@ -58,9 +58,9 @@ def top(interval: float, looks: int | None, as_json: bool) -> None:
 def _look(settings: Settings) -> dict[str, list["Sample"]]:
     """The metrics of every replica, by application."""
     from striate.core.errors import PlatformError
-    from striate.serve import cluster
     from striate.serve.capacity import metrics_scrape
-    from striate.serve.deploy import edge_folder
+    from striate.serve.deployment import ray_serve
+    from striate.serve.deployment.deploy import edge_folder
     from striate.serve.table import read_table
 
     found: dict[str, list[Sample]] = {}
@@ -68,7 +68,7 @@ def _look(settings: Settings) -> dict[str, list["Sample"]]:
         addresses: list[str] = []
         for version in app.versions:
             try:
-                addresses += [place.metrics for place in cluster.places(version.serve_name)]
+                addresses += [place.metrics for place in ray_serve.places(version.serve_name)]
             except PlatformError:
                 continue  # it is shown with the replicas that answer
         found[app.name] = metrics_scrape.fetch(addresses)

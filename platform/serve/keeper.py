@@ -120,7 +120,12 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     commands = {"haproxy": given.haproxy}
     if given.follow:
-        commands["follower"] = [sys.executable, "-m", "striate.serve.follower", given.follow]
+        commands["follower"] = [
+            sys.executable,
+            "-m",
+            "striate.serve.deployment.replica_watcher",
+            given.follow,
+        ]
     *inherited, _hold = renumber([int(number) for number in given.sockets.split(",")])
     return Keeper(commands, inherited).run()
 

@@ -2,9 +2,9 @@
 
 from striate.core.errors import UsageError
 from striate.core.settings import Settings
-from striate.serve import cluster
-from striate.serve.bring_up import Deployed, bring_up, deployed, found
-from striate.serve.rollout import Say, Trial, edge_folder, only_one, withdraw
+from striate.serve.deployment import ray_serve
+from striate.serve.deployment.canary import Say, Trial, edge_folder, only_one, withdraw
+from striate.serve.deployment.start import Deployed, bring_up, deployed, found
 
 
 def rollback(
@@ -21,7 +21,7 @@ def rollback(
         PlatformError: the cluster or the version before does not answer; what ran runs on.
     """
     folder = edge_folder(settings)
-    cluster.connect(settings)
+    ray_serve.connect(settings)
     entry = found(name, folder)
     if entry.canary is not None:
         say(f"version {entry.canary.version}, which is on trial, is taken back")

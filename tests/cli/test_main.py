@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from striate.cli.main import main
-from striate.serve.bring_up import Deployed
+from striate.serve.deployment.start import Deployed
 
 pytestmark = pytest.mark.unit
 
@@ -99,6 +99,6 @@ def test_a_deployment_names_its_model_where_it_has_one(
 ) -> None:
     version = "7" if model else ""
     made = Deployed(name="mine", address="127.0.0.1:9000", model=model, version=version)
-    monkeypatch.setattr("striate.serve.deploy.deploy", lambda *_, **__: made)
+    monkeypatch.setattr("striate.serve.deployment.deploy.deploy", lambda *_, **__: made)
     main(["deploy", "echo", "--name", "mine"])
     assert capsys.readouterr().out.strip().endswith(says)

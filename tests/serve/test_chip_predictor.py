@@ -18,9 +18,9 @@ from striate.data.shards.manifest import Manifest
 from striate.data.transforms.image.preprocess import apply
 from striate.models import build_from
 from striate.serve.common.types import TagRequest
+from striate.serve.deployment.chip_programs import program_for
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.base import answer
-from striate.serve.programs import program_for
 
 pytestmark = pytest.mark.unit
 Png = Callable[..., bytes]

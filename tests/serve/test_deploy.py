@@ -32,10 +32,11 @@ from striate.core.errors import (
 from striate.core.settings import Settings
 from striate.data.transforms.image.preprocess import apply
 from striate.models import build_from
-from striate.serve import cluster, edge
+from striate.serve import edge
 from striate.serve.client.client import Client
 from striate.serve.common.types import TagRequest
-from striate.serve.deploy import Deployed, deploy, edge_folder, list_apps, undeploy
+from striate.serve.deployment import ray_serve
+from striate.serve.deployment.deploy import Deployed, deploy, edge_folder, list_apps, undeploy
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.base import answer
 from striate.serve.protos.inference import inference_pb2, inference_pb2_grpc
@@ -74,7 +75,7 @@ def replicas_of(settings: Settings, listeners: Any) -> Callable[[str], list[int]
     def find(name: str) -> list[int]:
         app = read_table(edge_folder(settings)).find(name)
         assert app is not None
-        found: list[int] = listeners(cluster.replicas(app.serve_name).values())
+        found: list[int] = listeners(ray_serve.replicas(app.serve_name).values())
         return found
 
     return find

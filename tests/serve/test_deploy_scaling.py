@@ -9,7 +9,7 @@ import pytest
 from striate.core.bundle import Bundle
 from striate.core.settings import Settings
 from striate.serve.client.client import Client
-from striate.serve.deploy import AppStatus, Deployed, deploy, list_apps, undeploy
+from striate.serve.deployment.deploy import AppStatus, Deployed, deploy, list_apps, undeploy
 
 pytestmark = pytest.mark.cluster
 NAME = "elastic"

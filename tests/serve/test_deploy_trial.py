@@ -13,14 +13,14 @@ from striate.core.bundle import Bundle, BundleSpec
 from striate.core.errors import RolledBack, UsageError
 from striate.core.settings import Settings
 from striate.models import build_from
-from striate.serve import cluster
 from striate.serve.client.client import Client
-from striate.serve.deploy import Deployed, deploy, edge_folder, list_apps, undeploy
+from striate.serve.deployment import ray_serve
+from striate.serve.deployment.canary import Trial
+from striate.serve.deployment.canary_analysis import Bounds
+from striate.serve.deployment.deploy import Deployed, deploy, edge_folder, list_apps, undeploy
 from striate.serve.probe_image import probe_image
 from striate.serve.rollback import rollback
-from striate.serve.rollout import Trial
 from striate.serve.table import DeployedApp, read_table
-from striate.serve.verdict import Bounds
 
 pytestmark = pytest.mark.cluster
 NAME = "trial"
@@ -176,4 +176,4 @@ def test_a_version_on_trial_is_seen_and_can_be_taken_back_by_hand(
     trying.join(timeout=60)
     assert "withdrawn" in str(said[0])
     assert entry(settings).canary is None
-    assert len([name for name in cluster.states() if name.startswith(f"{NAME}.")]) == 1
+    assert len([name for name in ray_serve.states() if name.startswith(f"{NAME}.")]) == 1

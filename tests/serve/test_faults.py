@@ -17,8 +17,9 @@ import pytest
 from striate.core.bundle import Bundle
 from striate.core.settings import Settings
 from striate.local import loopback
-from striate.serve import cluster, edge
-from striate.serve.deploy import Deployed, deploy, edge_folder, undeploy
+from striate.serve import edge
+from striate.serve.deployment import ray_serve
+from striate.serve.deployment.deploy import Deployed, deploy, edge_folder, undeploy
 from striate.serve.edge_files import read_state
 from striate.serve.rollback import rollback
 from striate.serve.table import read_table
@@ -46,7 +47,7 @@ def steady(settings: Settings, bundle: Bundle) -> Iterator[Deployed]:
 def places(settings: Settings, name: str = NAME) -> list[str]:
     app = read_table(edge_folder(settings)).find(name)
     assert app is not None
-    return list(cluster.replicas(app.serve_name).values())
+    return list(ray_serve.replicas(app.serve_name).values())
 
 
 def until(condition: Callable[[], bool], what: str, timeout_s: float = 90) -> None:

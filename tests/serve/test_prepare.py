@@ -9,7 +9,7 @@ from striate.core.bundle import Bundle
 from striate.core.errors import BundleError, UnknownName, UsageError
 from striate.core.settings import Settings
 from striate.serve.apps import APPS
-from striate.serve.prepare import Prepared, application_of, prepared
+from striate.serve.deployment.resolve import Prepared, application_of, prepared
 from striate.serve.table import DeployedApp
 
 pytestmark = pytest.mark.unit

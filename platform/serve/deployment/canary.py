@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 
 from striate.core.errors import PlatformError, RolledBack
 from striate.core.settings import Settings
-from striate.serve import cluster, edge
-from striate.serve.probe import probe
+from striate.serve import edge
+from striate.serve.deployment import ray_serve
+from striate.serve.deployment.canary_analysis import Bounds, objection
+from striate.serve.deployment.probe import probe
 from striate.serve.table import DeployedApp, Table, read_table, table_lock, write_table
 from striate.serve.tally import Tally, total
-from striate.serve.verdict import Bounds, objection
 
 if TYPE_CHECKING:
     from ray.serve import Application
@@ -79,7 +80,7 @@ def roll_out(
         PlatformError: it does not come up or answer. The former version has the traffic then.
     """
     say(f"{version.name} comes up with {version.model} version {version.version}")
-    cluster.run(application, version.serve_name, timeout_s)
+    ray_serve.run(application, version.serve_name, timeout_s)
     former = read_table(folder).find(version.name)
     try:
         version = placed(version)
@@ -97,7 +98,7 @@ def roll_out(
         withdraw(folder, version, former)
         raise
     if former is not None:
-        cluster.delete(former.serve_name, wait=False)
+        ray_serve.delete(former.serve_name, wait=False)
     return version
 
 
@@ -107,7 +108,7 @@ def placed(version: DeployedApp) -> DeployedApp:
     Raises:
         PlatformError: none answers.
     """
-    places = cluster.places(version.serve_name)
+    places = ray_serve.places(version.serve_name)
     if not places:
         raise PlatformError(f"No replica of {version.serve_name} says where it is.")
     return version.model_copy(
@@ -163,14 +164,14 @@ def withdraw(folder: Path, version: DeployedApp, former: DeployedApp | None = No
         elif entry is not None and _on_trial(entry, version):
             write_table(folder, table.with_app(entry.settled()))
     edge.reload(folder)
-    cluster.delete(version.serve_name)
+    ray_serve.delete(version.serve_name)
 
 
 def next_serve_name(name: str, table: Table) -> str:
     """A name for Serve that nothing has: the application's, and a number that counts up."""
     entry = table.find(name)
     versions = (*entry.versions, *entry.history) if entry else ()
-    used = {version.serve_name for version in versions} | set(cluster.states())
+    used = {version.serve_name for version in versions} | set(ray_serve.states())
     own = (taken.rpartition(".") for taken in used)
     numbers = [int(number) for stem, _, number in own if stem == name and number.isdigit()]
     return f"{name}.{max(numbers, default=0) + 1}"
@@ -200,14 +201,14 @@ def _look(folder: Path, version: DeployedApp) -> dict[str, Tally]:
     entry = read_table(folder).find(version.name)
     if entry is None or not _on_trial(entry, version):
         raise RolledBack(f"Version {version.version} of {version.name} was withdrawn meanwhile.")
-    state = cluster.states().get(version.serve_name)
+    state = ray_serve.states().get(version.serve_name)
     if state is None or state.status != "RUNNING":
         said = state.message if state else "Serve does not know it any more"
         _refuse(version, f"its replicas fail: {said}")
     try:
         if edge.running(folder):
             probe(folder, version, trial=True, timeout_s=5.0)
-        return cluster.tallies(version.serve_name)
+        return ray_serve.tallies(version.serve_name)
     except PlatformError as error:
         _refuse(version, error.message)
         raise

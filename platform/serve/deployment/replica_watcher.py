@@ -47,9 +47,9 @@ def look(folder: Path) -> None:
     table = read_table(folder)
     if not table.apps:
         return
-    from striate.serve import cluster
+    from striate.serve.deployment import ray_serve
 
-    cluster.connect(Settings.load())
+    ray_serve.connect(Settings.load())
     found, metrics = living_now(table, living(folder))
     edge.follow(folder, found)
     write_targets(folder, metrics)
@@ -67,14 +67,14 @@ def living_now(
         Addresses of the replicas by Serve's name of their application, and addresses of their
         metrics by the application's own name.
     """
-    from striate.serve import cluster
+    from striate.serve.deployment import ray_serve
 
     found: dict[str, tuple[str, ...]] = {}
     metrics: dict[str, tuple[str, ...]] = {}
     for version in (version for app in table.apps for version in app.versions):
         name = version.serve_name
         try:
-            places = cluster.places(name)
+            places = ray_serve.places(name)
         except StriateError as problem:
             logger.info("%s", problem)
             found[name] = former.get(name, version.addresses)
@@ -86,12 +86,12 @@ def living_now(
 
 
 def _wake(folder: Path, table: Table, found: dict[str, tuple[str, ...]]) -> None:
-    from striate.serve import cluster
+    from striate.serve.deployment import ray_serve
 
     for name, calls in edge_runtime.held(folder).items():
         app = table.find(name)
         if calls and app is not None and not found.get(app.serve_name):
-            cluster.wake(app.serve_name)
+            ray_serve.wake(app.serve_name)
 
 
 if __name__ == "__main__":

@@ -15,12 +15,13 @@ from pydantic import BaseModel, ConfigDict
 
 from striate.core.errors import UnknownName, UsageError
 from striate.core.settings import Settings
-from striate.serve import cluster, edge
-from striate.serve.bring_up import Deployed, bring_up, found
-from striate.serve.cluster import AppState
+from striate.serve import edge
+from striate.serve.deployment import ray_serve
+from striate.serve.deployment.canary import Say, Trial, edge_folder, only_one, withdraw
+from striate.serve.deployment.ray_serve import AppState
+from striate.serve.deployment.resolve import device_of, prepared
+from striate.serve.deployment.start import Deployed, bring_up, found
 from striate.serve.edge_config import check_name
-from striate.serve.prepare import device_of, prepared
-from striate.serve.rollout import Say, Trial, edge_folder, only_one, withdraw
 from striate.serve.table import DeployedApp, read_table, table_lock, write_table
 
 __all__ = ["AppStatus", "Deployed", "deploy", "edge_folder", "list_apps", "undeploy"]
@@ -105,7 +106,7 @@ def deploy(
         arguments=made.arguments,
         deployed_unix_s=time.time(),
     )
-    cluster.connect(settings)
+    ray_serve.connect(settings)
     folder = edge_folder(settings)
     with only_one(folder, name):
         _forget_trial(folder, name)
@@ -123,12 +124,12 @@ def undeploy(name: str, settings: Settings) -> None:
     """
     folder = edge_folder(settings)
     entry = found(name, folder)
-    cluster.connect(settings)
+    ray_serve.connect(settings)
     with table_lock(folder):
         write_table(folder, read_table(folder).without(name))
     edge.reload(folder)
     for version in entry.versions:
-        cluster.delete(version.serve_name)
+        ray_serve.delete(version.serve_name)
 
 
 def list_apps(settings: Settings) -> list[AppStatus]:
@@ -140,8 +141,8 @@ def list_apps(settings: Settings) -> list[AppStatus]:
     table = read_table(edge_folder(settings))
     if not table.apps:
         return []
-    cluster.connect(settings)
-    known = cluster.states()
+    ray_serve.connect(settings)
+    known = ray_serve.states()
     gone = AppState("GONE", "Serve does not know it any more; deploy it again.")
     found = [(app, known.get(app.serve_name, gone)) for app in table.apps]
     return [

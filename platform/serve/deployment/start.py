@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict
 
 from striate.core.errors import UnknownName
 from striate.core.settings import Settings
-from striate.serve import cluster, edge
-from striate.serve.prepare import application_of
-from striate.serve.rollout import (
+from striate.serve import edge
+from striate.serve.deployment import ray_serve
+from striate.serve.deployment.canary import (
     Say,
     Trial,
     edge_folder,
@@ -17,6 +17,7 @@ from striate.serve.rollout import (
     placed,
     roll_out,
 )
+from striate.serve.deployment.resolve import application_of
 from striate.serve.table import DeployedApp, read_table
 
 
@@ -68,7 +69,7 @@ def _make_room(version: DeployedApp, folder: Path) -> DeployedApp | None:
     free = sum(pool.free for pool in read_pools() if pool.name == name)
     if free >= max(1, replica_range(version.replicas)[0]):
         return None
-    cluster.delete(former.serve_name)
+    ray_serve.delete(former.serve_name)
     return former
 
 
@@ -76,7 +77,7 @@ def _bring_back(former: DeployedApp, folder: Path, key: str | None, timeout_s: f
     """Start again what had to make room for a version that failed."""
     from striate.serve.apps import APPS
 
-    cluster.run(application_of(former, APPS[former.app], key), former.serve_name, timeout_s)
+    ray_serve.run(application_of(former, APPS[former.app], key), former.serve_name, timeout_s)
     enter(folder, placed(former))
 
 

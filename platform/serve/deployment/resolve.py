@@ -12,7 +12,7 @@ from striate.core.bundle import Bundle
 from striate.core.errors import UsageError
 from striate.core.registry import fetch
 from striate.core.settings import Settings
-from striate.serve.programs import program_for
+from striate.serve.deployment.chip_programs import program_for
 
 if TYPE_CHECKING:
     from ray.serve import Application

@@ -90,9 +90,9 @@ def _row(load: float, name: str, rounds: list[tuple[float, float, float]]) -> Ro
 @contextmanager
 def _replica(folder: Path) -> Iterator[tuple["Target", str]]:
     """One server in a process of its own behind an edge; the target, and where its metrics are."""
-    from striate.serve import edge
     from striate.serve.capacity.load_calls import Target
-    from striate.serve.table import DeployedApp, Table, write_table
+    from striate.serve.edge import control
+    from striate.serve.edge.app_table import DeployedApp, Table, write_table
 
     bundle = write_tagger(folder / "bundle")
     ours, theirs = SPAWN.Pipe()
@@ -107,11 +107,11 @@ def _replica(folder: Path) -> Iterator[tuple["Target", str]]:
     (folder / "edge").mkdir()
     write_table(folder / "edge", Table(apps=(app,)))
     port = free_port()
-    edge.start(folder / "edge", "127.0.0.1", port)
+    control.start(folder / "edge", "127.0.0.1", port)
     try:
         yield Target(f"127.0.0.1:{port}", app, connections=2), metrics
     finally:
-        edge.stop(folder / "edge")
+        control.stop(folder / "edge")
         ours.send("end")
         process.join(30)
 

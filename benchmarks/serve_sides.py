@@ -218,7 +218,7 @@ def ours(folder: Path, bundle: Path, messages: Messages, bares: dict[str, str]) 
     from striate.core.settings import Settings
     from striate.serve.deployment import ray_serve
     from striate.serve.deployment.deploy import deploy, edge_folder
-    from striate.serve.table import read_table
+    from striate.serve.edge.app_table import read_table
 
     settings = Settings(home=folder / "home")
     with ExitStack() as stack:
@@ -257,9 +257,9 @@ def _edge(
     folder: Path, kind: str, replicas: dict[str, str], bares: dict[str, str]
 ) -> Iterator[tuple[_Way, int]]:
     """One HAProxy before all servers: in plain text, with TLS, or with TLS and tokens."""
-    from striate.serve import certificates, edge, tokens
-    from striate.serve.edge_options import EdgeTls
-    from striate.serve.table import DeployedApp, Table, write_table
+    from striate.serve.edge import certificates, control, tokens
+    from striate.serve.edge.app_table import DeployedApp, Table, write_table
+    from striate.serve.edge.options import EdgeTls
 
     folder.mkdir()
     apps = [
@@ -278,7 +278,7 @@ def _edge(
     if kind == "secure":
         token_file = folder / "tokens"
         token, _ = tokens.create(token_file, "bench", ["tag"])
-    edge.start(folder, "127.0.0.1", port, tls=tls, token_file=token_file)
+    control.start(folder, "127.0.0.1", port, tls=tls, token_file=token_file)
     authorised = (("authorization", f"Bearer {token}"),) if token else ()
 
     def way(method: str, message: bytes, app: str) -> Target:
@@ -288,7 +288,7 @@ def _edge(
     try:
         yield way, _pid_of(f"127.0.0.1:{port}")
     finally:
-        edge.stop(folder)
+        control.stop(folder)
 
 
 def _pid_of(address: str) -> int:

@@ -75,7 +75,7 @@ def target_of(app: str, settings: Settings, deadline_s: float) -> "Target":
     """
     from striate.serve.capacity.load_calls import Target
     from striate.serve.deployment.deploy import edge_folder
-    from striate.serve.table import read_table
+    from striate.serve.edge.app_table import read_table
 
     table = read_table(edge_folder(settings))
     entry = table.find(app)

@@ -79,7 +79,7 @@ def _measured(names: tuple[str, ...], seconds: float) -> list["ServiceTimes"]:
     from striate.serve.capacity.measure import measured
     from striate.serve.deployment import ray_serve
     from striate.serve.deployment.deploy import edge_folder
-    from striate.serve.table import read_table
+    from striate.serve.edge.app_table import read_table
 
     settings = Settings.load()
     chosen = names or tuple(app.name for app in read_table(edge_folder(settings)).apps)

@@ -49,7 +49,7 @@ def create(
     \b
     Example: striate token create mobile-app --scope tag,infer --expires 30d --rate 100/s
     """
-    from striate.serve import tokens
+    from striate.serve.edge import tokens
 
     file = file or _file()
     chosen = [scope.strip() for scope in scopes.split(",") if scope.strip()]
@@ -72,7 +72,7 @@ def ls(file: Path | None, as_json: bool) -> None:
     \b
     Example: striate token ls
     """
-    from striate.serve.tokens import NEVER_S, read_tokens
+    from striate.serve.edge.tokens import NEVER_S, read_tokens
 
     found = list(read_tokens(file or _file()).values())
     if as_json:
@@ -98,7 +98,7 @@ def revoke(name: str, file: Path | None, as_json: bool) -> None:
     \b
     Example: striate token revoke mobile-app
     """
-    from striate.serve import tokens
+    from striate.serve.edge import tokens
 
     file = file or _file()
     gone = tokens.revoke(file, name)
@@ -115,13 +115,13 @@ def _file() -> Path:
     Raises:
         UsageError: the edge runs without one.
     """
-    from striate.serve import edge
+    from striate.serve.edge import control
 
     folder = Settings.load().home / "edge"
-    state = edge.read_state(folder)
+    state = control.read_state(folder)
     if state is not None and state.token_file is not None:
         return state.token_file
-    if state is not None and edge.running(folder):
+    if state is not None and control.running(folder):
         raise UsageError(
             "The gRPC edge runs without tokens.",
             "Run `striate down`, then `striate up --token-file FILE`, or name a file with --file.",
@@ -131,12 +131,12 @@ def _file() -> Path:
 
 def _tell(file: Path) -> None:
     """Let the running edge go by the file at once, if it is the edge's."""
-    from striate.serve import edge, edge_secrets
+    from striate.serve.edge import control, secrets
 
     folder = Settings.load().home / "edge"
-    state = edge.read_state(folder)
+    state = control.read_state(folder)
     if state is not None and state.token_file == file:
-        edge_secrets.sync_tokens(folder)
+        secrets.sync_tokens(folder)
 
 
 def _lifetime_s(text: str | None) -> int | None:

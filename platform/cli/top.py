@@ -61,7 +61,7 @@ def _look(settings: Settings) -> dict[str, list["Sample"]]:
     from striate.serve.capacity import metrics_scrape
     from striate.serve.deployment import ray_serve
     from striate.serve.deployment.deploy import edge_folder
-    from striate.serve.table import read_table
+    from striate.serve.edge.app_table import read_table
 
     found: dict[str, list[Sample]] = {}
     for app in read_table(edge_folder(settings)).apps:

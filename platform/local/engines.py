@@ -20,8 +20,8 @@ from striate.core.errors import PlatformError
 from striate.local import loopback, processes
 from striate.local.security import Security, tls_of
 from striate.local.state import Part
-from striate.serve.edge_words import DRAINING_FILE, LIVING_FILE
-from striate.serve.table import TABLE_FILE
+from striate.serve.edge.app_table import TABLE_FILE
+from striate.serve.edge.constants import DRAINING_FILE, LIVING_FILE
 
 _RAY_FOLDER_LIMIT = 38  # a socket's path has 107 bytes, and Ray appends up to 69
 _HEAD_STORE_BYTES = 2 << 30
@@ -106,14 +106,14 @@ def start_edge(
     home: Path, host: str, port: int, security: Security, variables: Mapping[str, str]
 ) -> Part:
     """The gRPC edge before the replicas, which it follows."""
-    from striate.serve import edge
+    from striate.serve.edge import control
 
     folder = edge_folder(home)
-    pid = edge.start(
+    pid = control.start(
         folder, host, port, tls=tls_of(security, host, folder), token_file=security.token_file,
         follow=True, environment=variables,
     )  # fmt: skip
-    log = folder / edge.LOG_FILE
+    log = folder / control.LOG_FILE
     created_s = psutil.Process(pid).create_time()
     return Part(name="edge", pid=pid, created_s=created_s, port=port, log=str(log))
 

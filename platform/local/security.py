@@ -10,7 +10,7 @@ from striate.core.errors import UsageError
 from striate.core.files import write_atomic
 
 if TYPE_CHECKING:
-    from striate.serve.edge_options import EdgeTls
+    from striate.serve.edge.options import EdgeTls
 
 GIVEN_FILE = "given.pem"
 
@@ -38,7 +38,7 @@ class Security(BaseModel):
     @property
     def authority(self) -> str | None:
         """The file of the development authority in the edge's folder, where that is in use."""
-        from striate.serve.certificates import CA_FILE, TLS_FOLDER
+        from striate.serve.edge.certificates import CA_FILE, TLS_FOLDER
 
         return f"{TLS_FOLDER}/{CA_FILE}" if self.tls and self.certificate is None else None
 
@@ -84,8 +84,8 @@ def tls_of(security: Security, host: str, folder: Path) -> "EdgeTls | None":
     Raises:
         PlatformError: a development certificate that is there is damaged.
     """
-    from striate.serve.certificates import TLS_FOLDER, ensure_certificates, names_of
-    from striate.serve.edge_options import EdgeTls
+    from striate.serve.edge.certificates import TLS_FOLDER, ensure_certificates, names_of
+    from striate.serve.edge.options import EdgeTls
 
     if not security.tls:
         return None

@@ -18,8 +18,8 @@ from striate.cli.token import token
 from striate.core.errors import PlatformError, StriateError, UsageError
 from striate.local import engines, ports
 from striate.local.security import Security, check, tls_of
-from striate.serve import edge
-from striate.serve.certificates import issue, make_authority
+from striate.serve.edge import control
+from striate.serve.edge.certificates import issue, make_authority
 
 HEALTH = "/grpc.health.v1.Health/Check"
 
@@ -94,7 +94,7 @@ def test_a_mistake_is_named_with_its_remedy(
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("STRIATE_HOME", str(tmp_path))
     yield tmp_path
-    edge.stop(engines.edge_folder(tmp_path))
+    control.stop(engines.edge_folder(tmp_path))
 
 
 @pytest.mark.e2e

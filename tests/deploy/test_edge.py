@@ -19,17 +19,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from striate.serve import edge, tokens
 from striate.serve.common.metadata import (
     APP_KEY,
     EDGE_KEY,
 )
-from striate.serve.edge_access import access_rules, entry_rules, size_rules
-from striate.serve.edge_options import EdgeOptions
-from striate.serve.edge_words import (
+from striate.serve.edge import control, tokens
+from striate.serve.edge.access_rules import access_rules, entry_rules, size_rules
+from striate.serve.edge.constants import (
     answer_rules,
     error_rules,
 )
+from striate.serve.edge.options import EdgeOptions
 
 TLS = {"enabled": True, "secretName": "edge-tls", "clientCaSecretName": "edge-ca"}
 TOKENS = "/etc/striate/tokens/tokens.map"
@@ -46,7 +46,7 @@ def check(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """HAProxy's own verdict; a warning counts as an error."""
     path = folder / "haproxy.cfg"
     path.write_text(text, encoding="utf-8")
-    command = [edge.binary(), "-c", "-dW", "-f", str(path)]
+    command = [control.binary(), "-c", "-dW", "-f", str(path)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -172,7 +172,7 @@ def start(chart: Any, tmp_path: Path) -> Iterator[Start]:
         text = with_replica(text, replica_port)
         path = tmp_path / "haproxy.cfg"
         path.write_text(text, encoding="utf-8")
-        running.append(subprocess.Popen([edge.binary(), "-db", "-f", str(path)]))
+        running.append(subprocess.Popen([control.binary(), "-db", "-f", str(path)]))
         wait_for(lambda: opened(f"http://127.0.0.1:{status}/healthz"))
         assert b"haproxy_" in urllib.request.urlopen(f"http://127.0.0.1:{status}/metrics").read()
         return port
@@ -223,7 +223,7 @@ def test_a_changed_secret_is_in_force_without_a_restart(
     command = [part.replace(TOKENS, str(file)) for part in containers[1]["command"]]
     command = [part.replace("/run/striate", str(tmp_path)) for part in command]
     started = [
-        subprocess.Popen([edge.binary(), "-db", "-f", str(tmp_path / "haproxy.cfg")]),
+        subprocess.Popen([control.binary(), "-db", "-f", str(tmp_path / "haproxy.cfg")]),
         subprocess.Popen([sys.executable, *command[1:]]),
     ]
     try:

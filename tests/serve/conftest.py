@@ -23,7 +23,7 @@ from striate.models import build
 from striate.serve.apps.factory import tagging_server
 from striate.serve.client.client import Client
 from striate.serve.common.limits import Limits
-from striate.serve.edge_config import APP_KEY
+from striate.serve.edge.config import APP_KEY
 from striate.serve.predictors import load_tagging
 from striate.serve.protos.striate.v1 import photo_tagging_pb2, photo_tagging_pb2_grpc
 from striate.serve.server import ModelServer

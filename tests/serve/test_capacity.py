@@ -26,8 +26,8 @@ from striate.serve.capacity.service_times import (
     times_text,
 )
 from striate.serve.capacity.simulate import simulate
+from striate.serve.edge.app_table import DeployedApp
 from striate.serve.metrics import Metrics
-from striate.serve.table import DeployedApp
 
 pytestmark = pytest.mark.unit
 

@@ -8,8 +8,8 @@ import pytest
 from cryptography import x509
 
 from striate.core.errors import PlatformError
-from striate.serve import certificates
-from striate.serve.certificates import ensure_certificates, names_of
+from striate.serve.edge import certificates
+from striate.serve.edge.certificates import ensure_certificates, names_of
 
 pytestmark = pytest.mark.unit
 

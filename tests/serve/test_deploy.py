@@ -32,17 +32,17 @@ from striate.core.errors import (
 from striate.core.settings import Settings
 from striate.data.transforms.image.preprocess import apply
 from striate.models import build_from
-from striate.serve import edge
 from striate.serve.client.client import Client
 from striate.serve.common.types import TagRequest
 from striate.serve.deployment import ray_serve
 from striate.serve.deployment.deploy import Deployed, deploy, edge_folder, list_apps, undeploy
+from striate.serve.edge import control
+from striate.serve.edge.app_table import read_table
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.base import answer
 from striate.serve.protos.inference import inference_pb2, inference_pb2_grpc
 from striate.serve.rollback import rollback
 from striate.serve.services.tagging import SERVICE
-from striate.serve.table import read_table
 
 pytestmark = pytest.mark.cluster
 Png = Callable[..., bytes]
@@ -186,7 +186,7 @@ def test_replicas_listen_each_by_itself_and_go_with_the_application(
         with pytest.raises((UnknownName, PlatformError)):
             client.tag(png())
     assert "brief" not in [entry.app.name for entry in list_apps(settings)]
-    assert edge.running(edge_folder(settings))
+    assert control.running(edge_folder(settings))
 
 
 def test_one_replica_answers_for_many_models(

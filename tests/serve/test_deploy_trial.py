@@ -18,9 +18,9 @@ from striate.serve.deployment import ray_serve
 from striate.serve.deployment.canary import Trial
 from striate.serve.deployment.canary_analysis import Bounds
 from striate.serve.deployment.deploy import Deployed, deploy, edge_folder, list_apps, undeploy
+from striate.serve.edge.app_table import DeployedApp, read_table
 from striate.serve.probe_image import probe_image
 from striate.serve.rollback import rollback
-from striate.serve.table import DeployedApp, read_table
 
 pytestmark = pytest.mark.cluster
 NAME = "trial"

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from striate.core.errors import UsageError
-from striate.serve.edge import binary
-from striate.serve.edge_config import Group, Route, backends_of, config_text, shares_text
-from striate.serve.edge_options import EdgeOptions
+from striate.serve.edge.config import Group, Route, backends_of, config_text, shares_text
+from striate.serve.edge.control import binary
+from striate.serve.edge.options import EdgeOptions
 
 pytestmark = pytest.mark.unit
 

@@ -17,12 +17,12 @@ import pytest
 from striate.core.bundle import Bundle
 from striate.core.settings import Settings
 from striate.local import loopback
-from striate.serve import edge
 from striate.serve.deployment import ray_serve
 from striate.serve.deployment.deploy import Deployed, deploy, edge_folder, undeploy
-from striate.serve.edge_files import read_state
+from striate.serve.edge import control
+from striate.serve.edge.app_table import read_table
+from striate.serve.edge.files import read_state
 from striate.serve.rollback import rollback
-from striate.serve.table import read_table
 
 pytestmark = pytest.mark.cluster
 NAME = "steady"
@@ -109,7 +109,7 @@ def test_a_killed_edge_costs_at_most_the_calls_in_flight(
     (master,) = [
         child
         for child in psutil.Process(state.pid).children()
-        if child.cmdline()[0] == edge.binary()
+        if child.cmdline()[0] == control.binary()
     ]
     (worker,) = master.children()
     with (

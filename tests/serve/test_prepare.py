@@ -10,7 +10,7 @@ from striate.core.errors import BundleError, UnknownName, UsageError
 from striate.core.settings import Settings
 from striate.serve.apps import APPS
 from striate.serve.deployment.resolve import Prepared, application_of, prepared
-from striate.serve.table import DeployedApp
+from striate.serve.edge.app_table import DeployedApp
 
 pytestmark = pytest.mark.unit
 

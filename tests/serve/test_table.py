@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from striate.core.errors import PlatformError
-from striate.serve.table import HISTORY, TABLE_FILE, DeployedApp, Table, read_table, write_table
+from striate.serve.edge.app_table import (
+    HISTORY,
+    TABLE_FILE,
+    DeployedApp,
+    Table,
+    read_table,
+    write_table,
+)
 
 pytestmark = pytest.mark.unit
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from striate.core.errors import PlatformError, UnknownName, UsageError
-from striate.serve.tokens import NEVER_S, create, digest_of, read_tokens, revoke
+from striate.serve.edge.tokens import NEVER_S, create, digest_of, read_tokens, revoke
 
 pytestmark = pytest.mark.unit
 

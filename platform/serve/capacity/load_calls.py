@@ -15,10 +15,10 @@ from striate.core.errors import PlatformError, UsageError
 from striate.serve.common.metadata import (
     APP_KEY,
 )
+from striate.serve.edge.app_table import DeployedApp
 from striate.serve.protos.inference import inference_pb2 as infer_pb
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as tag_pb
 from striate.serve.protos.striate.v1 import photos_pb2
-from striate.serve.table import DeployedApp
 
 Call = Callable[[], Awaitable[object]]
 TAGGING, ANALYSIS = "striate.v1.PhotoTagging", "striate.v1.Photos"

@@ -13,7 +13,7 @@ from striate.serve.capacity.load_generator import LoadResult, closed_loop, open_
 from striate.serve.capacity.service_times import ServiceTimes
 from striate.serve.capacity.simulate import simulate
 from striate.serve.common.limits import Batching
-from striate.serve.table import DeployedApp
+from striate.serve.edge.app_table import DeployedApp
 
 FULL = 48
 """Calls in flight while it is found out how much fits through: batches are full then."""

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 from striate.core.errors import PlatformError, RolledBack
 from striate.core.settings import Settings
-from striate.serve import edge
 from striate.serve.deployment import ray_serve
 from striate.serve.deployment.canary_analysis import Bounds, objection
 from striate.serve.deployment.probe import probe
-from striate.serve.table import DeployedApp, Table, read_table, table_lock, write_table
+from striate.serve.edge import control
+from striate.serve.edge.app_table import DeployedApp, Table, read_table, table_lock, write_table
 from striate.serve.tally import Tally, total
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def enter(folder: Path, version: DeployedApp) -> None:
     """Give a version the traffic of its name at once."""
     with table_lock(folder):
         write_table(folder, read_table(folder).with_app(version))
-    edge.reload(folder)
+    control.reload(folder)
 
 
 def withdraw(folder: Path, version: DeployedApp, former: DeployedApp | None = None) -> None:
@@ -163,7 +163,7 @@ def withdraw(folder: Path, version: DeployedApp, former: DeployedApp | None = No
             write_table(folder, kept)
         elif entry is not None and _on_trial(entry, version):
             write_table(folder, table.with_app(entry.settled()))
-    edge.reload(folder)
+    control.reload(folder)
     ray_serve.delete(version.serve_name)
 
 
@@ -206,7 +206,7 @@ def _look(folder: Path, version: DeployedApp) -> dict[str, Tally]:
         said = state.message if state else "Serve does not know it any more"
         _refuse(version, f"its replicas fail: {said}")
     try:
-        if edge.running(folder):
+        if control.running(folder):
             probe(folder, version, trial=True, timeout_s=5.0)
         return ray_serve.tallies(version.serve_name)
     except PlatformError as error:
@@ -225,7 +225,7 @@ def _refuse(version: DeployedApp, reason: str | None) -> None:
 
 def _probed(folder: Path, version: DeployedApp, *, trial: bool) -> None:
     """Without an edge the replicas' own inference, which Serve asks for, has to do."""
-    if edge.running(folder):
+    if control.running(folder):
         probe(folder, version, trial=trial)
 
 
@@ -236,7 +236,7 @@ def _put_on_trial(folder: Path, version: DeployedApp, percent: float) -> None:
         if entry is None:
             raise PlatformError(f"{version.name} was taken down meanwhile.")
         write_table(folder, table.with_app(entry.trying(version, percent)))
-    edge.reload(folder)
+    control.reload(folder)
 
 
 def _promote(folder: Path, version: DeployedApp) -> None:
@@ -248,7 +248,7 @@ def _promote(folder: Path, version: DeployedApp) -> None:
                 f"Version {version.version} of {version.name} was withdrawn meanwhile."
             )
         write_table(folder, table.with_app(version))
-    edge.reload(folder)
+    control.reload(folder)
 
 
 def _on_trial(entry: DeployedApp, version: DeployedApp) -> bool:

@@ -15,14 +15,14 @@ from pydantic import BaseModel, ConfigDict
 
 from striate.core.errors import UnknownName, UsageError
 from striate.core.settings import Settings
-from striate.serve import edge
 from striate.serve.deployment import ray_serve
 from striate.serve.deployment.canary import Say, Trial, edge_folder, only_one, withdraw
 from striate.serve.deployment.ray_serve import AppState
 from striate.serve.deployment.resolve import device_of, prepared
 from striate.serve.deployment.start import Deployed, bring_up, found
-from striate.serve.edge_config import check_name
-from striate.serve.table import DeployedApp, read_table, table_lock, write_table
+from striate.serve.edge import control
+from striate.serve.edge.app_table import DeployedApp, read_table, table_lock, write_table
+from striate.serve.edge.config import check_name
 
 __all__ = ["AppStatus", "Deployed", "deploy", "edge_folder", "list_apps", "undeploy"]
 
@@ -127,7 +127,7 @@ def undeploy(name: str, settings: Settings) -> None:
     ray_serve.connect(settings)
     with table_lock(folder):
         write_table(folder, read_table(folder).without(name))
-    edge.reload(folder)
+    control.reload(folder)
     for version in entry.versions:
         ray_serve.delete(version.serve_name)
 

@@ -15,12 +15,13 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from striate.core.errors import PlatformError
-from striate.serve import edge
 from striate.serve.common.metadata import (
     APP_KEY,
     EDGE_KEY,
     TRIAL_KEY,
 )
+from striate.serve.edge import control
+from striate.serve.edge.app_table import DeployedApp
 from striate.serve.probe_image import probe_image
 from striate.serve.protos.striate.v1 import (
     photo_tagging_pb2,
@@ -28,7 +29,6 @@ from striate.serve.protos.striate.v1 import (
     photos_pb2,
     photos_pb2_grpc,
 )
-from striate.serve.table import DeployedApp
 
 Metadata = tuple[tuple[str, str], ...]
 Ask = Callable[[grpc.Channel, Metadata, float], None]
@@ -48,11 +48,11 @@ def probe(folder: Path, app: DeployedApp, *, trial: bool, timeout_s: float = 30.
     Raises:
         PlatformError: it does not answer.
     """
-    metadata = [(APP_KEY, app.name), (EDGE_KEY, edge.edge_key(folder))]
+    metadata = [(APP_KEY, app.name), (EDGE_KEY, control.edge_key(folder))]
     if trial:
         metadata.append((TRIAL_KEY, "1"))
     deadline = time.monotonic() + timeout_s
-    with grpc.insecure_channel(edge.probe_address(folder)) as channel:
+    with grpc.insecure_channel(control.probe_address(folder)) as channel:
         for service in app.services:
             _until_answered(partial(ask, channel, service, tuple(metadata)), deadline)
 

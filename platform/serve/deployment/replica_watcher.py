@@ -7,9 +7,9 @@ from pathlib import Path
 
 from striate.core.errors import StriateError
 from striate.core.settings import Settings
-from striate.serve import edge, edge_runtime, edge_secrets
-from striate.serve.edge_files import living
-from striate.serve.table import Table, read_table
+from striate.serve.edge import control, runtime_api, secrets
+from striate.serve.edge.app_table import Table, read_table
+from striate.serve.edge.files import living
 from striate.serve.targets import write_targets
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def main(folder: Path) -> None:
         try:
             if time.monotonic() - renewed_s >= RENEW_EVERY_S:
                 renewed_s = time.monotonic()
-                edge_secrets.renew(folder)
+                secrets.renew(folder)
             look(folder)
             said = ""
         except StriateError as problem:
@@ -51,7 +51,7 @@ def look(folder: Path) -> None:
 
     ray_serve.connect(Settings.load())
     found, metrics = living_now(table, living(folder))
-    edge.follow(folder, found)
+    control.follow(folder, found)
     write_targets(folder, metrics)
     _wake(folder, table, found)
 
@@ -88,7 +88,7 @@ def living_now(
 def _wake(folder: Path, table: Table, found: dict[str, tuple[str, ...]]) -> None:
     from striate.serve.deployment import ray_serve
 
-    for name, calls in edge_runtime.held(folder).items():
+    for name, calls in runtime_api.held(folder).items():
         app = table.find(name)
         if calls and app is not None and not found.get(app.serve_name):
             ray_serve.wake(app.serve_name)

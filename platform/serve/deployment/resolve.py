@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ray.serve import Application
 
     from striate.serve.apps.replica import Kind
-    from striate.serve.table import DeployedApp
+    from striate.serve.edge.app_table import DeployedApp
 
 CPUS = 0.25  # a replica shares small machines with training; torch then uses one thread
 PLACEMENT = {"port", "replicas", "edge_key"}

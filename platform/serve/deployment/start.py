@@ -6,7 +6,6 @@ from pydantic import BaseModel, ConfigDict
 
 from striate.core.errors import UnknownName
 from striate.core.settings import Settings
-from striate.serve import edge
 from striate.serve.deployment import ray_serve
 from striate.serve.deployment.canary import (
     Say,
@@ -18,7 +17,8 @@ from striate.serve.deployment.canary import (
     roll_out,
 )
 from striate.serve.deployment.resolve import application_of
-from striate.serve.table import DeployedApp, read_table
+from striate.serve.edge import control
+from striate.serve.edge.app_table import DeployedApp, read_table
 
 
 class Deployed(BaseModel):
@@ -42,7 +42,7 @@ def bring_up(
     version = version.model_copy(
         update={"serve_name": next_serve_name(version.name, read_table(folder))}
     )
-    key = edge.edge_key(folder) if edge.running(folder) else None
+    key = control.edge_key(folder) if control.running(folder) else None
     application = application_of(version, APPS[version.app], key)
     ended = _make_room(version, folder)
     try:
@@ -96,7 +96,7 @@ def found(name: str, folder: Path) -> DeployedApp:
 
 def deployed(version: DeployedApp, settings: Settings) -> Deployed:
     """What a caller is told of a version that has the traffic."""
-    address = settings.grpc_address if edge.running(edge_folder(settings)) else None
+    address = settings.grpc_address if control.running(edge_folder(settings)) else None
     return Deployed(
         name=version.name,
         address=address or version.addresses[0],

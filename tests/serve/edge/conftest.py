@@ -12,9 +12,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from striate.serve import edge
-from striate.serve.edge_options import EdgeLimits, EdgeTls
-from striate.serve.table import DeployedApp, Table, write_table
+from striate.serve.edge import control
+from striate.serve.edge.app_table import DeployedApp, Table, write_table
+from striate.serve.edge.options import EdgeLimits, EdgeTls
 
 Metadata = Sequence[tuple[str, str]]
 TAG = "/striate.v1.PhotoTagging/Tag"
@@ -88,7 +88,7 @@ class Edge:
     def __init__(self, folder: Path, port: int, **options: Any) -> None:
         self.folder, self.port, self.options = folder, port, options
         self._channels: list[grpc.Channel] = []
-        edge.start(folder, "127.0.0.1", port, **options)
+        control.start(folder, "127.0.0.1", port, **options)
 
     @property
     def address(self) -> str:
@@ -97,7 +97,7 @@ class Edge:
     def deploy(self, *apps: DeployedApp, wait_s: float = 10.0) -> None:
         """Route these applications, and no others."""
         write_table(self.folder, Table(apps=apps))
-        assert edge.reload(self.folder, wait_s)
+        assert control.reload(self.folder, wait_s)
 
     def channel(self, credentials: grpc.ChannelCredentials | None = None) -> grpc.Channel:
         options = [
@@ -147,7 +147,7 @@ class Edge:
     def stop(self) -> None:
         for channel in self._channels:
             channel.close()
-        edge.stop(self.folder)
+        control.stop(self.folder)
 
 
 def entry(name: str, *addresses: str, **more: Any) -> DeployedApp:

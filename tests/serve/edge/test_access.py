@@ -11,16 +11,17 @@ from typing import Any
 import grpc
 import pytest
 
-from striate.serve import certificates, edge, edge_secrets, tokens
-from striate.serve.certificates import (
+from striate.serve.edge import certificates, control, tokens
+from striate.serve.edge import secrets as edge_secrets
+from striate.serve.edge.certificates import (
     TLS_FOLDER,
     ensure_certificates,
     issue,
     make_authority,
     names_of,
 )
-from striate.serve.edge_files import edge_key
-from striate.serve.edge_options import EdgeTls
+from striate.serve.edge.files import edge_key
+from striate.serve.edge.options import EdgeTls
 
 pytestmark = pytest.mark.e2e
 Code = grpc.StatusCode
@@ -146,18 +147,18 @@ def test_tokens_survive_the_edge(guarded: Any) -> None:
     gone = create(guarded, "gone", ["tag"])
     tokens.revoke(guarded.file, "gone")
     edge_secrets.sync_tokens(guarded.edge.folder)
-    from striate.serve.table import Table, read_table, write_table
+    from striate.serve.edge.app_table import Table, read_table, write_table
 
     table = read_table(guarded.edge.folder)
     extra = table.apps[0].model_copy(update={"name": "more"})
     write_table(guarded.edge.folder, Table(apps=(*table.apps, extra)))
-    edge.reload(guarded.edge.folder)
+    control.reload(guarded.edge.folder)
     assert guarded.edge.call(token=secret).code is Code.OK
     assert guarded.edge.call(token=gone).code is Code.UNAUTHENTICATED
 
 
 def test_a_probe_shows_the_edges_key_at_the_inner_port(guarded: Any) -> None:
-    address = edge.probe_address(guarded.edge.folder)
+    address = control.probe_address(guarded.edge.folder)
     with grpc.insecure_channel(address) as channel:
         ask: Any = channel.unary_unary(TAG)
         key = (("striate-edge-key", edge_key(guarded.edge.folder)),)
@@ -205,17 +206,17 @@ def test_a_certificate_near_its_end_is_renewed_in_the_running_edge(
     server, root = ensure_certificates(tmp_path / TLS_FOLDER, names_of("127.0.0.1"))
     monkeypatch.setattr(certificates, "SERVER_DAYS", 90)
     port = unused_port()
-    edge.start(tmp_path, "127.0.0.1", port, tls=EdgeTls(certificate=server))
+    control.start(tmp_path, "127.0.0.1", port, tls=EdgeTls(certificate=server))
     try:
-        before, former = shown(port, root), edge.workers(tmp_path)
+        before, former = shown(port, root), control.workers(tmp_path)
         assert edge_secrets.renew(tmp_path)
         after = shown(port, root)
         assert before != after
         assert after in server.read_text()
-        assert edge.workers(tmp_path) == former
+        assert control.workers(tmp_path) == former
         assert not edge_secrets.renew(tmp_path)
     finally:
-        edge.stop(tmp_path)
+        control.stop(tmp_path)
 
 
 def shown(port: int, root: Path) -> str:

@@ -28,9 +28,9 @@ from h2.events import (
 )
 from h2.settings import SettingCodes, Settings
 
-from striate.serve import edge
-from striate.serve.certificates import ensure_certificates
-from striate.serve.edge_options import EdgeTls
+from striate.serve.edge import control
+from striate.serve.edge.certificates import ensure_certificates
+from striate.serve.edge.options import EdgeTls
 
 pytestmark = pytest.mark.e2e
 Code = grpc.StatusCode
@@ -159,12 +159,12 @@ def _unharmed(request: pytest.FixtureRequest) -> Any:
         yield
         return
     target = request.getfixturevalue("target")
-    before = edge.workers(target.edge.folder)
+    before = control.workers(target.edge.folder)
     yield
     for channel in (None, target.edge.channel()):
         answer = target.edge.call(channel=channel, timeout_s=5)
         assert answer.code is Code.OK, answer
-    assert edge.workers(target.edge.folder) == before
+    assert control.workers(target.edge.folder) == before
 
 
 def test_an_honest_caller_is_answered(target: Any) -> None:
@@ -370,7 +370,7 @@ def test_a_flood_of_frames_takes_nobodys_turn(
 
 
 def test_memory_stays_bounded_under_abuse(target: Any) -> None:
-    (worker,) = (psutil.Process(int(pid)) for pid in edge.workers(target.edge.folder))
+    (worker,) = (psutil.Process(int(pid)) for pid in control.workers(target.edge.folder))
     for _ in range(200):
         with contextlib.suppress(OSError), contextlib.closing(Wire(target.edge.port, 0)) as wire:
             for _ in range(20):

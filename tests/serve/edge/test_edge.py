@@ -16,9 +16,9 @@ import psutil
 import pytest
 
 from striate.core.errors import PlatformError
-from striate.serve import edge, edge_runtime
-from striate.serve.edge_files import CONFIG_FILE, routes_of
-from striate.serve.table import Table, read_table, write_table
+from striate.serve.edge import control, runtime_api
+from striate.serve.edge.app_table import Table, read_table, write_table
+from striate.serve.edge.files import CONFIG_FILE, routes_of
 
 pytestmark = pytest.mark.e2e
 Code = grpc.StatusCode
@@ -99,12 +99,12 @@ def test_only_another_set_of_applications_makes_another_worker(
 ) -> None:
     running, one = start_edge(), replica("one")
     running.deploy(app("photos", one.address))
-    former = edge.workers(running.folder)
+    former = control.workers(running.folder)
     running.deploy(app("photos", one.address, "127.0.0.1:9"))
     running.deploy(app("photos", one.address))
-    assert edge.workers(running.folder) == former
+    assert control.workers(running.folder) == former
     running.deploy(app("photos", one.address), app("other", one.address))
-    assert edge.workers(running.folder) != former
+    assert control.workers(running.folder) != former
 
 
 def test_a_draining_replica_finishes_its_calls_and_gets_no_other(
@@ -117,10 +117,10 @@ def test_a_draining_replica_finishes_its_calls_and_gets_no_other(
     slow.start()
     assert ending.waiting.acquire(timeout=10)
     running.deploy(app("photos", ending.address, other.address), wait_s=0)
-    assert not edge.drain(running.folder, ending.address, wait_s=0.1)
+    assert not control.drain(running.folder, ending.address, wait_s=0.1)
     assert {running.call().by for _ in range(20)} == {"other"}
     ending.go.set()
-    assert edge.drain(running.folder, ending.address, wait_s=10)
+    assert control.drain(running.folder, ending.address, wait_s=10)
     slow.join()
     assert answers[0].by == "ending"
     assert ending.address not in (running.folder / CONFIG_FILE).read_text()
@@ -140,7 +140,7 @@ def test_a_replica_that_is_let_go_in_the_midst_of_a_call_answers_it(
     old.go.set()
     slow.join()
     assert answers[0].by == "old"
-    until(lambda: edge.reload(running.folder) and len(edge_runtime.servers(running.folder)) == 1)
+    until(lambda: control.reload(running.folder) and len(runtime_api.servers(running.folder)) == 1)
 
 
 def test_a_dead_replica_costs_no_call(start_edge: Any, replica: Any, app: Any) -> None:
@@ -172,8 +172,8 @@ def test_a_killed_haproxy_is_back_within_a_second(
     running, one, two = start_edge(), replica("one"), replica("two")
     running.deploy(app("photos", one.address))
     running.deploy(app("photos", one.address, two.address))
-    edge.drain(running.folder, one.address, 5)
-    keeper = psutil.Process(edge.read_state(running.folder).pid)  # type: ignore[union-attr]
+    control.drain(running.folder, one.address, 5)
+    keeper = psutil.Process(control.read_state(running.folder).pid)  # type: ignore[union-attr]
     (master,) = keeper.children()
     (worker,) = master.children()
     with load(running, retry=True) as found:
@@ -188,7 +188,7 @@ def test_a_killed_haproxy_is_back_within_a_second(
     assert not found.failed
     assert took_s < 5  # half a second when nothing else runs
     assert found.by == {"two"}
-    assert {server.name for server in edge_runtime.servers(running.folder)} == {two.address}
+    assert {server.name for server in runtime_api.servers(running.folder)} == {two.address}
 
 
 def test_a_refused_configuration_leaves_the_old_one(
@@ -224,26 +224,26 @@ def test_the_files_that_its_starter_has_open_do_not_keep_it_from_listening(
 def test_a_taken_port_is_said(start_edge: Any, tmp_path: Path) -> None:
     running = start_edge()
     with pytest.raises(PlatformError, match=str(running.port)):
-        edge.start(tmp_path / "other", "127.0.0.1", running.port)
+        control.start(tmp_path / "other", "127.0.0.1", running.port)
 
 
 def test_a_broken_configuration_does_not_start(
     tmp_path: Path, app: Any, unused_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(edge, "_drop_gone", lambda folder: None)
+    monkeypatch.setattr(control, "_drop_gone", lambda folder: None)
     write_table(tmp_path, Table(apps=(app("photos", "no.such.host.invalid:1"),)))
     with pytest.raises(PlatformError, match="does not come up"):
-        edge.start(tmp_path, "127.0.0.1", unused_port())
-    assert not edge.running(tmp_path)
+        control.start(tmp_path, "127.0.0.1", unused_port())
+    assert not control.running(tmp_path)
 
 
 def test_it_forgets_applications_of_a_cluster_that_is_gone(
     tmp_path: Path, app: Any, unused_port: Callable[[], int]
 ) -> None:
     write_table(tmp_path, Table(apps=(app("photos", f"127.0.0.1:{unused_port()}"),)))
-    edge.start(tmp_path, "127.0.0.1", unused_port())
+    control.start(tmp_path, "127.0.0.1", unused_port())
     assert read_table(tmp_path) == Table()
-    edge.stop(tmp_path)
+    control.stop(tmp_path)
 
 
 def test_the_living_replicas_stand_in_for_those_of_the_table(
@@ -251,13 +251,13 @@ def test_the_living_replicas_stand_in_for_those_of_the_table(
 ) -> None:
     running, first, later = start_edge(), replica("first"), replica("later")
     running.deploy(app("photos", first.address, serve_name="photos.1"))
-    edge.follow(running.folder, {"photos.1": (later.address,)})
+    control.follow(running.folder, {"photos.1": (later.address,)})
     assert running.call().by == "later"
-    edge.drain(running.folder, later.address, 5)
-    edge.follow(running.folder, {"photos.1": (first.address, later.address)})
+    control.drain(running.folder, later.address, 5)
+    control.follow(running.folder, {"photos.1": (first.address, later.address)})
     assert {running.call().by for _ in range(6)} == {"first"}
-    edge.follow(running.folder, {"photos.1": (first.address,)})  # the drained one is gone
-    edge.follow(running.folder, {"photos.1": (later.address,)})  # another has its address
+    control.follow(running.folder, {"photos.1": (first.address,)})  # the drained one is gone
+    control.follow(running.folder, {"photos.1": (later.address,)})  # another has its address
     assert routes_of(running.folder)[0].stable.addresses == (later.address,)
     assert {running.call().by for _ in range(6)} == {"later"}
 
@@ -272,10 +272,10 @@ def test_a_replica_that_was_refused_once_is_tried_again(
         raise PlatformError("refused")
 
     with monkeypatch.context() as broken, pytest.raises(PlatformError):
-        broken.setattr(edge_runtime, "set_servers", refuse)
-        edge.follow(running.folder, {"photos.1": (later.address,)})
+        broken.setattr(runtime_api, "set_servers", refuse)
+        control.follow(running.folder, {"photos.1": (later.address,)})
     assert running.call().by == "first"
-    edge.follow(running.folder, {"photos.1": (later.address,)})
+    control.follow(running.folder, {"photos.1": (later.address,)})
     assert running.call().by == "later"
 
 
@@ -284,7 +284,7 @@ def test_stop_ends_every_process_after_the_calls_in_flight(
 ) -> None:
     running, one = start_edge(), replica("one")
     running.deploy(app("photos", one.address))
-    state = edge.read_state(running.folder)
+    state = control.read_state(running.folder)
     assert state is not None
     processes = [psutil.Process(state.pid), *psutil.Process(state.pid).children(recursive=True)]
     assert len(processes) == 3
@@ -292,14 +292,14 @@ def test_stop_ends_every_process_after_the_calls_in_flight(
     slow = threading.Thread(target=lambda: answers.append(running.call(message=b"wait")))
     slow.start()
     assert one.waiting.acquire(timeout=10)
-    ending = threading.Thread(target=lambda: edge.stop(running.folder))
+    ending = threading.Thread(target=lambda: control.stop(running.folder))
     ending.start()
     until(lambda: running.call(channel=running.channel(), timeout_s=1).code is Code.UNAVAILABLE)
     one.go.set()
     slow.join()
     ending.join()
     assert answers[0].by == "one"
-    assert not edge.running(running.folder)
+    assert not control.running(running.folder)
     gone, alive = psutil.wait_procs(processes, timeout=10)
     assert all(process.status() == psutil.STATUS_ZOMBIE for process in alive), gone
-    edge.stop(running.folder)  # a second time does nothing
+    control.stop(running.folder)  # a second time does nothing

@@ -10,9 +10,9 @@ from typing import Any
 import grpc
 import pytest
 
-from striate.serve import edge_runtime
-from striate.serve.edge_files import edge_key
-from striate.serve.edge_socket import command
+from striate.serve.edge import runtime_api
+from striate.serve.edge.control_socket import command
+from striate.serve.edge.files import edge_key
 
 pytestmark = pytest.mark.e2e
 Code = grpc.StatusCode
@@ -179,7 +179,7 @@ def test_calls_wait_for_an_application_without_a_replica(
     running.channel()
     for caller in callers:
         caller.start()
-    until(lambda: edge_runtime.held(running.folder) == {"photos": 5})
+    until(lambda: runtime_api.held(running.folder) == {"photos": 5})
     running.deploy(app("photos", late.address))
     for caller in callers:
         caller.join()
@@ -194,7 +194,7 @@ def workers(running: Any) -> set[str]:
 
 def _states(running: Any) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
-    for server in edge_runtime.servers(running.folder):
+    for server in runtime_api.servers(running.folder):
         found.setdefault(server.backend, set()).add(server.status.split()[0])
     return found
 

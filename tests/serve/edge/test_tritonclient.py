@@ -20,11 +20,11 @@ import torch
 
 from striate.core.bundle import Bundle
 from striate.models import build_from
-from striate.serve import tokens
 from striate.serve.apps.factory import inference_of, load
-from striate.serve.certificates import ensure_certificates
-from striate.serve.edge_files import edge_key
-from striate.serve.edge_options import EdgeTls
+from striate.serve.edge import tokens
+from striate.serve.edge.certificates import ensure_certificates
+from striate.serve.edge.files import edge_key
+from striate.serve.edge.options import EdgeTls
 from striate.serve.server import ModelServer
 
 pytestmark = pytest.mark.e2e

@@ -15,20 +15,20 @@ import psutil
 import pytest
 
 from striate.core.bundle import Bundle
-from striate.serve import edge, tokens
 from striate.serve.apps import echo
 from striate.serve.apps.factory import inference_of, load
-from striate.serve.certificates import ensure_certificates
-from striate.serve.edge_config import APP_KEY
-from striate.serve.edge_files import edge_key
-from striate.serve.edge_options import EdgeLimits, EdgeTls
+from striate.serve.edge import control, tokens
+from striate.serve.edge.app_table import DeployedApp, Table, write_table
+from striate.serve.edge.certificates import ensure_certificates
+from striate.serve.edge.config import APP_KEY
+from striate.serve.edge.files import edge_key
+from striate.serve.edge.options import EdgeLimits, EdgeTls
 from striate.serve.protos.inference import inference_pb2
 from striate.serve.protos.striate.v1 import photo_tagging_pb2
 from striate.serve.regions import RegionPolicy
 from striate.serve.server import ModelServer, Service
 from striate.serve.services.photos import Photos
 from striate.serve.services.tagging import PhotoTagging
-from striate.serve.table import DeployedApp, Table, write_table
 
 CASES, EDGE_CASES, WARM_UP, CHECK_EVERY = 50_000, 2_000, 5_000, 500
 AT_ONCE, DEADLINE_S = 32, 20.0
@@ -233,13 +233,13 @@ def guarded(
     file, folder, port = tmp_path / "tokens.map", tmp_path / "edge", unused_port()
     secret, _ = tokens.create(file, "fuzzer", ["admin"])
     limits = EdgeLimits(message_bytes=hostile.limits.message_bytes)
-    edge.start(
+    control.start(
         folder, "127.0.0.1", port, tls=EdgeTls(certificate=certificate), token_file=file,
         limits=limits,
     )  # fmt: skip
     running = servers(edge_key(folder))
     write_table(folder, Table(apps=tuple(_entry(name, running[name]) for name in running)))
-    assert edge.reload(folder)
+    assert control.reload(folder)
     credentials = grpc.ssl_channel_credentials(authority.read_bytes())
     yield SimpleNamespace(
         folder=folder,
@@ -247,7 +247,7 @@ def guarded(
         open=lambda: grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials),
         metadata=(("authorization", f"Bearer {secret}"),),
     )
-    edge.stop(folder)
+    control.stop(folder)
 
 
 def _entry(name: str, server: ModelServer) -> DeployedApp:
@@ -261,7 +261,7 @@ def _entry(name: str, server: ModelServer) -> DeployedApp:
 @pytest.mark.e2e
 def test_no_case_harms_an_edge(guarded: SimpleNamespace, hostile: SimpleNamespace) -> None:
     """With TLS and a token; the edge's processes are the same ones at the end."""
-    before = edge.workers(guarded.folder)
+    before = control.workers(guarded.folder)
 
     async def fuzz() -> None:
         async with guarded.open() as channel:
@@ -270,7 +270,7 @@ def test_no_case_harms_an_edge(guarded: SimpleNamespace, hostile: SimpleNamespac
             await caller.run(range(EDGE_CASES))
 
     guarded.servers["photos"].run(fuzz()).result(200)
-    assert edge.workers(guarded.folder) == before
+    assert control.workers(guarded.folder) == before
 
 
 @pytest.mark.e2e

@@ -1,5 +1,5 @@
 {{/*
-HAProxy's configuration: the rules that platform/serve/edge_access.py writes on one machine, word for word (a test
+HAProxy's configuration: the rules that platform/serve/edge/access_rules.py writes on one machine, word for word (a test
 compares them), with the replicas found by DNS. HTTP/2 on both sides.
 */}}
 {{- define "striate.edge.config" -}}

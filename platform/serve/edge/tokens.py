@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from striate.core.errors import PlatformError, UnknownName, UsageError
 from striate.core.files import write_atomic
-from striate.serve.edge_access import SCOPES
+from striate.serve.edge.access_rules import SCOPES
 
 NEVER_S = 253_402_300_799  # the last second of the year 9999
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")

@@ -14,15 +14,15 @@ from striate.serve.common.metadata import (
     APP_KEY,
     PUSHBACK,
 )
-from striate.serve.edge_access import STREAMING, access_rules, entry_rules, size_rules
-from striate.serve.edge_options import EdgeOptions
-from striate.serve.edge_routing import Group, Route, routing_rules, shares_text
-from striate.serve.edge_words import (
+from striate.serve.edge.access_rules import STREAMING, access_rules, entry_rules, size_rules
+from striate.serve.edge.constants import (
     ADMIN_SOCKET,
     answer_rules,
     error_rules,
     refusal,
 )
+from striate.serve.edge.options import EdgeOptions
+from striate.serve.edge.routing import Group, Route, routing_rules, shares_text
 
 __all__ = ["APP_KEY", "Group", "Route", "backends_of", "check_name", "config_text", "shares_text"]
 

@@ -69,7 +69,7 @@ class EdgeOptions(BaseModel):
         listening: descriptors of the sockets behind `port` and `inner_port` that HAProxy inherits;
             None lets it open them.
         tls: None speaks plain text.
-        token_file: the file that `striate.serve.tokens` keeps; None asks for no token.
+        token_file: the file that `striate.serve.edge.tokens` keeps; None asks for no token.
         limits: bounds.
     """
 

@@ -7,12 +7,12 @@ from striate.serve.common.metadata import (
     PUSHBACK,
     REFLECTION,
 )
-from striate.serve.edge_options import EdgeOptions
-from striate.serve.edge_words import (
+from striate.serve.edge.constants import (
     TOKENS_FILE,
     methods,
     refusal,
 )
+from striate.serve.edge.options import EdgeOptions
 
 # Service to the scope that its callers need. The health of one service and reflection take any
 # valid token; every other service takes the scope `admin`.

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from striate.core.files import temporary_beside, write_atomic
-from striate.serve.edge_config import Group, Route, config_text, shares_text
-from striate.serve.edge_options import EdgeState
-from striate.serve.edge_words import DRAINING_FILE, LIVING_FILE, SHARES_FILE, TOKENS_FILE
-from striate.serve.table import read_table
+from striate.serve.edge.app_table import read_table
+from striate.serve.edge.config import Group, Route, config_text, shares_text
+from striate.serve.edge.constants import DRAINING_FILE, LIVING_FILE, SHARES_FILE, TOKENS_FILE
+from striate.serve.edge.options import EdgeState
 
 CONFIG_FILE = "haproxy.cfg"
 STATE_FILE = "edge.json"

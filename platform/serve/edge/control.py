@@ -4,7 +4,7 @@ For whoever brings the platform up (`folder` is ``settings.home / "edge"``)::
 
     pid = edge.start(folder, "127.0.0.1", 9000)   # routes the applications of folder/table.json
     edge.running(folder)                          # does it answer on its control socket?
-    write_table(folder, table)                    # striate.serve.table
+    write_table(folder, table)                    # striate.serve.edge.app_table
     edge.reload(folder)                           # no call is refused or cut
     edge.drain(folder, "10.0.0.7:9100", 20)       # no new calls there; are those in flight done?
     edge.probe_address(folder)                    # plain, for calls that show `edge_key(folder)`
@@ -26,9 +26,12 @@ from pathlib import Path
 
 from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
-from striate.serve import edge_runtime
-from striate.serve.edge_config import Route, backends_of, server_name
-from striate.serve.edge_files import (
+from striate.serve.edge import runtime_api
+from striate.serve.edge.app_table import Table, read_table, write_table
+from striate.serve.edge.config import Route, backends_of, server_name
+from striate.serve.edge.constants import SHARES_FILE
+from striate.serve.edge.control_socket import MASTER_SOCKET, command
+from striate.serve.edge.files import (
     CONFIG_FILE,
     STATE_FILE,
     draining,
@@ -42,8 +45,8 @@ from striate.serve.edge_files import (
     write_living,
     write_state,
 )
-from striate.serve.edge_options import EdgeLimits, EdgeState, EdgeTls
-from striate.serve.edge_process import (
+from striate.serve.edge.options import EdgeLimits, EdgeState, EdgeTls
+from striate.serve.edge.process import (
     INHERITED,
     LOG_FILE,
     binary,
@@ -56,10 +59,7 @@ from striate.serve.edge_process import (
     wait_until_serving,
     workers,
 )
-from striate.serve.edge_socket import MASTER_SOCKET, command
-from striate.serve.edge_words import SHARES_FILE
-from striate.serve.table import Table, read_table, write_table
-from striate.serve.tokens import ensure_file, read_tokens
+from striate.serve.edge.tokens import ensure_file, read_tokens
 
 __all__ = [
     "LOG_FILE", "binary", "drain", "edge_key", "follow", "probe_address", "read_state", "reload",
@@ -168,7 +168,7 @@ def drain(folder: Path, address: str, wait_s: float) -> bool:
     with locked(folder):
         write_draining(folder, draining(folder) | {address})
         write_config(folder, state, routes_of(folder))
-    return edge_runtime.drain(folder, address, wait_s)
+    return runtime_api.drain(folder, address, wait_s)
 
 
 def follow(folder: Path, found: Mapping[str, tuple[str, ...]]) -> None:
@@ -237,8 +237,8 @@ def _apply(folder: Path, state: EdgeState) -> bool:
 
 def _tell(folder: Path, routes: Sequence[Route]) -> None:
     for backend, addresses in backends_of(routes).items():
-        edge_runtime.set_servers(folder, backend, addresses)
-    edge_runtime.set_map(folder, SHARES_FILE, {r.name: str(r.share) for r in routes})
+        runtime_api.set_servers(folder, backend, addresses)
+    runtime_api.set_map(folder, SHARES_FILE, {r.name: str(r.share) for r in routes})
 
 
 def _structure(config: bytes) -> list[bytes]:
@@ -252,12 +252,12 @@ def _unfinished(folder: Path, reloaded: bool, former: set[str]) -> bool:
 
 def _leftovers(folder: Path) -> bool:
     """Let go of replicas that are not wanted any more; whether some still finish their calls."""
-    return edge_runtime.retire(folder, _wanted(folder))
+    return runtime_api.retire(folder, _wanted(folder))
 
 
 def _as_wanted(folder: Path) -> bool:
     """Whether HAProxy has exactly the replicas that it should: a change may have been refused."""
-    return {(s.backend, s.name) for s in edge_runtime.servers(folder)} == _wanted(folder)
+    return {(s.backend, s.name) for s in runtime_api.servers(folder)} == _wanted(folder)
 
 
 def _wanted(folder: Path) -> set[tuple[str, str]]:

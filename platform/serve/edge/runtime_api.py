@@ -14,9 +14,9 @@ from pathlib import Path
 from socket import AF_INET6, SOCK_STREAM
 
 from striate.core.errors import PlatformError
-from striate.serve.edge_config import SERVER, server_name
-from striate.serve.edge_socket import command
-from striate.serve.edge_words import ADMIN_SOCKET
+from striate.serve.edge.config import SERVER, server_name
+from striate.serve.edge.constants import ADMIN_SOCKET
+from striate.serve.edge.control_socket import command
 
 HOLD = "hold"
 _POLL_S = 0.05

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from striate.serve import edge_runtime
-from striate.serve.certificates import SERVER_FILE, TLS_FOLDER, ensure_certificates, names_of
-from striate.serve.edge_files import locked, read_state
-from striate.serve.edge_process import running
-from striate.serve.edge_words import TOKENS_FILE
-from striate.serve.tokens import read_tokens
+from striate.serve.edge import runtime_api
+from striate.serve.edge.certificates import SERVER_FILE, TLS_FOLDER, ensure_certificates, names_of
+from striate.serve.edge.constants import TOKENS_FILE
+from striate.serve.edge.files import locked, read_state
+from striate.serve.edge.process import running
+from striate.serve.edge.tokens import read_tokens
 
 
 def sync_tokens(folder: Path) -> bool:
@@ -25,7 +25,7 @@ def sync_tokens(folder: Path) -> bool:
     tokens = read_tokens(state.token_file)
     entries = {digest: token.entry() for digest, token in tokens.items()}
     with locked(folder):
-        edge_runtime.set_map(folder, TOKENS_FILE, entries)
+        runtime_api.set_map(folder, TOKENS_FILE, entries)
     return True
 
 
@@ -46,5 +46,5 @@ def renew(folder: Path) -> bool:
     ensure_certificates(folder / TLS_FOLDER, names_of(state.host))
     if own.read_bytes() == before:
         return False
-    edge_runtime.set_certificate(folder, own)
+    runtime_api.set_certificate(folder, own)
     return True

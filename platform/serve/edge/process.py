@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from striate.core.errors import PlatformError
-from striate.serve.edge_files import CONFIG_FILE
-from striate.serve.edge_options import EdgeLimits
-from striate.serve.edge_socket import MASTER_SOCKET, command
-from striate.serve.edge_words import ADMIN_SOCKET
-from striate.serve.keeper import FIRST_SOCKET
+from striate.serve.edge.constants import ADMIN_SOCKET
+from striate.serve.edge.control_socket import MASTER_SOCKET, command
+from striate.serve.edge.files import CONFIG_FILE
+from striate.serve.edge.options import EdgeLimits
+from striate.serve.edge.supervisor import FIRST_SOCKET
 
 LOG_FILE = "haproxy.log"
 START_TIMEOUT_S = 30.0
@@ -58,7 +58,7 @@ def command_line(folder: Path, follow: bool, listening: Sequence[int]) -> list[s
     haproxy = [binary(), "-W", "-S", f"unix@{MASTER_SOCKET},mode,600", "-f", CONFIG_FILE]
     following = ["--follow", str(folder.absolute())] if follow else []
     sockets = ["--sockets", ",".join(map(str, listening))]
-    return [sys.executable, "-m", "striate.serve.keeper", *following, *sockets, *haproxy]
+    return [sys.executable, "-m", "striate.serve.edge.supervisor", *following, *sockets, *haproxy]
 
 
 def listens(address: str) -> bool:
@@ -132,7 +132,7 @@ def keeps(pid: int) -> bool:
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    return b"striate.serve.keeper" in arguments
+    return b"striate.serve.edge.supervisor" in arguments
 
 
 def workers(folder: Path) -> set[str]:

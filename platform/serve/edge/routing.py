@@ -11,7 +11,7 @@ from striate.serve.common.metadata import (
     REFLECTION,
     TRIAL_KEY,
 )
-from striate.serve.edge_words import (
+from striate.serve.edge.constants import (
     SHARES_FILE,
     methods,
     quoted,

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 from striate.core.errors import StriateError
-from striate.serve.edge_runtime import set_map
-from striate.serve.tokens import read_tokens
+from striate.serve.edge.runtime_api import set_map
+from striate.serve.edge.tokens import read_tokens
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
-from striate.serve.edge_routing import Group, Route
+from striate.serve.edge.routing import Group, Route
 
 TABLE_FILE = "table.json"
 LOCK_FILE = "table.lock"

@@ -3,7 +3,8 @@
 One that dies is started again at once, from the files that always say what holds, and with the
 sockets that the keeper holds open: who calls meanwhile waits and is not refused. ``SIGTERM`` ends
 all of them, ``SIGUSR1`` lets HAProxy finish the calls in flight first. Run as a module by
-`striate.serve.edge`; it imports the standard library alone, so that it starts at once and stays
+`striate.serve.edge.control`; it imports the standard library alone, so that it starts at once and
+stays
 small.
 """
 

@@ -123,7 +123,7 @@ def _serve(bundle: Path, pipe: Connection) -> None:
     from striate.core.bundle import Bundle
     from striate.serve.apps.factory import load
     from striate.serve.common.limits import Limits
-    from striate.serve.metrics import Endpoint, Metrics
+    from striate.serve.observability.metrics import Endpoint, Metrics
     from striate.serve.server import ModelServer
     from striate.serve.services.tagging import PhotoTagging
 

@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 
 from striate.core.errors import PayloadTooLarge, PlatformError
 from striate.serve.common.limits import Batching
-from striate.serve.observer import NoObserver, Observer
+from striate.serve.observability.observer import NoObserver, Observer
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")

@@ -19,8 +19,8 @@ from striate.core.errors import RequestError
 from striate.serve.common.request_id import REQUEST_ID, REQUEST_ID_KEY, request_id
 from striate.serve.common.status import ERROR_KEY, NotThroughTheEdge, status_of
 from striate.serve.common.types import ModelName
-from striate.serve.observer import NoObserver, Observer
-from striate.serve.tracing import Tracing
+from striate.serve.observability.observer import NoObserver, Observer
+from striate.serve.observability.tracing import Tracing
 
 EDGE_KEY = "striate-edge-key"
 NO_MODEL = ModelName("", "")

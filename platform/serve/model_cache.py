@@ -15,7 +15,7 @@ from typing import Any
 from striate.core.errors import UsageError
 from striate.serve.common.tensors import ModelCard
 from striate.serve.common.types import ModelName
-from striate.serve.observer import NoObserver, Observer
+from striate.serve.observability.observer import NoObserver, Observer
 from striate.serve.servable import Servable
 from striate.serve.served import ServedModel, found
 

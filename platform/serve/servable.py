@@ -8,7 +8,7 @@ from striate.core.errors import BundleError
 from striate.serve.batcher import Batcher
 from striate.serve.common.limits import Batching, Limits
 from striate.serve.common.types import ModelName
-from striate.serve.observer import Observer
+from striate.serve.observability.observer import Observer
 from striate.serve.predictors.base import Batched, Immediate, Predictor, answer
 
 Request = TypeVar("Request")

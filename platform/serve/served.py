@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 from striate.core.errors import UnknownName
 from striate.serve.common.tensors import ModelCard, TensorAnswer, TensorRequest
 from striate.serve.common.types import ModelName
-from striate.serve.observer import Observer
+from striate.serve.observability.observer import Observer
 from striate.serve.servable import Servable
 
 Value = TypeVar("Value")

@@ -19,11 +19,11 @@ from striate.serve.batcher import QueueFull
 from striate.serve.common.limits import Limits
 from striate.serve.gate import Gate, Method
 from striate.serve.loop import ServerLoop
-from striate.serve.observer import NoObserver, Observer
+from striate.serve.observability.observer import NoObserver, Observer
+from striate.serve.observability.tracing import Tracing
 from striate.serve.servable import Servable
 from striate.serve.services import describe, health
 from striate.serve.services.base import Service
-from striate.serve.tracing import Tracing
 
 __all__ = ["ModelServer", "Service"]
 

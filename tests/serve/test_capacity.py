@@ -27,7 +27,7 @@ from striate.serve.capacity.service_times import (
 )
 from striate.serve.capacity.simulate import simulate
 from striate.serve.edge.app_table import DeployedApp
-from striate.serve.metrics import Metrics
+from striate.serve.observability.metrics import Metrics
 
 pytestmark = pytest.mark.unit
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from striate.serve.metrics import Metrics
+from striate.serve.observability.metrics import Metrics
 
 pytestmark = pytest.mark.unit
 FILE = Path(__file__).parents[2] / "deploy" / "grafana" / "striate-serving.json"

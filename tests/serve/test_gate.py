@@ -17,7 +17,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 from striate.core.bundle import Bundle
 from striate.serve.apps.factory import inference_of, load
 from striate.serve.common.request_id import REQUEST_ID, RequestIdFilter
-from striate.serve.observer import NoObserver
+from striate.serve.observability.observer import NoObserver
 from striate.serve.protos.inference import inference_pb2
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 from striate.serve.protos.striate.v1 import photo_tagging_pb2_grpc as pb_grpc

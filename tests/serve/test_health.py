@@ -15,7 +15,7 @@ from striate.core.bundle import Bundle
 from striate.core.errors import BundleError
 from striate.serve.apps.factory import inference_of, load, tagger, tagging_server
 from striate.serve.common.limits import Batching, Limits
-from striate.serve.observer import NoObserver
+from striate.serve.observability.observer import NoObserver
 from striate.serve.predictors.tagging import TaggingPredictor
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 from striate.serve.protos.striate.v1 import photo_tagging_pb2_grpc as pb_grpc

@@ -9,7 +9,7 @@ import pytest
 
 from striate.core.errors import SettingsError
 from striate.serve.common.request_id import REQUEST_ID
-from striate.serve.logs import FORMAT, LEVEL, configure
+from striate.serve.observability.logging import FORMAT, LEVEL, configure
 
 pytestmark = pytest.mark.unit
 logger = logging.getLogger("striate.serve.somewhere")

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from striate.core.errors import PlatformError
-from striate.serve import metrics as metrics_module
 from striate.serve.capacity.metrics_scrape import (
     batch_times,
     fetch,
@@ -17,7 +16,8 @@ from striate.serve.capacity.metrics_scrape import (
     parse,
     quantile,
 )
-from striate.serve.metrics import Endpoint, Metrics
+from striate.serve.observability import metrics as metrics_module
+from striate.serve.observability.metrics import Endpoint, Metrics
 
 pytestmark = pytest.mark.unit
 CALL = ("striate.v1.PhotoTagging", "Tag")

@@ -14,12 +14,12 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 from striate.core.errors import SettingsError
 from striate.serve.apps.factory import tagger
 from striate.serve.common.limits import Limits
+from striate.serve.observability.tracing import ENDPOINT, from_environment
 from striate.serve.predictors.echo import EchoPredictor
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 from striate.serve.protos.striate.v1 import photo_tagging_pb2_grpc as pb_grpc
 from striate.serve.server import ModelServer
 from striate.serve.services.tagging import PhotoTagging
-from striate.serve.tracing import ENDPOINT, from_environment
 
 pytestmark = pytest.mark.unit
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from striate.serve.deployment.canary_analysis import DOUBT, Bounds, at_least, objection
-from striate.serve.tally import BOUNDS_S, Counter, Tally, total
+from striate.serve.observability.call_stats import BOUNDS_S, Counter, Tally, total
 
 pytestmark = pytest.mark.unit
 seconds = st.floats(0, 1000)

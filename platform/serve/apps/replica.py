@@ -21,15 +21,16 @@ from ray import serve
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 
 from striate.core.settings import Settings
-from striate.serve import logs, tracing
 from striate.serve.apps.autoscaling import IN_FLIGHT, LATENCY_S
 from striate.serve.apps.liveness import Vital
 from striate.serve.common.limits import Batching, Limits
-from striate.serve.metrics import Endpoint, Metrics
-from striate.serve.observer import Observers
+from striate.serve.observability import logging as logs
+from striate.serve.observability import tracing
+from striate.serve.observability.call_stats import Counter
+from striate.serve.observability.metrics import Endpoint, Metrics
+from striate.serve.observability.observer import Observers
 from striate.serve.server import ModelServer
 from striate.serve.services.base import Service
-from striate.serve.tally import Counter
 
 logger = logging.getLogger(__name__)
 

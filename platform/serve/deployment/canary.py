@@ -22,7 +22,7 @@ from striate.serve.deployment.canary_analysis import Bounds, objection
 from striate.serve.deployment.probe import probe
 from striate.serve.edge import control
 from striate.serve.edge.app_table import DeployedApp, Table, read_table, table_lock, write_table
-from striate.serve.tally import Tally, total
+from striate.serve.observability.call_stats import Tally, total
 
 if TYPE_CHECKING:
     from ray.serve import Application

@@ -4,7 +4,7 @@ import math
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from striate.serve.tally import Tally
+from striate.serve.observability.call_stats import Tally
 
 SLOW_SHARE = 0.01
 """A latency limit is one on the 99th percentile: so many calls may be slower."""

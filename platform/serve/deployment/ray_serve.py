@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from striate.core.cluster import connect as connect_to_cluster
 from striate.core.errors import PlatformError
 from striate.core.settings import Settings
-from striate.serve.tally import Tally
+from striate.serve.observability.call_stats import Tally
 
 if TYPE_CHECKING:
     from ray.serve import Application

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from striate.serve.common.types import ModelName
 from striate.serve.gate import Method
-from striate.serve.observer import Observer
+from striate.serve.observability.observer import Observer
 from striate.serve.servable import Servable
 
 

@@ -19,7 +19,7 @@ from striate.serve.common.tensors import (
     classification,
 )
 from striate.serve.gate import NO_MODEL, Call, Method, Unary
-from striate.serve.observer import Observer
+from striate.serve.observability.observer import Observer
 from striate.serve.protos.inference import inference_pb2 as pb
 from striate.serve.servable import Servable
 from striate.serve.served import Models, ServedModel

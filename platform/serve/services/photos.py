@@ -18,7 +18,7 @@ from striate.serve.batcher import Batcher, TooLate
 from striate.serve.common.limits import Batching, Limits
 from striate.serve.common.types import TagRequest
 from striate.serve.gate import Call, Method, Unary
-from striate.serve.observer import Observer
+from striate.serve.observability.observer import Observer
 from striate.serve.protos.striate.v1 import photos_pb2 as pb
 from striate.serve.regions import RegionPolicy
 from striate.serve.servable import Servable

@@ -23,7 +23,7 @@ _Child = TypeVar("_Child", Counter, Histogram)
 
 
 class Metrics:
-    """Counts what a server tells it; a `striate.serve.observer.Observer`.
+    """Counts what a server tells it; a `striate.serve.observability.observer.Observer`.
 
     Args:
         app: the application's name, a label of every metric.

@@ -15,7 +15,7 @@ from striate.serve.apps.factory import load, tagger
 from striate.serve.client.client import Client
 from striate.serve.common.limits import Limits
 from striate.serve.predictors import load_tagging
-from striate.serve.predictors.describing import VectorPredictor
+from striate.serve.predictors.embedding import VectorPredictor
 from striate.serve.predictors.tagging import TaggingPredictor
 from striate.serve.protos.striate.v1 import photos_pb2 as pb
 from striate.serve.protos.striate.v1 import photos_pb2_grpc as pb_grpc

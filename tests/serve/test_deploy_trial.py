@@ -19,7 +19,7 @@ from striate.serve.deployment.canary import Trial
 from striate.serve.deployment.canary_analysis import Bounds
 from striate.serve.deployment.deploy import Deployed, deploy, edge_folder, list_apps, undeploy
 from striate.serve.edge.app_table import DeployedApp, read_table
-from striate.serve.probe_image import probe_image
+from striate.serve.predictors.probe_image import probe_image
 from striate.serve.rollback import rollback
 
 pytestmark = pytest.mark.cluster

@@ -8,11 +8,11 @@ from striate.core.bundle import Bundle, BundleSpec
 from striate.core.registry import ModelVersion
 from striate.serve.common.limits import Batching, Limits
 from striate.serve.common.types import ModelName, Tag, TagRequest
-from striate.serve.predictors.describing import VectorPredictor
+from striate.serve.predictors.embedding import VectorPredictor
 from striate.serve.predictors.network import Network, load_network
+from striate.serve.predictors.probe_image import probe_image
 from striate.serve.predictors.tagging import TaggingPredictor
 from striate.serve.predictors.tensors import TensorPredictor, sound
-from striate.serve.probe_image import probe_image
 from striate.serve.servable import AnyPredictor, Servable
 from striate.serve.served import FixedModels, ServedModel
 from striate.serve.server import ModelServer

@@ -22,7 +22,7 @@ from striate.serve.common.metadata import (
 )
 from striate.serve.edge import control
 from striate.serve.edge.app_table import DeployedApp
-from striate.serve.probe_image import probe_image
+from striate.serve.predictors.probe_image import probe_image
 from striate.serve.protos.striate.v1 import (
     photo_tagging_pb2,
     photo_tagging_pb2_grpc,

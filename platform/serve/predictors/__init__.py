@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from striate.core.bundle import Bundle
-from striate.serve.predictors.images import DEFAULT_PIXELS
+from striate.serve.predictors.image_reader import DEFAULT_PIXELS
 from striate.serve.predictors.network import load_network
 from striate.serve.predictors.tagging import TaggingPredictor
 

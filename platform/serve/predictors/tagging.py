@@ -12,7 +12,7 @@ from striate.serve.common.tensors import (
     takes_photos,
 )
 from striate.serve.common.types import Tag, TagRequest
-from striate.serve.predictors.images import (
+from striate.serve.predictors.image_reader import (
     DEFAULT_PIXELS,
     ImageReader,
 )

@@ -22,7 +22,7 @@ from striate.serve.common.tensors import (
     best_labels,
     card_of,
 )
-from striate.serve.predictors.images import DEFAULT_PIXELS, ImageReader
+from striate.serve.predictors.image_reader import DEFAULT_PIXELS, ImageReader
 from striate.serve.predictors.network import Network
 
 PHOTOS_PIXELS = 4

@@ -11,7 +11,7 @@ from striate.serve.common.tensors import (
     takes_photos,
 )
 from striate.serve.common.types import TagRequest
-from striate.serve.predictors.images import (
+from striate.serve.predictors.image_reader import (
     DEFAULT_PIXELS,
     ImageReader,
 )

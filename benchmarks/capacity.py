@@ -124,7 +124,7 @@ def _serve(bundle: Path, pipe: Connection) -> None:
     from striate.serve.apps.factory import load
     from striate.serve.common.limits import Limits
     from striate.serve.observability.metrics import Endpoint, Metrics
-    from striate.serve.server import ModelServer
+    from striate.serve.server.server import ModelServer
     from striate.serve.services.tagging import PhotoTagging
 
     torch.set_num_threads(1)

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from striate.cli.main import cli
 from striate.serve.apps.factory import tagger
 from striate.serve.predictors.echo import EchoPredictor
-from striate.serve.server import ModelServer
+from striate.serve.server.server import ModelServer
 from striate.serve.services.tagging import PhotoTagging
 
 pytestmark = pytest.mark.unit

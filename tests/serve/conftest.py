@@ -26,7 +26,7 @@ from striate.serve.common.limits import Limits
 from striate.serve.edge.config import APP_KEY
 from striate.serve.predictors import load_tagging
 from striate.serve.protos.striate.v1 import photo_tagging_pb2, photo_tagging_pb2_grpc
-from striate.serve.server import ModelServer
+from striate.serve.server.server import ModelServer
 
 DIGITS: tuple[dict[str, Any], ...] = (
     {"op": "grayscale"},

@@ -20,7 +20,7 @@ from striate.serve.predictors.tagging import TaggingPredictor
 from striate.serve.protos.striate.v1 import photos_pb2 as pb
 from striate.serve.protos.striate.v1 import photos_pb2_grpc as pb_grpc
 from striate.serve.regions import RegionPolicy
-from striate.serve.server import ModelServer
+from striate.serve.server.server import ModelServer
 from striate.serve.services.photos import Photos
 
 pytestmark = pytest.mark.unit

@@ -14,7 +14,7 @@ from striate.serve.apps import APPS
 from striate.serve.client.client import Client
 from striate.serve.protos.inference import inference_pb2 as pb
 from striate.serve.protos.inference import inference_pb2_grpc as pb_grpc
-from striate.serve.server import ModelServer
+from striate.serve.server.server import ModelServer
 
 pytestmark = pytest.mark.unit
 Png = Callable[..., bytes]

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from striate.core.errors import PlatformError
-from striate.serve.batcher import Batcher, QueueFull, TooLate
 from striate.serve.common.limits import Batching
+from striate.serve.server.batcher import Batcher, QueueFull, TooLate
 
 pytestmark = pytest.mark.unit
 

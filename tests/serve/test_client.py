@@ -24,7 +24,7 @@ from striate.serve.client.client import Client, TagResult
 from striate.serve.common.limits import Limits
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.tagging import TaggingPredictor
-from striate.serve.server import ModelServer
+from striate.serve.server.server import ModelServer
 from striate.serve.services.photos import Photos
 
 pytestmark = pytest.mark.unit

@@ -19,7 +19,7 @@ from striate.serve.observability.observer import NoObserver
 from striate.serve.predictors.tagging import TaggingPredictor
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 from striate.serve.protos.striate.v1 import photo_tagging_pb2_grpc as pb_grpc
-from striate.serve.server import ModelServer
+from striate.serve.server.server import ModelServer
 from striate.serve.services.tagging import SERVICE, PhotoTagging
 
 pytestmark = pytest.mark.unit

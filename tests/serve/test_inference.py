@@ -18,7 +18,7 @@ from striate.serve.predictors import load_tagging
 from striate.serve.predictors.base import answer
 from striate.serve.protos.inference import inference_pb2 as pb
 from striate.serve.protos.inference import inference_pb2_grpc as pb_grpc
-from striate.serve.server import ModelServer
+from striate.serve.server.server import ModelServer
 
 pytestmark = pytest.mark.unit
 Png = Callable[..., bytes]

@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 import pytest
 
-from striate.serve.loop import ServerLoop
+from striate.serve.server.event_loop import ServerLoop
 
 pytestmark = pytest.mark.unit
 METHOD = "/test.Echo/Echo"

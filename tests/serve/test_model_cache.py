@@ -15,9 +15,9 @@ from striate.core.errors import BundleError, UnknownName, UsageError
 from striate.serve.common.limits import Batching, Limits
 from striate.serve.common.tensors import IMAGE, OUTPUT, ModelCard, TensorAnswer, TensorRequest
 from striate.serve.common.types import ModelName
-from striate.serve.model_cache import Entry, ModelCache
-from striate.serve.servable import Servable
-from striate.serve.served import ServedModel, TensorServable
+from striate.serve.server.model_cache import Entry, ModelCache
+from striate.serve.server.models import ServedModel, TensorServable
+from striate.serve.server.servable import Servable
 
 pytestmark = pytest.mark.unit
 CARD = ModelCard((), ())

@@ -6,9 +6,9 @@ import grpc
 import pytest
 
 from striate.core import errors
-from striate.serve.batcher import QueueFull, TooLate
 from striate.serve.common.request_id import REQUEST_ID
 from striate.serve.common.status import LONGEST_SENTENCE, NotThroughTheEdge, status_of
+from striate.serve.server.batcher import QueueFull, TooLate
 
 pytestmark = pytest.mark.unit
 

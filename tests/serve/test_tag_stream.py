@@ -16,7 +16,7 @@ from striate.serve.predictors.echo import EchoPredictor
 from striate.serve.predictors.tagging import TaggingPredictor
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 from striate.serve.protos.striate.v1 import photo_tagging_pb2_grpc as pb_grpc
-from striate.serve.server import ModelServer
+from striate.serve.server.server import ModelServer
 
 pytestmark = pytest.mark.unit
 Png = Callable[..., bytes]

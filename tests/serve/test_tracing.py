@@ -18,7 +18,7 @@ from striate.serve.observability.tracing import ENDPOINT, from_environment
 from striate.serve.predictors.echo import EchoPredictor
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 from striate.serve.protos.striate.v1 import photo_tagging_pb2_grpc as pb_grpc
-from striate.serve.server import ModelServer
+from striate.serve.server.server import ModelServer
 from striate.serve.services.tagging import PhotoTagging
 
 pytestmark = pytest.mark.unit

@@ -7,7 +7,7 @@ import pytest
 
 from striate.core.errors import BundleError
 from striate.serve.apps.liveness import Vital
-from striate.serve.batcher import QueueFull
+from striate.serve.server.batcher import QueueFull
 
 pytestmark = pytest.mark.unit
 

@@ -6,9 +6,9 @@ from striate.serve.apps.factory import tagger
 from striate.serve.apps.replica import ReplicaArgs, application
 from striate.serve.common.types import ModelName
 from striate.serve.predictors.echo import EchoPredictor, EchoTensors
-from striate.serve.servable import Servable
-from striate.serve.served import FixedModels, ServedModel
-from striate.serve.services.base import Service
+from striate.serve.server.models import FixedModels, ServedModel
+from striate.serve.server.servable import Servable
+from striate.serve.server.service import Service
 from striate.serve.services.inference import Inference
 from striate.serve.services.tagging import PhotoTagging
 

@@ -13,9 +13,9 @@ from striate.serve.predictors.network import Network, load_network
 from striate.serve.predictors.probe_image import probe_image
 from striate.serve.predictors.tagging import TaggingPredictor
 from striate.serve.predictors.tensors import TensorPredictor, sound
-from striate.serve.servable import AnyPredictor, Servable
-from striate.serve.served import FixedModels, ServedModel
-from striate.serve.server import ModelServer
+from striate.serve.server.models import FixedModels, ServedModel
+from striate.serve.server.servable import AnyPredictor, Servable
+from striate.serve.server.server import ModelServer
 from striate.serve.services.inference import Inference
 from striate.serve.services.photos import Describer
 from striate.serve.services.tagging import PhotoTagging, Tagger

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from striate.serve.batcher import QueueFull
+from striate.serve.server.batcher import QueueFull
 
 
 class Vital:

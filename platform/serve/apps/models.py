@@ -16,9 +16,9 @@ from striate.serve.apps.replica import ReplicaArgs, application
 from striate.serve.common.limits import MEBIBYTE
 from striate.serve.common.tensors import card_of
 from striate.serve.common.types import ModelName
-from striate.serve.model_cache import Entry, ModelCache
-from striate.serve.served import ServedModel
-from striate.serve.services.base import Service
+from striate.serve.server.model_cache import Entry, ModelCache
+from striate.serve.server.models import ServedModel
+from striate.serve.server.service import Service
 from striate.serve.services.inference import Inference
 
 __all__ = ["ModelsArgs", "build", "services"]

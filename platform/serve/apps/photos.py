@@ -12,7 +12,7 @@ from striate.core.registry import fetch
 from striate.serve.apps.factory import inference_of, load, named
 from striate.serve.apps.replica import ReplicaArgs, application
 from striate.serve.predictors.probe_image import probe_image
-from striate.serve.services.base import Service
+from striate.serve.server.service import Service
 from striate.serve.services.tagging import PhotoTagging
 
 __all__ = ["PhotosArgs", "build", "named", "probe_image", "services"]

@@ -29,8 +29,8 @@ from striate.serve.observability import tracing
 from striate.serve.observability.call_stats import Counter
 from striate.serve.observability.metrics import Endpoint, Metrics
 from striate.serve.observability.observer import Observers
-from striate.serve.server import ModelServer
-from striate.serve.services.base import Service
+from striate.serve.server.server import ModelServer
+from striate.serve.server.service import Service
 
 logger = logging.getLogger(__name__)
 

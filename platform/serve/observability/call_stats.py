@@ -89,7 +89,7 @@ def total(tallies: Iterable[Tally]) -> Tally:
 
 
 class Counter:
-    """An observer of a `striate.serve.server.ModelServer` that keeps a tally.
+    """An observer of a `striate.serve.server.server.ModelServer` that keeps a tally.
 
     Args:
         recent_s: how far back `recent` looks.

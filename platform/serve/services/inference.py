@@ -18,11 +18,11 @@ from striate.serve.common.tensors import (
     TensorRequest,
     classification,
 )
-from striate.serve.gate import NO_MODEL, Call, Method, Unary
 from striate.serve.observability.observer import Observer
 from striate.serve.protos.inference import inference_pb2 as pb
-from striate.serve.servable import Servable
-from striate.serve.served import Models, ServedModel
+from striate.serve.server.handlers import NO_MODEL, Call, Method, Unary
+from striate.serve.server.models import Models, ServedModel
+from striate.serve.server.servable import Servable
 from striate.serve.services.tensor_messages import (
     check_count,
     no_shared_memory,

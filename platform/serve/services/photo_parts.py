@@ -7,11 +7,11 @@ from typing import Any
 
 from torch import Tensor
 
-from striate.serve.batcher import TooLate
 from striate.serve.common.status import status_of
 from striate.serve.common.types import ModelName, Tag, TagRequest
 from striate.serve.protos.striate.v1 import photo_tagging_pb2, photos_pb2
 from striate.serve.protos.striate.v1 import photos_pb2 as pb
+from striate.serve.server.batcher import TooLate
 from striate.serve.services.tag_messages import labels
 
 TAGS, FACES, CONTENT = "tags", "faces", "content"

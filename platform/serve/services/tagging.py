@@ -5,10 +5,10 @@ from typing import Any
 
 from striate.serve.common.limits import Limits
 from striate.serve.common.types import Tag, TagRequest
-from striate.serve.gate import Call, Method, Stream, Unary
 from striate.serve.observability.observer import Observer
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
-from striate.serve.servable import Servable
+from striate.serve.server.handlers import Call, Method, Stream, Unary
+from striate.serve.server.servable import Servable
 from striate.serve.services.tag_messages import checked, response
 from striate.serve.services.tag_stream import TagStream
 

@@ -25,7 +25,7 @@ from striate.serve.edge import tokens
 from striate.serve.edge.certificates import ensure_certificates
 from striate.serve.edge.files import edge_key
 from striate.serve.edge.options import EdgeTls
-from striate.serve.server import ModelServer
+from striate.serve.server.server import ModelServer
 
 pytestmark = pytest.mark.e2e
 PACKAGES = (

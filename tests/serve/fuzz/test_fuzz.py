@@ -26,7 +26,7 @@ from striate.serve.edge.options import EdgeLimits, EdgeTls
 from striate.serve.protos.inference import inference_pb2
 from striate.serve.protos.striate.v1 import photo_tagging_pb2
 from striate.serve.regions import RegionPolicy
-from striate.serve.server import ModelServer, Service
+from striate.serve.server.server import ModelServer, Service
 from striate.serve.services.photos import Photos
 from striate.serve.services.tagging import PhotoTagging
 

@@ -15,15 +15,15 @@ from typing import Any, TypeVar
 import grpc
 
 from striate.core.errors import PlatformError
-from striate.serve.batcher import QueueFull
 from striate.serve.common.limits import Limits
-from striate.serve.gate import Gate, Method
-from striate.serve.loop import ServerLoop
 from striate.serve.observability.observer import NoObserver, Observer
 from striate.serve.observability.tracing import Tracing
-from striate.serve.servable import Servable
-from striate.serve.services import describe, health
-from striate.serve.services.base import Service
+from striate.serve.server import health, reflection
+from striate.serve.server.batcher import QueueFull
+from striate.serve.server.event_loop import ServerLoop
+from striate.serve.server.handlers import Gate, Method
+from striate.serve.server.servable import Servable
+from striate.serve.server.service import Service
 
 __all__ = ["ModelServer", "Service"]
 
@@ -179,8 +179,8 @@ class ModelServer:
             self._health.set(service.name, False)
         self._health.set(health.WHOLE, False)
         self._add(health.SERVICE, self._health.methods())
-        described = describe.Reflection((*self.service_names, health.SERVICE))
-        self._add(describe.SERVICE, described.methods())
+        described = reflection.Reflection((*self.service_names, health.SERVICE))
+        self._add(reflection.SERVICE, described.methods())
         try:
             self.port = self._server.add_insecure_port(f"{self.host}:{self.port}")
         except RuntimeError:

@@ -16,8 +16,8 @@ from striate.core.errors import UsageError
 from striate.serve.common.tensors import ModelCard
 from striate.serve.common.types import ModelName
 from striate.serve.observability.observer import NoObserver, Observer
-from striate.serve.servable import Servable
-from striate.serve.served import ServedModel, found
+from striate.serve.server.models import ServedModel, found
+from striate.serve.server.servable import Servable
 
 LOADS_AT_ONCE = 2
 

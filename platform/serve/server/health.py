@@ -11,7 +11,7 @@ from typing import Any
 from grpc_health.v1 import health_pb2 as pb
 
 from striate.core.errors import UnknownName
-from striate.serve.gate import Call, Method, Stream, Unary, parser
+from striate.serve.server.handlers import Call, Method, Stream, Unary, parser
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Health"].full_name
 WHOLE = ""

@@ -8,7 +8,7 @@ from striate.core.errors import UnknownName
 from striate.serve.common.tensors import ModelCard, TensorAnswer, TensorRequest
 from striate.serve.common.types import ModelName
 from striate.serve.observability.observer import Observer
-from striate.serve.servable import Servable
+from striate.serve.server.servable import Servable
 
 Value = TypeVar("Value")
 TensorServable = Servable[TensorRequest, TensorAnswer]

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from striate.serve.common.types import ModelName
-from striate.serve.gate import Method
 from striate.serve.observability.observer import Observer
-from striate.serve.servable import Servable
+from striate.serve.server.handlers import Method
+from striate.serve.server.servable import Servable
 
 
 class Service(Protocol):

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from striate.core.errors import BundleError
-from striate.serve.batcher import Batcher
 from striate.serve.common.limits import Batching, Limits
 from striate.serve.common.types import ModelName
 from striate.serve.observability.observer import Observer
 from striate.serve.predictors.base import Batched, Immediate, Predictor, answer
+from striate.serve.server.batcher import Batcher
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")

@@ -6,7 +6,7 @@ from typing import Any
 from grpc.aio import EOF
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from striate.serve.gate import Call, Method, Stream, parser
+from striate.serve.server.handlers import Call, Method, Stream, parser
 
 SERVICE = reflection.SERVICE_NAME
 _parse = parser(reflection_pb2.ServerReflectionRequest)

@@ -19,9 +19,9 @@ from striate.serve.predictors.embedding import VectorPredictor
 from striate.serve.predictors.tagging import TaggingPredictor
 from striate.serve.protos.striate.v1 import photos_pb2 as pb
 from striate.serve.protos.striate.v1 import photos_pb2_grpc as pb_grpc
-from striate.serve.regions import RegionPolicy
 from striate.serve.server.server import ModelServer
-from striate.serve.services.photos import Photos
+from striate.serve.services.analysis import Photos
+from striate.serve.services.region_policy import RegionPolicy
 
 pytestmark = pytest.mark.unit
 Png = Callable[..., bytes]

@@ -25,7 +25,7 @@ from striate.serve.common.limits import Limits
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.tagging import TaggingPredictor
 from striate.serve.server.server import ModelServer
-from striate.serve.services.photos import Photos
+from striate.serve.services.analysis import Photos
 
 pytestmark = pytest.mark.unit
 Png = Callable[..., bytes]

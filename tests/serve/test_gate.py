@@ -22,7 +22,7 @@ from striate.serve.protos.inference import inference_pb2
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 from striate.serve.protos.striate.v1 import photo_tagging_pb2_grpc as pb_grpc
 from striate.serve.server.server import ModelServer, Service
-from striate.serve.services.photos import Photos
+from striate.serve.services.analysis import Photos
 from striate.serve.services.tagging import SERVICE, PhotoTagging
 
 pytestmark = pytest.mark.unit

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from striate.core.errors import RequestError
-from striate.serve.regions import EU_MEMBERS, RegionPolicy
+from striate.serve.services.region_policy import EU_MEMBERS, RegionPolicy
 
 pytestmark = pytest.mark.unit
 

@@ -9,9 +9,9 @@ from ray import serve
 from striate.core.registry import fetch
 from striate.serve.apps.factory import Loaded, inference_of, load, named
 from striate.serve.apps.replica import ReplicaArgs, application
-from striate.serve.regions import RegionPolicy
 from striate.serve.server.service import Service
-from striate.serve.services.photos import DEADLINE_S, Photos
+from striate.serve.services.analysis import DEADLINE_S, Photos
+from striate.serve.services.region_policy import RegionPolicy
 from striate.serve.services.tagging import PhotoTagging
 
 __all__ = ["AnalyzeArgs", "build", "services"]

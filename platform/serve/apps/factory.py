@@ -16,8 +16,8 @@ from striate.serve.predictors.tensors import TensorPredictor, sound
 from striate.serve.server.models import FixedModels, ServedModel
 from striate.serve.server.servable import AnyPredictor, Servable
 from striate.serve.server.server import ModelServer
+from striate.serve.services.analysis import Describer
 from striate.serve.services.inference import Inference
-from striate.serve.services.photos import Describer
 from striate.serve.services.tagging import PhotoTagging, Tagger
 
 

@@ -25,9 +25,9 @@ from striate.serve.edge.files import edge_key
 from striate.serve.edge.options import EdgeLimits, EdgeTls
 from striate.serve.protos.inference import inference_pb2
 from striate.serve.protos.striate.v1 import photo_tagging_pb2
-from striate.serve.regions import RegionPolicy
 from striate.serve.server.server import ModelServer, Service
-from striate.serve.services.photos import Photos
+from striate.serve.services.analysis import Photos
+from striate.serve.services.region_policy import RegionPolicy
 from striate.serve.services.tagging import PhotoTagging
 
 CASES, EDGE_CASES, WARM_UP, CHECK_EVERY = 50_000, 2_000, 5_000, 500

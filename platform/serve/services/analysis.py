@@ -18,12 +18,12 @@ from striate.serve.common.limits import Batching, Limits
 from striate.serve.common.types import TagRequest
 from striate.serve.observability.observer import Observer
 from striate.serve.protos.striate.v1 import photos_pb2 as pb
-from striate.serve.regions import RegionPolicy
 from striate.serve.server.batcher import Batcher, TooLate
 from striate.serve.server.handlers import Call, Method, Unary
 from striate.serve.server.servable import Servable
-from striate.serve.services import photo_parts as parts
-from striate.serve.services.photo_parts import Outcome
+from striate.serve.services import analysis_parts as parts
+from striate.serve.services.analysis_parts import Outcome
+from striate.serve.services.region_policy import RegionPolicy
 from striate.serve.services.tag_messages import checked
 from striate.serve.services.tagging import Tagger
 

@@ -10,10 +10,10 @@ from striate.core.files import write_atomic
 from striate.train.agreement import Agreement
 from striate.train.asks import HERE
 from striate.train.assignment import Assignment
-from striate.train.checkpoint import Checkpoint, CheckpointStore, HostBuffers
-from striate.train.patience import patient
+from striate.train.checkpoint.async_writer import Saver
+from striate.train.checkpoint.retry import patient
+from striate.train.checkpoint.store import Checkpoint, CheckpointStore, HostBuffers
 from striate.train.place import Place
-from striate.train.saver import Saver
 from striate.train.state import TrainState
 
 BLOCKED_SHARE = "train/checkpoint_blocked_share"

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from striate.core.bundle import Architecture
 from striate.models import build
-from striate.train.checkpoint import Checkpoint
+from striate.train.checkpoint.store import Checkpoint
 from striate.train.config import Recipe
 from striate.train.optimize import build_optimizer
 from striate.train.parallel import like, local, shard, whole

@@ -12,8 +12,8 @@ from striate.core.files import write_atomic
 from striate.train import startup
 from striate.train.asks import HERE
 from striate.train.assignment import Assignment
+from striate.train.checkpoint.retry import patient
 from striate.train.loop import train
-from striate.train.patience import patient
 from striate.train.place import Place
 from striate.train.system_metrics import sampling
 

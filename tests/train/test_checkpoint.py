@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from striate.core.errors import CheckpointError, PlatformError
-from striate.train import checkpoint as module
-from striate.train.checkpoint import Checkpoint, CheckpointStore
+from striate.train.checkpoint import store as module
+from striate.train.checkpoint.store import Checkpoint, CheckpointStore
 
 pytestmark = pytest.mark.unit
 

@@ -17,7 +17,7 @@ from striate.train import keeper, loop
 from striate.train.agreement import steps_ahead
 from striate.train.asks import HERE
 from striate.train.assignment import Assignment, Outcome
-from striate.train.checkpoint import Checkpoint, CheckpointStore, superfluous
+from striate.train.checkpoint.store import Checkpoint, CheckpointStore, superfluous
 from striate.train.ledger import attempts_of
 from striate.train.loop import train
 from striate.train.place import Place
@@ -84,7 +84,7 @@ def test_a_storage_that_refuses_for_a_while_loses_nothing(
         refusing("rw")
         finish(self, step)
 
-    monkeypatch.setattr("striate.train.saver.FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr("striate.train.checkpoint.async_writer.FIRST_PAUSE_S", 0.05)
     monkeypatch.setattr(keeper.Keeper, "finish", back_again)
     monkeypatch.setattr(keeper.Keeper, "_flush", lambda self: None)  # no patience at the last step
     at_step(monkeypatch, 8, lambda: refusing("ro"))

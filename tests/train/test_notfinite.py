@@ -16,7 +16,7 @@ from striate.data.pipelines.registry import PIPELINES
 from striate.data.stream.batch import Batch
 from striate.train import loop, notfinite
 from striate.train.assignment import Assignment
-from striate.train.checkpoint import CheckpointStore
+from striate.train.checkpoint.store import CheckpointStore
 from striate.train.loop import StepResult, train, train_step
 from striate.train.optimize import build_optimizer
 from striate.train.place import Place

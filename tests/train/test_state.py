@@ -7,7 +7,7 @@ import torch
 
 from striate.data.stream.batch import Batch
 from striate.train.assignment import Assignment
-from striate.train.checkpoint import Checkpoint
+from striate.train.checkpoint.store import Checkpoint
 from striate.train.config import Recipe
 from striate.train.loop import keyed, train_step
 from striate.train.place import Place

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from striate.core.errors import PlatformError
-from striate.train.checkpoint import Checkpoint, CheckpointStore
+from striate.train.checkpoint.store import Checkpoint, CheckpointStore
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 15.0

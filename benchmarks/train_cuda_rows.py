@@ -16,8 +16,8 @@ from striate.data.stream.batch import Batch
 from striate.models import MODELS
 from striate.models.count import macs
 from striate.train.config import DataConfig, ModelConfig, OptimizerConfig, Recipe
+from striate.train.distributed.world import Place
 from striate.train.loop import train_step
-from striate.train.place import Place
 from striate.train.state import TrainState
 from striate.train.tasks import TASKS
 

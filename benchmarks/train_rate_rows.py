@@ -24,8 +24,8 @@ from striate.data.stream.batch import Batch
 from striate.data.stream.stream import Stream
 from striate.models import MODELS
 from striate.train.config import Recipe
+from striate.train.distributed.world import Place
 from striate.train.loop import train_step
-from striate.train.place import Place
 from striate.train.recipe import resolve
 from striate.train.state import TrainState
 from striate.train.tasks import TASKS

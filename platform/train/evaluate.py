@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from striate.train.assignment import Assignment
+from striate.train.distributed.parallel import equalise, gathered
+from striate.train.distributed.precision import autocast, on_device
+from striate.train.distributed.world import Place
 from striate.train.feed import open_evaluation
-from striate.train.parallel import equalise, gathered
-from striate.train.place import Place
-from striate.train.precision import autocast, on_device
 from striate.train.tasks.base import Tally, Task
 from striate.train.tasks.mistakes import Mistakes
 

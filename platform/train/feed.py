@@ -11,8 +11,8 @@ from striate.data.stream.stream import Stream
 from striate.train.ahead import Ahead
 from striate.train.assignment import Assignment
 from striate.train.config import DataConfig
-from striate.train.place import Place
-from striate.train.precision import on_device
+from striate.train.distributed.precision import on_device
+from striate.train.distributed.world import Place
 
 
 def open_stream(run: Assignment, place: Place, cursor: int) -> Stream | Ahead:

@@ -17,13 +17,13 @@ from striate.data.stream.batch import Batch
 from striate.models.layers.dropout import sample_keys
 from striate.train.assignment import Assignment
 from striate.train.config import Recipe
+from striate.train.distributed.parallel import replicated, synced, translate
+from striate.train.distributed.precision import autocast, on_device
+from striate.train.distributed.world import Place
 from striate.train.evaluate import Evaluation, evaluate
 from striate.train.feed import open_stream
 from striate.train.notfinite import Guard, NanWatch
 from striate.train.optimize import set_rate
-from striate.train.parallel import replicated, synced, translate
-from striate.train.place import Place
-from striate.train.precision import autocast, on_device
 from striate.train.records import Recorder
 from striate.train.schedule import rate_at
 from striate.train.state import TrainState

@@ -13,8 +13,8 @@ from striate.core.files import write_atomic
 from striate.data.stream.batch import Batch
 from striate.data.stream.reader import SplitReader
 from striate.train.assignment import Assignment
-from striate.train.parallel import statistics, whole
-from striate.train.place import Place
+from striate.train.distributed.parallel import statistics, whole
+from striate.train.distributed.world import Place
 
 MOST_SKIPS = 20
 """Steps skipped one after the other before the run is given up."""

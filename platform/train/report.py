@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from striate.train.place import Place
+from striate.train.distributed.world import Place
 from striate.train.spool import Record, SpoolWriter
 
 LOSS = "train/loss"

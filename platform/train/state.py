@@ -18,10 +18,10 @@ from striate.core.bundle import Architecture
 from striate.models import build
 from striate.train.checkpoint.store import Checkpoint
 from striate.train.config import Recipe
+from striate.train.distributed.parallel import like, local, shard, whole
+from striate.train.distributed.precision import lay_out, type_of
+from striate.train.distributed.world import Place
 from striate.train.optimize import build_optimizer
-from striate.train.parallel import like, local, shard, whole
-from striate.train.place import Place
-from striate.train.precision import lay_out, type_of
 
 
 @dataclass

@@ -13,8 +13,8 @@ from striate.train import startup
 from striate.train.asks import HERE
 from striate.train.assignment import Assignment
 from striate.train.checkpoint.retry import patient
+from striate.train.distributed.world import Place
 from striate.train.loop import train
-from striate.train.place import Place
 from striate.train.system_metrics import sampling
 
 _BEHIND_SERVING = 10  # niceness: training may wait where it shares cores with replicas, callers not

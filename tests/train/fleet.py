@@ -21,9 +21,10 @@ from striate.data.pipelines.registry import PIPELINES
 from striate.data.shards.manifest import Manifest
 from striate.models import MODELS
 from striate.models.layers.dropout import SampleDropout
-from striate.train import loop, parallel
+from striate.train import loop
 from striate.train.assignment import Assignment
-from striate.train.place import Place
+from striate.train.distributed import parallel
+from striate.train.distributed.world import Place
 from striate.train.recipe import resolve
 
 BATCH = 37  # which neither two nor three workers share evenly

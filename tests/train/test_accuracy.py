@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from striate.train.assignment import Assignment, Outcome
+from striate.train.distributed.world import Place
 from striate.train.loop import train
-from striate.train.place import Place
 
 pytestmark = pytest.mark.unit
 

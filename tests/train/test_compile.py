@@ -10,8 +10,8 @@ from striate.core.errors import PlatformError
 from striate.models import MODELS
 from striate.models.layers.dropout import SampleDropout
 from striate.train.assignment import Assignment
+from striate.train.distributed.world import Place
 from striate.train.loop import train
-from striate.train.place import Place
 from striate.train.spool import SpoolReader, history
 
 pytestmark = pytest.mark.unit

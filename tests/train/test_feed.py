@@ -13,9 +13,9 @@ from striate.data.pipelines.raw import raw_images
 from striate.data.pipelines.registry import PIPELINES
 from striate.data.shards.manifest import Manifest
 from striate.train.assignment import Assignment
+from striate.train.distributed.world import Place
 from striate.train.feed import open_evaluation, open_stream, samples_per_epoch
 from striate.train.loop import train
-from striate.train.place import Place
 from striate.train.recipe import resolve
 from striate.train.spool import SpoolReader, history
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from striate.train.assignment import Assignment
+from striate.train.distributed.world import Place
 from striate.train.loop import train
-from striate.train.place import Place
 from striate.train.recipes import RECIPES
 from striate.train.spool import SpoolReader, history
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from striate.train.assignment import Assignment, Outcome
+from striate.train.distributed.world import Place
 from striate.train.feed import open_stream
 from striate.train.loop import train
-from striate.train.place import Place
 from striate.train.spool import SpoolReader, history
 
 pytestmark = pytest.mark.gpu

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from striate.core.errors import TrainingStopped
 from striate.train import keeper, loop
-from striate.train.agreement import steps_ahead
 from striate.train.asks import HERE
 from striate.train.assignment import Assignment, Outcome
 from striate.train.checkpoint.store import Checkpoint, CheckpointStore, superfluous
+from striate.train.distributed.consensus import steps_ahead
+from striate.train.distributed.world import Place
 from striate.train.ledger import attempts_of
 from striate.train.loop import train
-from striate.train.place import Place
 from striate.train.spool import SpoolReader, history
 
 pytestmark = pytest.mark.unit

@@ -16,8 +16,8 @@ from striate.train import feed, loop, records
 from striate.train.assignment import Assignment, Outcome
 from striate.train.checkpoint.async_writer import Saver
 from striate.train.checkpoint.store import TENSORS_FILE, Checkpoint, CheckpointStore
+from striate.train.distributed.world import Place
 from striate.train.loop import train
-from striate.train.place import Place
 from striate.train.spool import SpoolReader, history
 from striate.train.state import TrainState
 from striate.train.tasks.classification import Classification

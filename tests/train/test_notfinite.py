@@ -17,9 +17,9 @@ from striate.data.stream.batch import Batch
 from striate.train import loop, notfinite
 from striate.train.assignment import Assignment
 from striate.train.checkpoint.store import CheckpointStore
+from striate.train.distributed.world import Place
 from striate.train.loop import StepResult, train, train_step
 from striate.train.optimize import build_optimizer
-from striate.train.place import Place
 from striate.train.spool import SpoolReader, history
 from striate.train.tasks.classification import Classification
 

@@ -9,9 +9,9 @@ from striate.data.stream.batch import Batch
 from striate.train.assignment import Assignment
 from striate.train.checkpoint.store import Checkpoint
 from striate.train.config import Recipe
+from striate.train.distributed.precision import on_device
+from striate.train.distributed.world import Place
 from striate.train.loop import keyed, train_step
-from striate.train.place import Place
-from striate.train.precision import on_device
 from striate.train.state import TrainState
 from striate.train.tasks.classification import Classification
 

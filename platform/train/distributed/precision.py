@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from striate.data.stream.batch import Batch
 from striate.train.config import Recipe
-from striate.train.place import Place
+from striate.train.distributed.world import Place
 
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 

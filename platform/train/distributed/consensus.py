@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from striate.train.place import Place
+from striate.train.distributed.world import Place
 
 EVERY_S = 0.25
 _FURTHEST = 10_000

@@ -20,7 +20,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.parallel import DistributedDataParallel
 
 from striate.core.errors import PlatformError
-from striate.train.place import Place
+from striate.train.distributed.world import Place
 
 LARGE = 1 << 20
 """Parameters from which a layer is gathered and let go by itself; smaller ones go together."""

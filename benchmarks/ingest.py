@@ -26,7 +26,7 @@ from ingest_images import write_photographs
 from ingest_loaders import Folder, write_tars
 
 from striate.data.ingest.ingest import ingest
-from striate.train.on_ray import KEEP_MEMORY
+from striate.train.launch.ray_train import KEEP_MEMORY
 
 PEERS = {"folder": 1.6, "webdataset": 1.6, "streaming": 1.3, "simplejpeg": 0.75}
 NAMES = {

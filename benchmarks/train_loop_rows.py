@@ -32,7 +32,7 @@ from striate.train.config import (
     ScalingConfig,
     ScheduleConfig,
 )
-from striate.train.on_ray import KEEP_MEMORY, ray_train_environment
+from striate.train.launch.ray_train import KEEP_MEMORY, ray_train_environment
 
 HERE = Path(__file__).parent
 CLASSES, FIELD, BATCH = 100, 127, 64
@@ -60,7 +60,8 @@ class TurnStream:
 
 def in_ray_train(config: dict[str, Any]) -> None:
     """What `striate train` runs in each worker, on a stream that takes turns."""
-    from striate.train import loop, workers
+    from striate.train import loop
+    from striate.train.launch import worker as workers
 
     plan = Plan(**config["plan"])
     opened: Any = loop
@@ -134,7 +135,7 @@ def _peer(plan: Plan) -> Iterator[None]:
 
 @contextmanager
 def _ours(plan: Plan) -> Iterator[None]:
-    """A Ray Train job, made as `striate.train.on_ray` makes it."""
+    """A Ray Train job, made as `striate.train.launch.ray_train` makes it."""
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 

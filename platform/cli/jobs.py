@@ -16,7 +16,7 @@ from striate.core.settings import Settings
 from striate.local import state, token
 
 if TYPE_CHECKING:
-    from striate.train.jobs import JobServer
+    from striate.train.launch.ray_jobs import JobServer
     from striate.train.recipe import Recipe
 
 _address = click.option(
@@ -136,7 +136,7 @@ def send(
     Raises:
         StriateError: the cluster does not take it, or what the training failed with.
     """
-    from striate.train.submit import job_environment, submit
+    from striate.train.launch.submit import job_environment, submit
 
     server = _server(address)
     known = state.load(settings.home)
@@ -223,6 +223,6 @@ def _server(address: str | None) -> "JobServer":
         )
     secret = token.for_head(os.environ, found)
     token.authorise(os.environ)
-    from striate.train.jobs import JobServer
+    from striate.train.launch.ray_jobs import JobServer
 
     return JobServer(found, secret)

@@ -111,7 +111,9 @@ def sync(run_id: str, as_json: bool) -> None:
     """
     from striate.core.tracking import tracking_uri_of
     from striate.train.assignment import Assignment
-    from striate.train.tracking import publish
+    from striate.train.launch.publish import (
+        publish,
+    )
 
     settings = Settings.load()
     run = Assignment.load(settings, run_id)

@@ -98,7 +98,7 @@ def _check_options(
 
 
 def _show(chosen: "Recipe", settings: Settings, resume: str | None, as_json: bool) -> None:
-    from striate.train.job import run
+    from striate.train.launch.run import run
 
     # Ray tells of a dead worker on standard output, where only the result belongs.
     with redirect_stdout(sys.stderr), train_progress.progress(hidden=as_json) as on_event:
@@ -115,7 +115,7 @@ def _show(chosen: "Recipe", settings: Settings, resume: str | None, as_json: boo
 def _tell(chosen: "Recipe", settings: Settings, resume: str | None) -> None:
     """The same for a program: every line of standard output is one of `events.line_of`."""
     from striate.train.events import line_of
-    from striate.train.job import run
+    from striate.train.launch.run import run
 
     with train_progress.lines() as on_event:
         result = run(
@@ -181,7 +181,7 @@ def _chosen(
         if recipe is None:
             raise UsageError("No recipe is named.", "See `striate train --help`.")
         return resolve(recipe, overrides)
-    from striate.train.job import recipe_of
+    from striate.train.launch.run import recipe_of
 
     left_out = recipe is None or "=" in recipe
     if recipe is not None and left_out:

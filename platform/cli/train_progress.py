@@ -16,7 +16,7 @@ from striate.core.errors import StriateError, TrainingFailed
 
 if TYPE_CHECKING:
     from striate.train.events import TrainEvent
-    from striate.train.job import TrainResult
+    from striate.train.launch.run import TrainResult
     from striate.train.sweep import TrialEvent
 
 OnEvent = Callable[["TrainEvent"], None]

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from striate.core import errors
-from striate.train.wheel import code_sha256
+from striate.train.launch.wheel import code_sha256
 
 VARIABLE = "STRIATE_REVISION"
 """What a submitted job is told of the checkout that it was sent from."""

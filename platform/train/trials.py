@@ -41,7 +41,7 @@ def sweep(
         PlatformError: there is no Ray cluster.
         DataError: the shards are damaged or missing.
     """
-    from striate.train.job import shards_of
+    from striate.train.launch.run import shards_of
     from striate.train.tracking import close_run, open_parent
 
     began, uri = time.monotonic(), tracking_uri_of(settings)

@@ -62,7 +62,7 @@ def run_trial(number: int, recipe: Recipe, settings: Settings, parent: str) -> N
 
     A trial that was begun before, in a process that died, goes on with its run.
     """
-    from striate.train.job import run
+    from striate.train.launch.run import run
 
     headline, told_s = headline_of(recipe), 0.0
 

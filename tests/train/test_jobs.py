@@ -12,8 +12,8 @@ import pytest
 
 from striate.core.errors import PlatformError, UnknownName, UsageError
 from striate.core.settings import Settings
-from striate.train import jobs, submit
-from striate.train.jobs import Job, JobServer
+from striate.train.launch import ray_jobs, submit
+from striate.train.launch.ray_jobs import Job, JobServer
 from striate.train.recipe import resolve
 
 pytestmark = pytest.mark.unit
@@ -95,7 +95,9 @@ def test_a_log_whose_connection_breaks_is_told_once(monkeypatch: pytest.MonkeyPa
     server._client = Broken(["a\nb", "c\n", "d\n", "e"], [1, 2, 3])
     ended = Job(job_id="x", recipe="r", status="SUCCEEDED", message="", started_unix_s=0, seconds=1)
     monkeypatch.setattr(server, "job", lambda job_id: ended)
-    monkeypatch.setattr(jobs, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda s: None))
+    monkeypatch.setattr(
+        ray_jobs, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda s: None)
+    )
     assert list(server.follow("x")) == ["a", "bc", "d", "e"]
 
 

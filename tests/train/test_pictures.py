@@ -14,8 +14,9 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from striate.core.errors import TrackingUnavailable
-from striate.train import painter, pictures
+from striate.train import pictures
 from striate.train.assignment import Assignment, Outcome
+from striate.train.launch import live_plots
 from striate.train.mistake import Mistake
 from striate.train.pictures import comparison
 from striate.train.pictures.confusion import confusion_matrix, most_confused, pooled
@@ -181,9 +182,9 @@ def test_pictures_reach_mlflow_while_the_run_runs(
             raise error
         return Client()
 
-    monkeypatch.setattr(painter, "connect", connect)
-    monkeypatch.setattr(painter, "_LEAST_REST", 0)
-    with painter.painting(run, every_s=0.01):
+    monkeypatch.setattr(live_plots, "connect", connect)
+    monkeypatch.setattr(live_plots, "_LEAST_REST", 0)
+    with live_plots.painting(run, every_s=0.01):
         assert came.wait(60)
     assert logged[0] == (run.run_id, "pictures", "first_layer_filters.png")
 

@@ -23,10 +23,10 @@ from striate.data.stream.reader import SplitReader
 from striate.data.stream.state_priors import PRIORS_FILE, StatePriors
 from striate.data.transforms.image.preprocess import apply, decode_image, fit
 from striate.models import MODELS, build_from
-from striate.train import job
 from striate.train.assignment import Assignment, Outcome
 from striate.train.distributed.world import Place
 from striate.train.feed import evaluation_pipeline, open_evaluation, training_pipeline
+from striate.train.launch import run as job
 from striate.train.loop import train
 from striate.train.published import PUBLISHED, published_for
 from striate.train.recipe import resolve

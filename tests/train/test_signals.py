@@ -11,8 +11,8 @@ import pytest
 from striate.train import startup
 from striate.train.asks import HERE
 from striate.train.assignment import Assignment
+from striate.train.launch.signals import stopping_softly
 from striate.train.ledger import ATTEMPTS_FILE, Ledger, attempts_of
-from striate.train.signals import stopping_softly
 
 pytestmark = pytest.mark.unit
 

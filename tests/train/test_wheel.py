@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from striate.train import wheel
+from striate.train.launch import wheel
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.unit

@@ -12,11 +12,20 @@ from striate.train import startup
 from striate.train.assignment import Assignment, Outcome
 from striate.train.config import Recipe
 from striate.train.events import Digest, TrainEvent, headline_of
+from striate.train.launch.publish import (
+    publish,
+    shipping,
+)
+from striate.train.launch.signals import stopping_softly
 from striate.train.recipe import overridden
 from striate.train.ship import Follower
-from striate.train.signals import stopping_softly
 from striate.train.spool import Record, SpoolWriter
-from striate.train.tracking import close_run, open_run, publish, reopen_run, shipping, tags_of
+from striate.train.tracking import (
+    close_run,
+    open_run,
+    reopen_run,
+    tags_of,
+)
 
 OnEvent = Callable[[TrainEvent], None]
 
@@ -242,11 +251,11 @@ def _train(assignment: Assignment, settings: Settings) -> None:
         TrainingFailed, or what a worker wrote down as its reason to give up.
     """
     if assignment.recipe.scaling.workers == 0:
-        from striate.train.workers import here
+        from striate.train.launch.worker import here
 
         here(assignment)
     else:
-        from striate.train.on_ray import on_ray
+        from striate.train.launch.ray_train import on_ray
 
         on_ray(assignment, settings)
     if not assignment.outcome.is_file():

@@ -92,8 +92,8 @@ def _fit(assignment: Assignment) -> None:
     import ray.train
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    from striate.train.steward import Steward
-    from striate.train.workers import work
+    from striate.train.launch.ray_callbacks import Steward
+    from striate.train.launch.worker import work
 
     scaling = assignment.recipe.scaling
     most = scaling.max_workers

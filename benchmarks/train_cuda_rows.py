@@ -17,8 +17,8 @@ from striate.models import MODELS
 from striate.models.count import macs
 from striate.train.config import DataConfig, ModelConfig, OptimizerConfig, Recipe
 from striate.train.distributed.world import Place
-from striate.train.loop import train_step
-from striate.train.state import TrainState
+from striate.train.loop.state import TrainState
+from striate.train.loop.train import train_step
 from striate.train.tasks import TASKS
 
 BATCHES = {"alexnet": 512, "vgg16": 128, "googlenet": 256, "c3d": 32}

@@ -60,7 +60,6 @@ class TurnStream:
 
 def in_ray_train(config: dict[str, Any]) -> None:
     """What `striate train` runs in each worker, on a stream that takes turns."""
-    from striate.train import loop
     from striate.train.launch import worker as workers
 
     plan = Plan(**config["plan"])

@@ -1,6 +1,7 @@
 """AlexNet's training rate: Striate's settings against PyTorch's defaults, disk against memory.
 
-Striate's side is the step of its own loop, `striate.train.loop.train_step`: bf16 under autocast,
+Striate's side is the step of its own loop, `striate.train.loop.train.train_step`: bf16 under
+autocast,
 channels-last, the fused optimiser, dropout by each sample's key. Plain PyTorch is float32 in the
 default layout with the optimiser's defaults. Both run in this process on all cores, in turns.
 """
@@ -25,9 +26,9 @@ from striate.data.stream.stream import Stream
 from striate.models import MODELS
 from striate.train.config import Recipe
 from striate.train.distributed.world import Place
-from striate.train.loop import train_step
+from striate.train.loop.state import TrainState
+from striate.train.loop.train import train_step
 from striate.train.recipe import resolve
-from striate.train.state import TrainState
 from striate.train.tasks import TASKS
 
 BATCH = 64

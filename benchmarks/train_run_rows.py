@@ -86,9 +86,8 @@ class _Memory:
 
 def _checkpoints(folder: Path, seconds: float) -> Row:
     """AlexNet with its momenta, half a gigabyte, saved once a minute while it trains here."""
-    from striate.train import loop
-    from striate.train.keeper import BLOCKED_SHARE
     from striate.train.launch.worker import here
+    from striate.train.loop.checkpointing import BLOCKED_SHARE
 
     opened: Any = loop
     opened.open_stream = lambda run, place, cursor: _Memory(seconds)

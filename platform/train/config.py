@@ -128,7 +128,7 @@ class OptimizerConfig(_Config):
 
 
 class ScheduleConfig(_Config):
-    """How the learning rate goes with the steps; see `striate.train.schedule.rate_at`.
+    """How the learning rate goes with the steps; see `striate.train.loop.lr_schedule.rate_at`.
 
     Attributes:
         name: ``constant``; ``cosine`` or ``polynomial``, (1 − progress) to the `power`, down to

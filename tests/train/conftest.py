@@ -16,7 +16,7 @@ from striate.data.ingest.ingest import ingest
 from striate.data.shards.manifest import Manifest
 from striate.train.assignment import Assignment
 from striate.train.config import Recipe
-from striate.train.feed import samples_per_epoch
+from striate.train.loop.batches import samples_per_epoch
 from striate.train.recipe import resolve
 
 MakeRun = Callable[..., Assignment]

@@ -21,16 +21,16 @@ from striate.data.pipelines.registry import PIPELINES
 from striate.data.shards.manifest import Manifest
 from striate.models import MODELS
 from striate.models.layers.dropout import SampleDropout
-from striate.train import loop
 from striate.train.assignment import Assignment
 from striate.train.distributed import parallel
 from striate.train.distributed.world import Place
+from striate.train.loop import train
 from striate.train.recipe import resolve
 
 BATCH = 37  # which neither two nor three workers share evenly
 POISONED_ROWS = (5, 700)
 
-original_step = loop.train_step
+original_step = train.train_step
 
 
 class Dropping(nn.Module):
@@ -97,10 +97,10 @@ def assignment(segment: dict[str, Any], folder: Path, shards: str) -> Assignment
     )
 
 
-def weighed(run: Assignment) -> Callable[..., loop.StepResult]:
+def weighed(run: Assignment) -> Callable[..., train.StepResult]:
     """A step of training that leaves ``held-RANK.txt``: numbers of weights and momenta held."""
 
-    def step(*args: Any) -> loop.StepResult:
+    def step(*args: Any) -> train.StepResult:
         optimizer, place = args[1], args[5]
         result = original_step(*args)
         groups = optimizer.param_groups
@@ -128,8 +128,8 @@ def main(rank: int, plan: Path) -> None:
             meeting = f"file://{plan.parent}/meeting-{index}"
             dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=world)
         run = assignment(segment, plan.parent, document["shards"])
-        loop.train_step = weighed(run)
-        loop.train(run, Place(rank, world))
+        train.train_step = weighed(run)
+        train.train(run, Place(rank, world))
         if world > 1:
             dist.destroy_process_group()
 

@@ -6,7 +6,7 @@ import pytest
 
 from striate.train.assignment import Assignment, Outcome
 from striate.train.distributed.world import Place
-from striate.train.loop import train
+from striate.train.loop.train import train
 
 pytestmark = pytest.mark.unit
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from striate.data.stream.batch import Batch
 from striate.train.config import ScheduleConfig, TaskConfig
-from striate.train.schedule import rate_at
+from striate.train.loop.lr_schedule import rate_at
 from striate.train.tasks.classification import Classification
 from striate.train.tasks.counts import Counts
 

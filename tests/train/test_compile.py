@@ -11,7 +11,7 @@ from striate.models import MODELS
 from striate.models.layers.dropout import SampleDropout
 from striate.train.assignment import Assignment
 from striate.train.distributed.world import Place
-from striate.train.loop import train
+from striate.train.loop.train import train
 from striate.train.spool import SpoolReader, history
 
 pytestmark = pytest.mark.unit

@@ -22,11 +22,11 @@ from striate.data.shards.manifest import Manifest
 from striate.local import engines, loopback, processes
 from striate.local.probes import NoAnswer, ray_nodes
 from striate.local.state import Part, PlatformState
-from striate.train import loop
 from striate.train.assignment import Assignment
 from striate.train.distributed.world import Place
 from striate.train.ledger import Attempt, attempts_of
-from striate.train.loop import train
+from striate.train.loop import train as loop
+from striate.train.loop.train import train
 from striate.train.recipe import resolve
 from striate.train.spool import SpoolReader, history
 

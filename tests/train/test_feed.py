@@ -14,8 +14,8 @@ from striate.data.pipelines.registry import PIPELINES
 from striate.data.shards.manifest import Manifest
 from striate.train.assignment import Assignment
 from striate.train.distributed.world import Place
-from striate.train.feed import open_evaluation, open_stream, samples_per_epoch
-from striate.train.loop import train
+from striate.train.loop.batches import open_evaluation, open_stream, samples_per_epoch
+from striate.train.loop.train import train
 from striate.train.recipe import resolve
 from striate.train.spool import SpoolReader, history
 

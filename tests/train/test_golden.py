@@ -13,7 +13,7 @@ import torch
 
 from striate.train.assignment import Assignment
 from striate.train.distributed.world import Place
-from striate.train.loop import train
+from striate.train.loop.train import train
 from striate.train.recipes import RECIPES
 from striate.train.spool import SpoolReader, history
 

@@ -8,8 +8,8 @@ import torch
 
 from striate.train.assignment import Assignment, Outcome
 from striate.train.distributed.world import Place
-from striate.train.feed import open_stream
-from striate.train.loop import train
+from striate.train.loop.batches import open_stream
+from striate.train.loop.train import train
 from striate.train.spool import SpoolReader, history
 
 pytestmark = pytest.mark.gpu

@@ -169,11 +169,11 @@ def test_a_run_is_resumed_in_the_same_mlflow_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It fails at half its way, as a driver that dies would; then goes on, in this process."""
-    from striate.train import loop
+    from striate.train.loop import train
 
     settings: Settings = ray_cluster.settings
     recipe = two_worker_recipe(digits_shards, "scaling.workers=0", "epochs=3")
-    original, calls = loop.train_step, []
+    original, calls = train.train_step, []
 
     def failing(*args: Any) -> Any:
         calls.append(1)
@@ -183,7 +183,7 @@ def test_a_run_is_resumed_in_the_same_mlflow_run(
 
     before = {path.name for path in settings.runs_folder.iterdir()}
     with monkeypatch.context() as patch, pytest.raises(TrainingFailed):
-        patch.setattr(loop, "train_step", failing)
+        patch.setattr(train, "train_step", failing)
         job.run(recipe, settings)
     (run_id,) = {path.name for path in settings.runs_folder.iterdir()} - before
     assert status_of(settings, run_id) == "FAILED"

@@ -13,14 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from striate.core.errors import TrainingStopped
-from striate.train import keeper, loop
 from striate.train.asks import HERE
 from striate.train.assignment import Assignment, Outcome
 from striate.train.checkpoint.store import Checkpoint, CheckpointStore, superfluous
 from striate.train.distributed.consensus import steps_ahead
 from striate.train.distributed.world import Place
 from striate.train.ledger import attempts_of
-from striate.train.loop import train
+from striate.train.loop import checkpointing
+from striate.train.loop import train as loop
+from striate.train.loop.train import train
 from striate.train.spool import SpoolReader, history
 
 pytestmark = pytest.mark.unit
@@ -77,16 +78,18 @@ def test_a_storage_that_refuses_for_a_while_loses_nothing(
     whole = make_run("lenet1-anna-digits", *SHORT, folder="whole")
     train(whole, Place())
     run = make_run("lenet1-anna-digits", *SHORT, "checkpoint.every_steps=5")
-    finish = keeper.Keeper.finish
+    finish = checkpointing.Keeper.finish
 
-    def back_again(self: keeper.Keeper, step: int) -> None:
+    def back_again(self: checkpointing.Keeper, step: int) -> None:
         assert any("could not be written" in note for note in notes_of(run))
         refusing("rw")
         finish(self, step)
 
     monkeypatch.setattr("striate.train.checkpoint.async_writer.FIRST_PAUSE_S", 0.05)
-    monkeypatch.setattr(keeper.Keeper, "finish", back_again)
-    monkeypatch.setattr(keeper.Keeper, "_flush", lambda self: None)  # no patience at the last step
+    monkeypatch.setattr(checkpointing.Keeper, "finish", back_again)
+    monkeypatch.setattr(
+        checkpointing.Keeper, "_flush", lambda self: None
+    )  # no patience at the last step
     at_step(monkeypatch, 8, lambda: refusing("ro"))
     train(run, Place())
     said = notes_of(run)
@@ -140,7 +143,7 @@ def test_training_goes_on_while_a_checkpoint_is_written(
     assert written[0] == 5
     assert 10 not in written
     assert written[-1] == run.total_steps
-    shares = history(SpoolReader(run.spool).read())[keeper.BLOCKED_SHARE]
+    shares = history(SpoolReader(run.spool).read())[checkpointing.BLOCKED_SHARE]
     assert all(0 <= share < 1 for _, share in shares)
 
 

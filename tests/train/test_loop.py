@@ -12,14 +12,16 @@ from striate.core.bundle import Bundle
 from striate.core.errors import TrainingFailed
 from striate.data.stream import stream
 from striate.models import build_from
-from striate.train import feed, loop, records
 from striate.train.assignment import Assignment, Outcome
 from striate.train.checkpoint.async_writer import Saver
 from striate.train.checkpoint.store import TENSORS_FILE, Checkpoint, CheckpointStore
 from striate.train.distributed.world import Place
-from striate.train.loop import train
+from striate.train.loop import batches as feed
+from striate.train.loop import recorder
+from striate.train.loop import train as loop
+from striate.train.loop.state import TrainState
+from striate.train.loop.train import train
 from striate.train.spool import SpoolReader, history
-from striate.train.state import TrainState
 from striate.train.tasks.classification import Classification
 
 pytestmark = pytest.mark.unit
@@ -194,7 +196,7 @@ def test_evaluations_come_at_epochs_and_at_the_end(make_run: MakeRun) -> None:
 
 def test_a_worker_says_which_process_it_is(make_run: MakeRun) -> None:
     run = make_run("lenet1-anna-digits", *SHORT)
-    records.Recorder(run, Place())
+    recorder.Recorder(run, Place())
     assert json.loads((run.workers / "rank-0.json").read_text())["rank"] == 0
 
 

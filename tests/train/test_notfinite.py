@@ -14,12 +14,13 @@ from striate.data.pipelines.base import Places, Stored
 from striate.data.pipelines.raw import raw_images
 from striate.data.pipelines.registry import PIPELINES
 from striate.data.stream.batch import Batch
-from striate.train import loop, notfinite
 from striate.train.assignment import Assignment
 from striate.train.checkpoint.store import CheckpointStore
 from striate.train.distributed.world import Place
-from striate.train.loop import StepResult, train, train_step
-from striate.train.optimize import build_optimizer
+from striate.train.loop import nonfinite
+from striate.train.loop import train as loop
+from striate.train.loop.optimizers import build_optimizer
+from striate.train.loop.train import StepResult, train, train_step
 from striate.train.spool import SpoolReader, history
 from striate.train.tasks.classification import Classification
 
@@ -150,10 +151,10 @@ def test_too_many_skips_in_a_row_end_the_run(
 ) -> None:
     monkeypatch.setattr(Poisoned, "rows", tuple(range(1437)))
     run = poisoned("on_nan=skip")
-    with pytest.raises(TrainingFailed, match=f"{notfinite.MOST_SKIPS} steps in a row") as caught:
+    with pytest.raises(TrainingFailed, match=f"{nonfinite.MOST_SKIPS} steps in a row") as caught:
         train(run, Place())
     assert "look at the samples" in caught.value.remedy
-    assert len(list((run.folder / "nan").iterdir())) == notfinite.MOST_SKIPS
+    assert len(list((run.folder / "nan").iterdir())) == nonfinite.MOST_SKIPS
 
 
 class Normed(nn.Module):

@@ -17,12 +17,12 @@ from striate.core.errors import TrackingUnavailable
 from striate.train import pictures
 from striate.train.assignment import Assignment, Outcome
 from striate.train.launch import live_plots
+from striate.train.loop.recorder import first_layer
 from striate.train.mistake import Mistake
 from striate.train.pictures import comparison
 from striate.train.pictures.confusion import confusion_matrix, most_confused, pooled
 from striate.train.pictures.filters import animation, coloured
 from striate.train.pictures.mistakes import row_of, worst_mistakes
-from striate.train.records import first_layer
 
 pytestmark = pytest.mark.unit
 

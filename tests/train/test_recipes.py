@@ -25,9 +25,9 @@ from striate.data.transforms.image.preprocess import apply, decode_image, fit
 from striate.models import MODELS, build_from
 from striate.train.assignment import Assignment, Outcome
 from striate.train.distributed.world import Place
-from striate.train.feed import evaluation_pipeline, open_evaluation, training_pipeline
 from striate.train.launch import run as job
-from striate.train.loop import train
+from striate.train.loop.batches import evaluation_pipeline, open_evaluation, training_pipeline
+from striate.train.loop.train import train
 from striate.train.published import PUBLISHED, published_for
 from striate.train.recipe import resolve
 from striate.train.recipes import RECIPES

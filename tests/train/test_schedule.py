@@ -10,9 +10,9 @@ from torch import nn
 
 from striate.core.errors import RecipeError
 from striate.train.config import OptimizerConfig, ScheduleConfig
-from striate.train.optimize import build_optimizer, set_rate
+from striate.train.loop.lr_schedule import plateaus, rate_at
+from striate.train.loop.optimizers import build_optimizer, set_rate
 from striate.train.recipe import resolve
-from striate.train.schedule import plateaus, rate_at
 
 pytestmark = pytest.mark.unit
 

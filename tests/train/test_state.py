@@ -11,8 +11,8 @@ from striate.train.checkpoint.store import Checkpoint
 from striate.train.config import Recipe
 from striate.train.distributed.precision import on_device
 from striate.train.distributed.world import Place
-from striate.train.loop import keyed, train_step
-from striate.train.state import TrainState
+from striate.train.loop.state import TrainState
+from striate.train.loop.train import keyed, train_step
 from striate.train.tasks.classification import Classification
 
 pytestmark = pytest.mark.unit

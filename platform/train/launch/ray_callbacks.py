@@ -93,7 +93,9 @@ class Steward(ControllerCallback, WorkerGroupCallback, WorkerCallback):  # type:
 
         The loop is imported already now, while the workers find each other.
         """
-        threading.Thread(target=import_module, args=("striate.train.loop",), daemon=True).start()
+        threading.Thread(
+            target=import_module, args=("striate.train.loop.train",), daemon=True
+        ).start()
         former = signal.getsignal(signal.SIGTERM)
 
         def end_softly(number: int, frame: Any) -> None:

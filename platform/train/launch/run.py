@@ -142,7 +142,7 @@ def _begin(
 ) -> Assignment:
     """Check everything, then open the MLflow run and make the run's folder."""
     from striate.data.shards.manifest import Manifest
-    from striate.train.feed import samples_per_epoch
+    from striate.train.loop.batches import samples_per_epoch
 
     tracking_uri = tracking_uri_of(settings)
     classes = _classes_of(recipe)

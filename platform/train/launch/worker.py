@@ -14,7 +14,7 @@ from striate.train.asks import HERE
 from striate.train.assignment import Assignment
 from striate.train.checkpoint.retry import patient
 from striate.train.distributed.world import Place
-from striate.train.loop import train
+from striate.train.loop.train import train
 from striate.train.system_metrics import sampling
 
 _BEHIND_SERVING = 10  # niceness: training may wait where it shares cores with replicas, callers not

@@ -16,7 +16,7 @@ from striate.data.pipelines.base import OfOneImage
 from striate.data.stream.state_priors import PRIORS_FILE, StatePriors
 from striate.train.assignment import Assignment
 from striate.train.config import DataConfig
-from striate.train.feed import evaluation_pipeline
+from striate.train.loop.batches import evaluation_pipeline
 
 # Task → letters of the input's dimensions, and what its numbers are.
 _INPUTS = {

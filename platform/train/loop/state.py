@@ -21,7 +21,7 @@ from striate.train.config import Recipe
 from striate.train.distributed.parallel import like, local, shard, whole
 from striate.train.distributed.precision import lay_out, type_of
 from striate.train.distributed.world import Place
-from striate.train.optimize import build_optimizer
+from striate.train.loop.optimizers import build_optimizer
 
 
 @dataclass

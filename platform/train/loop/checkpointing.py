@@ -14,7 +14,7 @@ from striate.train.checkpoint.retry import patient
 from striate.train.checkpoint.store import Checkpoint, CheckpointStore, HostBuffers
 from striate.train.distributed.consensus import Agreement
 from striate.train.distributed.world import Place
-from striate.train.state import TrainState
+from striate.train.loop.state import TrainState
 
 BLOCKED_SHARE = "train/checkpoint_blocked_share"
 

@@ -20,13 +20,13 @@ from striate.train.config import Recipe
 from striate.train.distributed.parallel import replicated, synced, translate
 from striate.train.distributed.precision import autocast, on_device
 from striate.train.distributed.world import Place
-from striate.train.evaluate import Evaluation, evaluate
-from striate.train.feed import open_stream
-from striate.train.notfinite import Guard, NanWatch
-from striate.train.optimize import set_rate
-from striate.train.records import Recorder
-from striate.train.schedule import rate_at
-from striate.train.state import TrainState
+from striate.train.loop.batches import open_stream
+from striate.train.loop.evaluate import Evaluation, evaluate
+from striate.train.loop.lr_schedule import rate_at
+from striate.train.loop.nonfinite import Guard, NanWatch
+from striate.train.loop.optimizers import set_rate
+from striate.train.loop.recorder import Recorder
+from striate.train.loop.state import TrainState
 from striate.train.tasks import TASKS
 from striate.train.tasks.base import Task
 

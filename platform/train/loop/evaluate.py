@@ -9,7 +9,7 @@ from striate.train.assignment import Assignment
 from striate.train.distributed.parallel import equalise, gathered
 from striate.train.distributed.precision import autocast, on_device
 from striate.train.distributed.world import Place
-from striate.train.feed import open_evaluation
+from striate.train.loop.batches import open_evaluation
 from striate.train.tasks.base import Tally, Task
 from striate.train.tasks.mistakes import Mistakes
 

@@ -13,17 +13,17 @@ from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
 from striate.train import startup
 from striate.train.assignment import Assignment, Outcome
-from striate.train.bundled import bundle_assets, bundle_spec
 from striate.train.checkpoint.retry import patient
 from striate.train.checkpoint.store import Checkpoint
 from striate.train.distributed.parallel import whole
 from striate.train.distributed.world import Place
-from striate.train.evaluate import Evaluation
-from striate.train.keeper import Keeper
 from striate.train.ledger import Ledger
+from striate.train.loop.bundle_spec import bundle_assets, bundle_spec
+from striate.train.loop.checkpointing import Keeper
+from striate.train.loop.evaluate import Evaluation
+from striate.train.loop.state import TrainState
 from striate.train.report import SKIPPED, Reporter
 from striate.train.spool import SpoolWriter
-from striate.train.state import TrainState
 from striate.train.tasks.base import Tally
 
 

@@ -43,8 +43,8 @@ def compare(tracking_uri: str, run_ids: Sequence[str], home: Path) -> tuple[Comp
 
 def draw(runs: Sequence[RunSummary], histories: Sequence[History], path: Path) -> None:
     """Write the curves of runs as a PNG file."""
-    from striate.train.pictures.comparison import Curves, comparison
-    from striate.train.pictures.style import DPI
+    from striate.train.plots.comparison import Curves, comparison
+    from striate.train.plots.style import DPI
 
     curves = [
         Curves(

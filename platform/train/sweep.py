@@ -198,7 +198,7 @@ def at_once(room: Mapping[str, float], recipe: Recipe) -> int:
 
 def draw(results: Sequence[TrialResult], headline: str) -> Any:
     """The parallel coordinates of trials as a figure."""
-    from striate.train.pictures.comparison import parallel_coordinates
+    from striate.train.plots.comparison import parallel_coordinates
 
     shown = sorted(results, key=lambda one: one.number)
     return parallel_coordinates(

@@ -11,7 +11,7 @@ from striate.core.settings import Settings
 from striate.core.tracking import connect, said_when_unavailable, tracking_uri_of
 from striate.train.config import Recipe
 from striate.train.events import headline_of
-from striate.train.pictures.style import DPI
+from striate.train.plots.style import DPI
 from striate.train.sweep import OnTrial, SweepResult, Trial, TrialResult, draw, ordered
 from striate.train.tune_trials import run_all, trial_runs
 

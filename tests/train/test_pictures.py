@@ -14,15 +14,15 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from striate.core.errors import TrackingUnavailable
-from striate.train import pictures
+from striate.train import plots
 from striate.train.assignment import Assignment, Outcome
 from striate.train.launch import live_plots
 from striate.train.loop.recorder import first_layer
 from striate.train.mistake import Mistake
-from striate.train.pictures import comparison
-from striate.train.pictures.confusion import confusion_matrix, most_confused, pooled
-from striate.train.pictures.filters import animation, coloured
-from striate.train.pictures.mistakes import row_of, worst_mistakes
+from striate.train.plots import comparison
+from striate.train.plots.confusion import confusion_matrix, most_confused, pooled
+from striate.train.plots.filters import animation, coloured
+from striate.train.plots.mistakes import row_of, worst_mistakes
 
 pytestmark = pytest.mark.unit
 
@@ -46,7 +46,7 @@ def _filters(run: Assignment, times: int, shape: tuple[int, ...] = (8, 3, 5, 5))
 
 
 def test_nothing_is_drawn_of_a_run_that_left_nothing(make_run: Make) -> None:
-    assert pictures.draw_all(make_run("lenet5-digits")) == []
+    assert plots.draw_all(make_run("lenet5-digits")) == []
 
 
 def test_the_filters_animation_has_a_frame_for_each_time(make_run: Make, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_the_filters_animation_has_a_frame_for_each_time(make_run: Make, tmp_pat
     with Image.open(path) as moving:
         assert moving.n_frames == 5  # type: ignore[attr-defined]
         assert moving.info["loop"] == 0
-    assert {path.name for path in pictures.draw_all(run)} == {
+    assert {path.name for path in plots.draw_all(run)} == {
         "first_layer_filters.png",
         "first_layer_filters.gif",
     }

@@ -45,7 +45,7 @@ def paint(run: Assignment) -> None:
     Raises:
         TrackingUnavailable: MLflow does not answer.
     """
-    from striate.train.pictures import draw_all  # matplotlib is not for the start of a run
+    from striate.train.plots import draw_all  # matplotlib is not for the start of a run
 
     pictures = draw_all(run)
     client = connect(run.tracking_uri)

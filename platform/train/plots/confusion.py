@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from striate.train.assignment import Assignment, Outcome
 from striate.train.events import headline_of, unit_of
-from striate.train.pictures.style import TEST, quiet
+from striate.train.plots.style import TEST, quiet
 from striate.train.words import in_words
 
 if TYPE_CHECKING:

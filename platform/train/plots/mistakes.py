@@ -14,7 +14,7 @@ from striate.data.stream.reader import SplitReader
 from striate.data.transforms.audio.frames import frame_centres
 from striate.train.assignment import Assignment, Outcome
 from striate.train.mistake import Mistake
-from striate.train.pictures.confusion import shortened
+from striate.train.plots.confusion import shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

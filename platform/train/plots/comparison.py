@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from striate.train.pictures.curves import log_scale, smoothed
-from striate.train.pictures.style import SEVERAL, quiet
+from striate.train.plots.curves import log_scale, smoothed
+from striate.train.plots.style import SEVERAL, quiet
 from striate.train.words import in_words
 
 if TYPE_CHECKING:

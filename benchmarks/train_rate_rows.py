@@ -28,7 +28,7 @@ from striate.train.config import Recipe
 from striate.train.distributed.world import Place
 from striate.train.loop.state import TrainState
 from striate.train.loop.train import train_step
-from striate.train.recipe import resolve
+from striate.train.recipes.resolve import resolve
 from striate.train.tasks import TASKS
 
 BATCH = 64

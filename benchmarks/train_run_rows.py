@@ -19,7 +19,7 @@ from striate.core.errors import TrainingStopped
 from striate.data.stream.batch import Batch
 from striate.train.assignment import Assignment, Outcome
 from striate.train.config import CheckpointConfig, DataConfig, ScalingConfig
-from striate.train.recipe import resolve
+from striate.train.recipes.resolve import resolve
 from striate.train.spool import Record
 
 STRIATE = str(Path(sys.executable).with_name("striate"))

@@ -36,7 +36,7 @@ def walk(settings: Settings, chip: str, steps: _Steps) -> dict[str, Any]:
     from striate.data.ingest.ingest import ingest
     from striate.serve.deployment.deploy import deploy
     from striate.train.launch.run import run
-    from striate.train.recipe import resolve
+    from striate.train.recipes.resolve import resolve
 
     source = settings.data_folder / "corpora" / "digits"
     shards = settings.data_folder / "digits"

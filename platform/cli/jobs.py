@@ -17,7 +17,7 @@ from striate.local import state, token
 
 if TYPE_CHECKING:
     from striate.train.launch.ray_jobs import JobServer
-    from striate.train.recipe import Recipe
+    from striate.train.recipes.resolve import Recipe
 
 _address = click.option(
     "--address", metavar="http://HOST:8265", help="The cluster's head; the local platform's else."

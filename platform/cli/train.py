@@ -15,7 +15,7 @@ from striate.core.settings import Settings
 
 if TYPE_CHECKING:
     from striate.cli.jobs import Sent
-    from striate.train.recipe import Recipe
+    from striate.train.recipes.resolve import Recipe
 
 _WORKERS = "Ray Train workers; MIN:MAX come and go with the cluster's nodes; 0 trains here."
 _SWEEP = "Train a grid of these values on Ray Tune; may be repeated."
@@ -154,7 +154,7 @@ def _sent(
 ) -> "Sent":
     """What a cluster shall do; a run to resume is known there, and a recipe is checked here."""
     from striate.cli.jobs import Sent
-    from striate.train.recipe import resolve
+    from striate.train.recipes.resolve import resolve
 
     if resume is not None:
         given = [recipe] if recipe is not None else []
@@ -175,7 +175,7 @@ def _sent(
 def _chosen(
     recipe: str | None, overrides: tuple[str, ...], resume: str | None, settings: Settings
 ) -> "Recipe":
-    from striate.train.recipe import resolve
+    from striate.train.recipes.resolve import resolve
 
     if resume is None:
         if recipe is None:

@@ -1,6 +1,7 @@
 """What a recipe is made of: frozen, typed, validated configuration.
 
-Every field has one meaning and one unit; an unknown field is an error. `striate.train.recipe`
+Every field has one meaning and one unit; an unknown field is an error.
+`striate.train.recipes.resolve`
 resolves names, files and overrides into one of these.
 """
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from striate.core.errors import UsageError
 from striate.train.config import Recipe
-from striate.train.recipe import overridden, value_of
+from striate.train.recipes.resolve import overridden, value_of
 
 MOST_TRIALS = 500
 

@@ -17,7 +17,7 @@ from striate.data.shards.manifest import Manifest
 from striate.train.assignment import Assignment
 from striate.train.config import Recipe
 from striate.train.loop.batches import samples_per_epoch
-from striate.train.recipe import resolve
+from striate.train.recipes.resolve import resolve
 
 MakeRun = Callable[..., Assignment]
 

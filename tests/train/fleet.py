@@ -25,7 +25,7 @@ from striate.train.assignment import Assignment
 from striate.train.distributed import parallel
 from striate.train.distributed.world import Place
 from striate.train.loop import train
-from striate.train.recipe import resolve
+from striate.train.recipes.resolve import resolve
 
 BATCH = 37  # which neither two nor three workers share evenly
 POISONED_ROWS = (5, 700)

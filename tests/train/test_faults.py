@@ -27,7 +27,7 @@ from striate.train.distributed.world import Place
 from striate.train.ledger import Attempt, attempts_of
 from striate.train.loop import train as loop
 from striate.train.loop.train import train
-from striate.train.recipe import resolve
+from striate.train.recipes.resolve import resolve
 from striate.train.spool import SpoolReader, history
 
 pytestmark = pytest.mark.cluster

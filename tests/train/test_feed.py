@@ -16,7 +16,7 @@ from striate.train.assignment import Assignment
 from striate.train.distributed.world import Place
 from striate.train.loop.batches import open_evaluation, open_stream, samples_per_epoch
 from striate.train.loop.train import train
-from striate.train.recipe import resolve
+from striate.train.recipes.resolve import resolve
 from striate.train.spool import SpoolReader, history
 
 pytestmark = pytest.mark.unit

@@ -20,7 +20,7 @@ from striate.train.config import Recipe
 from striate.train.events import TrainEvent
 from striate.train.launch import run as job
 from striate.train.launch.run import TrainResult
-from striate.train.recipe import resolve
+from striate.train.recipes.resolve import resolve
 from striate.train.system_metrics import node_name
 
 pytestmark = pytest.mark.cluster

@@ -14,7 +14,7 @@ from striate.core.errors import PlatformError, UnknownName, UsageError
 from striate.core.settings import Settings
 from striate.train.launch import ray_jobs, submit
 from striate.train.launch.ray_jobs import Job, JobServer
-from striate.train.recipe import resolve
+from striate.train.recipes.resolve import resolve
 
 pytestmark = pytest.mark.unit
 

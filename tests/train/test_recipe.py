@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from striate.core.errors import RecipeError, UnknownName, UsageError
-from striate.train.recipe import resolve
 from striate.train.recipes import RECIPES
+from striate.train.recipes.resolve import resolve
 
 pytestmark = pytest.mark.unit
 

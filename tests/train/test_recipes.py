@@ -29,8 +29,8 @@ from striate.train.launch import run as job
 from striate.train.loop.batches import evaluation_pipeline, open_evaluation, training_pipeline
 from striate.train.loop.train import train
 from striate.train.published import PUBLISHED, published_for
-from striate.train.recipe import resolve
 from striate.train.recipes import RECIPES
+from striate.train.recipes.resolve import resolve
 from striate.train.tasks import TASKS
 
 pytestmark = pytest.mark.unit

@@ -12,7 +12,7 @@ from striate.core.errors import RecipeError
 from striate.train.config import OptimizerConfig, ScheduleConfig
 from striate.train.loop.lr_schedule import plateaus, rate_at
 from striate.train.loop.optimizers import build_optimizer, set_rate
-from striate.train.recipe import resolve
+from striate.train.recipes.resolve import resolve
 
 pytestmark = pytest.mark.unit
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from striate.core.errors import RecipeError, UsageError
-from striate.train.recipe import resolve
+from striate.train.recipes.resolve import resolve
 from striate.train.sweep import TrialResult, at_once, draw, grid, ordered, split
 
 pytestmark = pytest.mark.unit

@@ -17,7 +17,7 @@ from striate.train.launch.publish import (
     shipping,
 )
 from striate.train.launch.signals import stopping_softly
-from striate.train.recipe import overridden
+from striate.train.recipes.resolve import overridden
 from striate.train.ship import Follower
 from striate.train.spool import Record, SpoolWriter
 from striate.train.tracking import (

@@ -23,7 +23,6 @@ from harness import Row
 from turns import LIMIT_S, Plan, batches, wait_for
 
 from striate.core.errors import TrainingStopped
-from striate.train.assignment import Assignment
 from striate.train.config import (
     DataConfig,
     ModelConfig,
@@ -33,6 +32,7 @@ from striate.train.config import (
     ScheduleConfig,
 )
 from striate.train.launch.ray_train import KEEP_MEMORY, ray_train_environment
+from striate.train.run.spec import Assignment
 
 HERE = Path(__file__).parent
 CLASSES, FIELD, BATCH = 100, 127, 64

@@ -17,9 +17,9 @@ from harness import Row
 
 from striate.core.errors import TrainingStopped
 from striate.data.stream.batch import Batch
-from striate.train.assignment import Assignment, Outcome
 from striate.train.config import CheckpointConfig, DataConfig, ScalingConfig
 from striate.train.recipes.resolve import resolve
+from striate.train.run.spec import Assignment, Outcome
 from striate.train.spool import Record
 
 STRIATE = str(Path(sys.executable).with_name("striate"))

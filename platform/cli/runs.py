@@ -110,10 +110,10 @@ def sync(run_id: str, as_json: bool) -> None:
     Example: striate runs sync 4c645a1f43f34764a5a1f28e4af3fae5
     """
     from striate.core.tracking import tracking_uri_of
-    from striate.train.assignment import Assignment
     from striate.train.launch.publish import (
         publish,
     )
+    from striate.train.run.spec import Assignment
 
     settings = Settings.load()
     run = Assignment.load(settings, run_id)

@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from striate.train.assignment import Assignment
+from striate.train.run.spec import Assignment
 from striate.train.spool import Record, SpoolWriter
 
 EVERY_S = 5.0

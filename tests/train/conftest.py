@@ -14,10 +14,10 @@ import torch
 
 from striate.data.ingest.ingest import ingest
 from striate.data.shards.manifest import Manifest
-from striate.train.assignment import Assignment
 from striate.train.config import Recipe
 from striate.train.loop.batches import samples_per_epoch
 from striate.train.recipes.resolve import resolve
+from striate.train.run.spec import Assignment
 
 MakeRun = Callable[..., Assignment]
 

@@ -21,11 +21,11 @@ from striate.data.pipelines.registry import PIPELINES
 from striate.data.shards.manifest import Manifest
 from striate.models import MODELS
 from striate.models.layers.dropout import SampleDropout
-from striate.train.assignment import Assignment
 from striate.train.distributed import parallel
 from striate.train.distributed.world import Place
 from striate.train.loop import train
 from striate.train.recipes.resolve import resolve
+from striate.train.run.spec import Assignment
 
 BATCH = 37  # which neither two nor three workers share evenly
 POISONED_ROWS = (5, 700)

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from striate.train.assignment import Assignment, Outcome
 from striate.train.distributed.world import Place
 from striate.train.loop.train import train
+from striate.train.run.spec import Assignment, Outcome
 
 pytestmark = pytest.mark.unit
 

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from striate.core.errors import PlatformError
 from striate.models import MODELS
 from striate.models.layers.dropout import SampleDropout
-from striate.train.assignment import Assignment
 from striate.train.distributed.world import Place
 from striate.train.loop.train import train
+from striate.train.run.spec import Assignment
 from striate.train.spool import SpoolReader, history
 
 pytestmark = pytest.mark.unit

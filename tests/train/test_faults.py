@@ -22,12 +22,12 @@ from striate.data.shards.manifest import Manifest
 from striate.local import engines, loopback, processes
 from striate.local.probes import NoAnswer, ray_nodes
 from striate.local.state import Part, PlatformState
-from striate.train.assignment import Assignment
 from striate.train.distributed.world import Place
-from striate.train.ledger import Attempt, attempts_of
 from striate.train.loop import train as loop
 from striate.train.loop.train import train
 from striate.train.recipes.resolve import resolve
+from striate.train.run.attempts import Attempt, attempts_of
+from striate.train.run.spec import Assignment
 from striate.train.spool import SpoolReader, history
 
 pytestmark = pytest.mark.cluster

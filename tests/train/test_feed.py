@@ -12,11 +12,11 @@ from striate.data.pipelines.base import DamagedSample, Places, Stored
 from striate.data.pipelines.raw import raw_images
 from striate.data.pipelines.registry import PIPELINES
 from striate.data.shards.manifest import Manifest
-from striate.train.assignment import Assignment
 from striate.train.distributed.world import Place
 from striate.train.loop.batches import open_evaluation, open_stream, samples_per_epoch
 from striate.train.loop.train import train
 from striate.train.recipes.resolve import resolve
+from striate.train.run.spec import Assignment
 from striate.train.spool import SpoolReader, history
 
 pytestmark = pytest.mark.unit

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from striate.train.assignment import Assignment
 from striate.train.distributed.world import Place
 from striate.train.loop.train import train
 from striate.train.recipes import RECIPES
+from striate.train.run.spec import Assignment
 from striate.train.spool import SpoolReader, history
 
 pytestmark = pytest.mark.unit

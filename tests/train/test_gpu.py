@@ -6,10 +6,10 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from striate.train.assignment import Assignment, Outcome
 from striate.train.distributed.world import Place
 from striate.train.loop.batches import open_stream
 from striate.train.loop.train import train
+from striate.train.run.spec import Assignment, Outcome
 from striate.train.spool import SpoolReader, history
 
 pytestmark = pytest.mark.gpu

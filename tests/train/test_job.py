@@ -15,12 +15,12 @@ from striate.core.registry import fetch, list_versions
 from striate.core.settings import Settings
 from striate.core.tracking import connect
 from striate.train import tracking
-from striate.train.assignment import Assignment
 from striate.train.config import Recipe
 from striate.train.events import TrainEvent
 from striate.train.launch import run as job
 from striate.train.launch.run import TrainResult
 from striate.train.recipes.resolve import resolve
+from striate.train.run.spec import Assignment
 from striate.train.system_metrics import node_name
 
 pytestmark = pytest.mark.cluster

@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from striate.core.errors import TrainingStopped
-from striate.train.asks import HERE
-from striate.train.assignment import Assignment, Outcome
 from striate.train.checkpoint.store import Checkpoint, CheckpointStore, superfluous
 from striate.train.distributed.consensus import steps_ahead
 from striate.train.distributed.world import Place
-from striate.train.ledger import attempts_of
 from striate.train.loop import checkpointing
 from striate.train.loop import train as loop
 from striate.train.loop.train import train
+from striate.train.run.attempts import attempts_of
+from striate.train.run.spec import Assignment, Outcome
+from striate.train.run.stop_requests import HERE
 from striate.train.spool import SpoolReader, history
 
 pytestmark = pytest.mark.unit

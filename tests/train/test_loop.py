@@ -12,7 +12,6 @@ from striate.core.bundle import Bundle
 from striate.core.errors import TrainingFailed
 from striate.data.stream import stream
 from striate.models import build_from
-from striate.train.assignment import Assignment, Outcome
 from striate.train.checkpoint.async_writer import Saver
 from striate.train.checkpoint.store import TENSORS_FILE, Checkpoint, CheckpointStore
 from striate.train.distributed.world import Place
@@ -21,6 +20,7 @@ from striate.train.loop import recorder
 from striate.train.loop import train as loop
 from striate.train.loop.state import TrainState
 from striate.train.loop.train import train
+from striate.train.run.spec import Assignment, Outcome
 from striate.train.spool import SpoolReader, history
 from striate.train.tasks.classification import Classification
 

@@ -14,13 +14,13 @@ from striate.data.pipelines.base import Places, Stored
 from striate.data.pipelines.raw import raw_images
 from striate.data.pipelines.registry import PIPELINES
 from striate.data.stream.batch import Batch
-from striate.train.assignment import Assignment
 from striate.train.checkpoint.store import CheckpointStore
 from striate.train.distributed.world import Place
 from striate.train.loop import nonfinite
 from striate.train.loop import train as loop
 from striate.train.loop.optimizers import build_optimizer
 from striate.train.loop.train import StepResult, train, train_step
+from striate.train.run.spec import Assignment
 from striate.train.spool import SpoolReader, history
 from striate.train.tasks.classification import Classification
 

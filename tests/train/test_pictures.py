@@ -15,14 +15,14 @@ from safetensors.numpy import save_file
 
 from striate.core.errors import TrackingUnavailable
 from striate.train import plots
-from striate.train.assignment import Assignment, Outcome
 from striate.train.launch import live_plots
 from striate.train.loop.recorder import first_layer
-from striate.train.mistake import Mistake
 from striate.train.plots import comparison
 from striate.train.plots.confusion import confusion_matrix, most_confused, pooled
 from striate.train.plots.filters import animation, coloured
 from striate.train.plots.mistakes import row_of, worst_mistakes
+from striate.train.run.mistake import Mistake
+from striate.train.run.spec import Assignment, Outcome
 
 pytestmark = pytest.mark.unit
 

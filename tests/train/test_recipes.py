@@ -23,7 +23,6 @@ from striate.data.stream.reader import SplitReader
 from striate.data.stream.state_priors import PRIORS_FILE, StatePriors
 from striate.data.transforms.image.preprocess import apply, decode_image, fit
 from striate.models import MODELS, build_from
-from striate.train.assignment import Assignment, Outcome
 from striate.train.distributed.world import Place
 from striate.train.launch import run as job
 from striate.train.loop.batches import evaluation_pipeline, open_evaluation, training_pipeline
@@ -31,6 +30,7 @@ from striate.train.loop.train import train
 from striate.train.published import PUBLISHED, published_for
 from striate.train.recipes import RECIPES
 from striate.train.recipes.resolve import resolve
+from striate.train.run.spec import Assignment, Outcome
 from striate.train.tasks import TASKS
 
 pytestmark = pytest.mark.unit

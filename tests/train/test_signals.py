@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from striate.train import startup
-from striate.train.asks import HERE
-from striate.train.assignment import Assignment
 from striate.train.launch.signals import stopping_softly
-from striate.train.ledger import ATTEMPTS_FILE, Ledger, attempts_of
+from striate.train.run import startup_times
+from striate.train.run.attempts import ATTEMPTS_FILE, Ledger, attempts_of
+from striate.train.run.spec import Assignment
+from striate.train.run.stop_requests import HERE
 
 pytestmark = pytest.mark.unit
 
@@ -59,18 +59,18 @@ def test_who_waits_for_the_end_gets_it() -> None:
 
 
 def test_the_parts_of_a_start_add_up(tmp_path: Path) -> None:
-    startup.begin(tmp_path, 100.0)
-    startup.mark(tmp_path, "imports", 102.5)
-    startup.mark(tmp_path, "workers", 110.0)
-    assert startup.parts_of(tmp_path) == {}
-    startup.mark(tmp_path, startup.FIRST_STEP, 111.0)
-    startup.mark(tmp_path, "workers", 150.0)  # of a restart
-    startup.mark(tmp_path, startup.FIRST_STEP, 151.0)
-    parts = startup.parts_of(tmp_path)
-    assert parts == {"imports": 2.5, "workers": 7.5, startup.FIRST_STEP: 1.0}
-    assert "11.0 s after the command: workers 7.5, imports 2.5" in startup.sentence(parts)
-    startup.begin(tmp_path, 200.0)
-    assert startup.parts_of(tmp_path) == {}
+    startup_times.begin(tmp_path, 100.0)
+    startup_times.mark(tmp_path, "imports", 102.5)
+    startup_times.mark(tmp_path, "workers", 110.0)
+    assert startup_times.parts_of(tmp_path) == {}
+    startup_times.mark(tmp_path, startup_times.FIRST_STEP, 111.0)
+    startup_times.mark(tmp_path, "workers", 150.0)  # of a restart
+    startup_times.mark(tmp_path, startup_times.FIRST_STEP, 151.0)
+    parts = startup_times.parts_of(tmp_path)
+    assert parts == {"imports": 2.5, "workers": 7.5, startup_times.FIRST_STEP: 1.0}
+    assert "11.0 s after the command: workers 7.5, imports 2.5" in startup_times.sentence(parts)
+    startup_times.begin(tmp_path, 200.0)
+    assert startup_times.parts_of(tmp_path) == {}
 
 
 def test_starts_and_repeated_steps_are_counted(tmp_path: Path) -> None:

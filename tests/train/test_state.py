@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from striate.data.stream.batch import Batch
-from striate.train.assignment import Assignment
 from striate.train.checkpoint.store import Checkpoint
 from striate.train.config import Recipe
 from striate.train.distributed.precision import on_device
 from striate.train.distributed.world import Place
 from striate.train.loop.state import TrainState
 from striate.train.loop.train import keyed, train_step
+from striate.train.run.spec import Assignment
 from striate.train.tasks.classification import Classification
 
 pytestmark = pytest.mark.unit

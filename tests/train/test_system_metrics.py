@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from striate.train import system_metrics
-from striate.train.assignment import Assignment
+from striate.train.run.spec import Assignment
 from striate.train.spool import SpoolReader, history
 
 pytestmark = pytest.mark.unit

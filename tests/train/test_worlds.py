@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from striate.core.bundle import Bundle
-from striate.train.assignment import Outcome
+from striate.train.run.spec import Outcome
 from striate.train.spool import SpoolReader, history
 
 pytestmark = pytest.mark.unit

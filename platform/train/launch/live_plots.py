@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from striate.core.errors import StriateError
 from striate.core.tracking import connect, said_when_unavailable
-from striate.train.assignment import Assignment
+from striate.train.run.spec import Assignment
 
 EVERY_S = 300.0
 _LEAST_REST = 50  # times as long as drawing took: 2 % of one core at most

@@ -8,8 +8,8 @@ from striate.core.bundle import Bundle
 from striate.core.errors import TrackingUnavailable
 from striate.core.registry import ModelVersion, register
 from striate.core.tracking import connect, said_when_unavailable
-from striate.train.assignment import RECIPE_FILE, Assignment
 from striate.train.launch.live_plots import paint, painting
+from striate.train.run.spec import RECIPE_FILE, Assignment
 from striate.train.ship import Shipper, ship_all
 
 

@@ -21,8 +21,8 @@ from ray.train.v2._internal.execution.callback import (
 )
 from ray.train.v2._internal.execution.controller.state import ResizingState
 
-from striate.train import startup
-from striate.train.asks import HERE, save_here, stop_here
+from striate.train.run import startup_times
+from striate.train.run.stop_requests import HERE, save_here, stop_here
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Steward(ControllerCallback, WorkerGroupCallback, WorkerCallback):  # type:
         Ray keeps the resources that a controller asked for from all others, until three minutes
         after its death: those of this very run too.
         """
-        startup.mark(self._folder, "controller")
+        startup_times.mark(self._folder, "controller")
         mine = f"train-{train_run_context.run_id}"
         try:
             if (former := self._replaced(mine)) is not None:
@@ -67,12 +67,12 @@ class Steward(ControllerCallback, WorkerGroupCallback, WorkerCallback):  # type:
 
     def before_worker_group_start(self, worker_group_context: object) -> None:
         """In the controller: it begins to start workers."""
-        startup.mark(self._folder, "choice of workers")
+        startup_times.mark(self._folder, "choice of workers")
 
     def after_worker_group_start(self, worker_group: Any) -> None:
         """In the controller: the workers are there and connected with each other."""
         self._group = worker_group
-        startup.mark(self._folder, "workers")
+        startup_times.mark(self._folder, "workers")
 
     def after_controller_state_update(self, previous_state: object, current_state: object) -> None:
         """In the controller: before a change of the workers' number, they save and end."""

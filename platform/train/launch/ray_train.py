@@ -12,9 +12,9 @@ from striate.core import errors
 from striate.core.cluster import connected
 from striate.core.errors import PlatformError, StriateError, TrainingFailed, TrainingStopped
 from striate.core.settings import Settings
-from striate.train import startup
-from striate.train.assignment import Assignment
-from striate.train.ledger import attempts_of
+from striate.train.run import startup_times
+from striate.train.run.attempts import attempts_of
+from striate.train.run.spec import Assignment
 from striate.train.spool import Record, SpoolWriter
 
 _REMEDY = "Run `striate up`, or train here with --workers 0."
@@ -39,7 +39,7 @@ def on_ray(assignment: Assignment, settings: Settings) -> None:
         TrainingStopped: the run was asked to end.
     """
     with connected(settings.ray_address, _REMEDY):
-        startup.mark(assignment.folder, "connection to Ray")
+        startup_times.mark(assignment.folder, "connection to Ray")
         _check_room(assignment)
         failures = 0
         while not assignment.outcome.is_file():
@@ -115,7 +115,7 @@ def _fit(assignment: Assignment) -> None:
             callbacks=[Steward(assignment.folder, scaling.grace_s)],
         ),
     )
-    startup.mark(assignment.folder, "import of Ray Train")
+    startup_times.mark(assignment.folder, "import of Ray Train")
     trainer.fit()
 
 

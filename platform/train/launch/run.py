@@ -8,8 +8,6 @@ from pathlib import Path
 from striate.core.errors import RecipeError, StriateError, TrainingFailed, TrainingStopped
 from striate.core.settings import Settings
 from striate.core.tracking import tracking_uri_of
-from striate.train import startup
-from striate.train.assignment import Assignment, Outcome
 from striate.train.config import Recipe
 from striate.train.events import Digest, TrainEvent, headline_of
 from striate.train.launch.publish import (
@@ -18,6 +16,8 @@ from striate.train.launch.publish import (
 )
 from striate.train.launch.signals import stopping_softly
 from striate.train.recipes.resolve import overridden
+from striate.train.run import startup_times as startup
+from striate.train.run.spec import Assignment, Outcome
 from striate.train.ship import Follower
 from striate.train.spool import Record, SpoolWriter
 from striate.train.tracking import (

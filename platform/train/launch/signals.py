@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from striate.train.asks import HERE
-from striate.train.assignment import Assignment
+from striate.train.run.spec import Assignment
+from striate.train.run.stop_requests import HERE
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 
 from striate.core.errors import UsageError
 from striate.core.settings import ENVIRONMENT, Settings
-from striate.train.assignment import RECIPE_FILE
 from striate.train.config import Recipe
 from striate.train.launch.ray_jobs import RECIPE_KEY, JobServer
 from striate.train.launch.wheel import build_wheel
 from striate.train.revision import VARIABLE, git_revision
+from striate.train.run.spec import RECIPE_FILE
 
 _STOP_WITHIN_S = 60  # Ray's own 3 s are too short for a last checkpoint
 

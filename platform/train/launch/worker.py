@@ -9,12 +9,12 @@ import torch
 
 from striate.core.errors import StriateError, TrainingStopped
 from striate.core.files import write_atomic
-from striate.train import startup
-from striate.train.asks import HERE
-from striate.train.assignment import Assignment
 from striate.train.checkpoint.retry import patient
 from striate.train.distributed.world import Place
 from striate.train.loop.train import train
+from striate.train.run import startup_times
+from striate.train.run.spec import Assignment
+from striate.train.run.stop_requests import HERE
 from striate.train.system_metrics import sampling
 
 _BEHIND_SERVING = 10  # niceness: training may wait where it shares cores with replicas, callers not
@@ -48,7 +48,7 @@ def work(config: dict[str, Any]) -> None:
     context = ray.train.get_context()
     place = Place(context.get_world_rank(), context.get_world_size(), get_device())
     if place.first:
-        startup.mark(assignment.folder, "loop")
+        startup_times.mark(assignment.folder, "loop")
     # One worker of a node samples it for all.
     sampled = sampling(assignment) if context.get_local_rank() == 0 else nullcontext()
     HERE.begin()

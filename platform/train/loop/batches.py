@@ -8,11 +8,11 @@ from striate.data.shards.manifest import Manifest
 from striate.data.stream.batch import Batch
 from striate.data.stream.evaluation import evaluation_batches
 from striate.data.stream.stream import Stream
-from striate.train.assignment import Assignment
 from striate.train.config import DataConfig
 from striate.train.distributed.precision import on_device
 from striate.train.distributed.world import Place
 from striate.train.loop.device_prefetch import Ahead
+from striate.train.run.spec import Assignment
 
 
 def open_stream(run: Assignment, place: Place, cursor: int) -> Stream | Ahead:

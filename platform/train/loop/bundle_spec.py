@@ -14,9 +14,9 @@ from striate.core.bundle import (
 )
 from striate.data.pipelines.base import OfOneImage
 from striate.data.stream.state_priors import PRIORS_FILE, StatePriors
-from striate.train.assignment import Assignment
 from striate.train.config import DataConfig
 from striate.train.loop.batches import evaluation_pipeline
+from striate.train.run.spec import Assignment
 
 # Task → letters of the input's dimensions, and what its numbers are.
 _INPUTS = {

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 
 from striate.core.errors import CheckpointError, PlatformError, TrainingStopped
 from striate.core.files import write_atomic
-from striate.train.asks import HERE
-from striate.train.assignment import Assignment
 from striate.train.checkpoint.async_writer import Saver
 from striate.train.checkpoint.retry import patient
 from striate.train.checkpoint.store import Checkpoint, CheckpointStore, HostBuffers
 from striate.train.distributed.consensus import Agreement
 from striate.train.distributed.world import Place
 from striate.train.loop.state import TrainState
+from striate.train.run.spec import Assignment
+from striate.train.run.stop_requests import HERE
 
 BLOCKED_SHARE = "train/checkpoint_blocked_share"
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from striate.train.assignment import Assignment
 from striate.train.distributed.parallel import equalise, gathered
 from striate.train.distributed.precision import autocast, on_device
 from striate.train.distributed.world import Place
 from striate.train.loop.batches import open_evaluation
+from striate.train.run.spec import Assignment
 from striate.train.tasks.base import Tally, Task
 from striate.train.tasks.mistakes import Mistakes
 

@@ -12,9 +12,9 @@ from striate.core.errors import PlatformError, StriateError, TrainingFailed
 from striate.core.files import write_atomic
 from striate.data.stream.batch import Batch
 from striate.data.stream.reader import SplitReader
-from striate.train.assignment import Assignment
 from striate.train.distributed.parallel import statistics, whole
 from striate.train.distributed.world import Place
+from striate.train.run.spec import Assignment
 
 MOST_SKIPS = 20
 """Steps skipped one after the other before the run is given up."""

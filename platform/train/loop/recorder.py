@@ -11,18 +11,18 @@ from torch import Tensor, nn
 from striate.core.bundle import Bundle
 from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
-from striate.train import startup
-from striate.train.assignment import Assignment, Outcome
 from striate.train.checkpoint.retry import patient
 from striate.train.checkpoint.store import Checkpoint
 from striate.train.distributed.parallel import whole
 from striate.train.distributed.world import Place
-from striate.train.ledger import Ledger
 from striate.train.loop.bundle_spec import bundle_assets, bundle_spec
 from striate.train.loop.checkpointing import Keeper
 from striate.train.loop.evaluate import Evaluation
 from striate.train.loop.state import TrainState
 from striate.train.report import SKIPPED, Reporter
+from striate.train.run import startup_times
+from striate.train.run.attempts import Ledger
+from striate.train.run.spec import Assignment, Outcome
 from striate.train.spool import SpoolWriter
 from striate.train.tasks.base import Tally
 
@@ -63,7 +63,7 @@ class Recorder:
             self._reporter.note(state.step, f"Restored from the checkpoint of step {state.step}.")
         if self.place.first:
             self._attempt(state.step, "The start", lambda: self._enter(state.step))
-            startup.mark(self.run.folder, "model and checkpoint")
+            startup_times.mark(self.run.folder, "model and checkpoint")
         self._keeper.begin(state.step)
         self._reporter.rest()
 
@@ -170,11 +170,11 @@ class Recorder:
 
     def _started(self, step: int) -> dict[str, float]:
         """After the first step: where the time since the command went; said once a command."""
-        if before := startup.parts_of(self.run.folder):
+        if before := startup_times.parts_of(self.run.folder):
             return before
-        startup.mark(self.run.folder, startup.FIRST_STEP)
-        if parts := startup.parts_of(self.run.folder):
-            self._reporter.note(step, startup.sentence(parts))
+        startup_times.mark(self.run.folder, startup_times.FIRST_STEP)
+        if parts := startup_times.parts_of(self.run.folder):
+            self._reporter.note(step, startup_times.sentence(parts))
             metrics = {f"startup/{name.replace(' ', '_')}_s": s for name, s in parts.items()}
             self._reporter.metrics(step, {**metrics, "startup/total_s": sum(parts.values())})
         return parts

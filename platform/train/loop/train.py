@@ -15,7 +15,6 @@ from torch.optim import Optimizer
 
 from striate.data.stream.batch import Batch
 from striate.models.layers.dropout import sample_keys
-from striate.train.assignment import Assignment
 from striate.train.config import Recipe
 from striate.train.distributed.parallel import replicated, synced, translate
 from striate.train.distributed.precision import autocast, on_device
@@ -27,6 +26,7 @@ from striate.train.loop.nonfinite import Guard, NanWatch
 from striate.train.loop.optimizers import set_rate
 from striate.train.loop.recorder import Recorder
 from striate.train.loop.state import TrainState
+from striate.train.run.spec import Assignment
 from striate.train.tasks import TASKS
 from striate.train.tasks.base import Task
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from PIL import Image
 
-from striate.train.assignment import Assignment
 from striate.train.plots.confusion import confusion_matrix
 from striate.train.plots.curves import learning_curves
 from striate.train.plots.filters import animation, first_layer_filters
 from striate.train.plots.mistakes import worst_mistakes
 from striate.train.plots.style import DPI
+from striate.train.run.spec import Assignment
 
 _DRAWINGS: dict[str, Callable[[Assignment], Figure | Image.Image | None]] = {
     "learning_curves.png": learning_curves,

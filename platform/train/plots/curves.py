@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
-from striate.train.assignment import Assignment
 from striate.train.events import headline_of
 from striate.train.plots.style import TEST, TRAIN, TRAIN_SMOOTH, quiet
 from striate.train.report import LOSS
+from striate.train.run.spec import Assignment
 from striate.train.spool import SpoolReader, history
 from striate.train.words import in_words
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from safetensors.numpy import load_file
 
-from striate.train.assignment import Assignment
+from striate.train.run.spec import Assignment
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,9 +12,9 @@ from striate.data.show.contact_sheet import Cell, contact_sheet, stacked
 from striate.data.show.rows import Row, image_of
 from striate.data.stream.reader import SplitReader
 from striate.data.transforms.audio.frames import frame_centres
-from striate.train.assignment import Assignment, Outcome
-from striate.train.mistake import Mistake
 from striate.train.plots.confusion import shortened
+from striate.train.run.mistake import Mistake
+from striate.train.run.spec import Assignment, Outcome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

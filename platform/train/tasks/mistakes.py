@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from striate.train.mistake import Mistake
+from striate.train.run.mistake import Mistake
 
 __all__ = ["Mistake", "Mistakes"]
 

@@ -8,7 +8,7 @@ from striate.core.errors import UnknownName
 from striate.core.files import write_atomic
 from striate.core.settings import Settings
 from striate.train.config import Location, Recipe
-from striate.train.mistake import Mistake
+from striate.train.run.mistake import Mistake
 
 RUN_FILE = "run.json"
 RECIPE_FILE = "recipe.json"

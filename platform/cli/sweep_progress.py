@@ -16,7 +16,7 @@ from striate.core.settings import Settings
 
 if TYPE_CHECKING:
     from striate.train.config import Recipe
-    from striate.train.sweep import TrialEvent
+    from striate.train.sweep.grid import TrialEvent
 
 OnTrial = Callable[["TrialEvent"], None]
 
@@ -34,11 +34,11 @@ def run_sweep(
 
     Raises:
         TrainingFailed: all trials failed.
-        StriateError: as `striate.train.trials.sweep`.
+        StriateError: as `striate.train.sweep.sweep.sweep`.
     """
     from striate.train.events import line_of
-    from striate.train.sweep import grid
-    from striate.train.trials import sweep
+    from striate.train.sweep.grid import grid
+    from striate.train.sweep.sweep import sweep
 
     trials = grid(recipe, sweeps)
     # Ray tells of its workers on standard output, where only the result belongs.

@@ -164,7 +164,7 @@ def _sent(
     chosen = resolve(recipe, overrides, shards_here=False)
     if not sweeps:
         return Sent(chosen.name, chosen, ())
-    from striate.train.sweep import grid
+    from striate.train.sweep.grid import grid
 
     grid(chosen, sweeps)  # what is wrong in it is found here
     swept = tuple(part for text in sweeps for part in ("--sweep", text))

@@ -17,7 +17,7 @@ from striate.core.errors import StriateError, TrainingFailed
 if TYPE_CHECKING:
     from striate.train.events import TrainEvent
     from striate.train.launch.run import TrainResult
-    from striate.train.sweep import TrialEvent
+    from striate.train.sweep.grid import TrialEvent
 
 OnEvent = Callable[["TrainEvent"], None]
 OnTrial = Callable[["TrialEvent"], None]
@@ -146,7 +146,7 @@ def watched(log: Iterable[str], on_event: OnEvent, on_trial: OnTrial, say: Say) 
         StriateError: what the job failed with.
     """
     from striate.train.events import TrainEvent, parsed
-    from striate.train.sweep import TrialEvent
+    from striate.train.sweep.grid import TrialEvent
 
     result: dict[str, Any] = {}
     for line in log:

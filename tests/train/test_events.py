@@ -9,7 +9,7 @@ from striate.core.errors import DataError, TrainingFailed
 from striate.train.events import Digest, TrainEvent, event_line, line_of, parsed
 from striate.train.recipes.resolve import resolve
 from striate.train.spool import Record
-from striate.train.sweep import TrialEvent
+from striate.train.sweep.grid import TrialEvent
 
 pytestmark = pytest.mark.unit
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from striate.core.errors import RecipeError, UsageError
 from striate.train.recipes.resolve import resolve
-from striate.train.sweep import TrialResult, at_once, draw, grid, ordered, split
+from striate.train.sweep.grid import TrialResult, at_once, draw, grid, ordered, split
 
 pytestmark = pytest.mark.unit
 

@@ -12,8 +12,8 @@ from striate.core.tracking import connect, said_when_unavailable, tracking_uri_o
 from striate.train.config import Recipe
 from striate.train.events import headline_of
 from striate.train.plots.style import DPI
-from striate.train.sweep import OnTrial, SweepResult, Trial, TrialResult, draw, ordered
-from striate.train.tune_trials import run_all, trial_runs
+from striate.train.sweep.grid import OnTrial, SweepResult, Trial, TrialResult, draw, ordered
+from striate.train.sweep.ray_tune import run_all, trial_runs
 
 SWEEP_TAG = "striate.sweep"
 _REMEDY = "Run `striate up`."
@@ -31,7 +31,7 @@ def sweep(
 
     Args:
         recipe: the one that is swept.
-        trials: of `striate.train.sweep.grid`.
+        trials: of `striate.train.sweep.grid.grid`.
         settings: where data and runs lie, and where Ray and MLflow are.
         register_best: whether the best trial's model is registered under the recipe's name.
         on_trial: told what trials say.

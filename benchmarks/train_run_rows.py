@@ -20,7 +20,7 @@ from striate.data.stream.batch import Batch
 from striate.train.config import CheckpointConfig, DataConfig, ScalingConfig
 from striate.train.recipes.resolve import resolve
 from striate.train.run.spec import Assignment, Outcome
-from striate.train.spool import Record
+from striate.train.tracking.metric_log import Record
 
 STRIATE = str(Path(sys.executable).with_name("striate"))
 START_LIMIT_S = 25.0

@@ -9,7 +9,7 @@ from striate.cli.output import console, json_option, print_json, print_table
 from striate.core.settings import Settings
 
 if TYPE_CHECKING:
-    from striate.train.runs import RunSummary
+    from striate.train.tracking.runs import RunSummary
 
 
 @click.group()
@@ -33,8 +33,8 @@ def list_runs(recipe: str | None, limit: int, as_json: bool) -> None:
     """
     from striate.cli.runs_show import when
     from striate.core.tracking import tracking_uri_of
-    from striate.train import runs as tracked
-    from striate.train.words import in_words
+    from striate.train.tracking import runs as tracked
+    from striate.train.tracking.metric_names import in_words
 
     found = tracked.list_runs(tracking_uri_of(Settings.load()), recipe, limit)
     if as_json:
@@ -65,8 +65,8 @@ def show(run_id: str, as_json: bool) -> None:
     """
     from striate.cli.runs_show import print_run
     from striate.core.tracking import tracking_uri_of
-    from striate.train.published import published_for
-    from striate.train.runs import find_run
+    from striate.train.tracking.reference_results import published_for
+    from striate.train.tracking.runs import find_run
 
     run = find_run(tracking_uri_of(Settings.load()), run_id)
     if as_json:

@@ -7,9 +7,9 @@ from typing import Any
 from striate.cli.output import console, print_table
 from striate.core.files import said_when_full, write_atomic
 from striate.core.tracking import connect, said_when_unavailable
-from striate.train.compare import Comparison, History, Values, compared, history_of
-from striate.train.runs import RunSummary, find_run
-from striate.train.words import in_words
+from striate.train.tracking.compare import Comparison, History, Values, compared, history_of
+from striate.train.tracking.metric_names import in_words
+from striate.train.tracking.runs import RunSummary, find_run
 
 _FOLDER = "comparisons"
 

@@ -3,9 +3,9 @@
 import datetime
 
 from striate.cli.output import console, print_table
-from striate.train.published import published_for
-from striate.train.runs import RunSummary
-from striate.train.words import in_words
+from striate.train.tracking.metric_names import in_words
+from striate.train.tracking.reference_results import published_for
+from striate.train.tracking.runs import RunSummary
 
 _STARTUP = "startup/"
 _COURSE = {

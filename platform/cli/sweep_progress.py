@@ -36,9 +36,9 @@ def run_sweep(
         TrainingFailed: all trials failed.
         StriateError: as `striate.train.sweep.sweep.sweep`.
     """
-    from striate.train.events import line_of
     from striate.train.sweep.grid import grid
     from striate.train.sweep.sweep import sweep
+    from striate.train.tracking.events import line_of
 
     trials = grid(recipe, sweeps)
     # Ray tells of its workers on standard output, where only the result belongs.
@@ -57,7 +57,7 @@ def run_sweep(
 
 @contextmanager
 def _shown(events: bool, as_json: bool) -> Iterator[OnTrial]:
-    from striate.train.events import line_of
+    from striate.train.tracking.events import line_of
 
     if events:
         out = sys.__stdout__
@@ -102,7 +102,7 @@ def both(hidden: bool = False) -> Iterator[tuple[train_progress.OnEvent, OnTrial
 
 def print_sweep(result: Mapping[str, Any]) -> None:
     """The trials, best first, and where they are kept."""
-    from striate.train.words import in_words
+    from striate.train.tracking.metric_names import in_words
 
     trials: list[Mapping[str, Any]] = list(result["trials"])
     fields = list(trials[0]["values"])
@@ -148,7 +148,7 @@ def _trial_bars(hidden: bool) -> Progress:
 
 def _teller(progress: Progress) -> OnTrial:
     """Shows each trial's latest in a bar of its own."""
-    from striate.train.words import in_words
+    from striate.train.tracking.metric_names import in_words
 
     tasks: dict[int, Any] = {}
 

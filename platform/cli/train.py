@@ -114,8 +114,8 @@ def _show(chosen: "Recipe", settings: Settings, resume: str | None, as_json: boo
 
 def _tell(chosen: "Recipe", settings: Settings, resume: str | None) -> None:
     """The same for a program: every line of standard output is one of `events.line_of`."""
-    from striate.train.events import line_of
     from striate.train.launch.run import run
+    from striate.train.tracking.events import line_of
 
     with train_progress.lines() as on_event:
         result = run(

@@ -15,9 +15,9 @@ from striate.core import errors
 from striate.core.errors import StriateError, TrainingFailed
 
 if TYPE_CHECKING:
-    from striate.train.events import TrainEvent
     from striate.train.launch.run import TrainResult
     from striate.train.sweep.grid import TrialEvent
+    from striate.train.tracking.events import TrainEvent
 
 OnEvent = Callable[["TrainEvent"], None]
 OnTrial = Callable[["TrialEvent"], None]
@@ -62,11 +62,11 @@ def progress(hidden: bool = False, ending: str = "published") -> Iterator[OnEven
 def state_of(event: "TrainEvent") -> str:
     """The figures of an event in one line.
 
-    >>> from striate.train.events import TrainEvent
+    >>> from striate.train.tracking.events import TrainEvent
     >>> state_of(TrainEvent(1, 9, loss=2.5, samples_per_s=80.0, unit="clips", wait_share=0.1))
     'loss 2.5  80 clips/s  data wait 10%'
     """
-    from striate.train.words import in_words
+    from striate.train.tracking.metric_names import in_words
 
     parts = [] if event.loss is None else [f"loss {event.loss:.4g}"]
     if event.samples_per_s is not None:
@@ -81,7 +81,7 @@ def state_of(event: "TrainEvent") -> str:
 @contextmanager
 def lines() -> Iterator[OnEvent]:
     """Print each note, and progress at most once a second, as lines that a program reads."""
-    from striate.train.events import event_line
+    from striate.train.tracking.events import event_line
 
     last: list[TrainEvent] = []
     since = time.monotonic() - _PLAIN_EVERY_S
@@ -102,7 +102,7 @@ def lines() -> Iterator[OnEvent]:
 @contextmanager
 def errors_as_lines(wanted: bool) -> Iterator[None]:
     """Where it is wanted, print an error as a line that a program reads, and end."""
-    from striate.train.events import line_of
+    from striate.train.tracking.events import line_of
 
     try:
         yield
@@ -145,8 +145,8 @@ def watched(log: Iterable[str], on_event: OnEvent, on_trial: OnTrial, say: Say) 
     Raises:
         StriateError: what the job failed with.
     """
-    from striate.train.events import TrainEvent, parsed
     from striate.train.sweep.grid import TrialEvent
+    from striate.train.tracking.events import TrainEvent, parsed
 
     result: dict[str, Any] = {}
     for line in log:
@@ -169,7 +169,7 @@ def watched(log: Iterable[str], on_event: OnEvent, on_trial: OnTrial, say: Say) 
 
 def print_summary(result: Mapping[str, Any]) -> None:
     """A result for people: the headline metric first, then where everything is."""
-    from striate.train.words import in_words
+    from striate.train.tracking.metric_names import in_words
 
     metrics: dict[str, float] = dict(result["metrics"])
     headline = str(result["headline"])
@@ -187,8 +187,8 @@ def print_summary(result: Mapping[str, Any]) -> None:
 
 def plain(line: str) -> str:
     """A line of a job's log for people: what the run says in words, all else as it is."""
-    from striate.train.events import TrainEvent, parsed
-    from striate.train.words import in_words
+    from striate.train.tracking.events import TrainEvent, parsed
+    from striate.train.tracking.metric_names import in_words
 
     found = parsed(line)
     if found is None:

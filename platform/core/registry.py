@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 CHAMPION = "champion"
-LOADER_MODULE = "striate.train.pyfunc"
+LOADER_MODULE = "striate.train.tracking.pyfunc"
 ARTIFACT = "bundle"
 _METRICS_TAG = "striate.metrics"
 _DIGEST_TAG = "striate.digest"

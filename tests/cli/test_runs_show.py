@@ -6,7 +6,7 @@ import pytest
 
 from striate.cli.output import console
 from striate.cli.runs_show import print_run, startup_of
-from striate.train.runs import RunSummary
+from striate.train.tracking.runs import RunSummary
 
 pytestmark = pytest.mark.unit
 

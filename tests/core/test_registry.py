@@ -184,7 +184,7 @@ def test_nothing_in_the_registry_is_pickled(
     names = {path.name for path in Path(folder).rglob("*") if path.is_file()}
     assert {"MLmodel", "bundle.json", "model.safetensors"} <= names
     assert not [name for name in names if name.endswith((".pkl", ".pt", ".pth"))]
-    assert "loader_module: striate.train.pyfunc" in (Path(folder) / "MLmodel").read_text()
+    assert "loader_module: striate.train.tracking.pyfunc" in (Path(folder) / "MLmodel").read_text()
     assert json.loads(next(Path(folder).rglob("bundle.json")).read_text())["task"]
 
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from striate.train.compare import History, compared, waited
-from striate.train.runs import RunSummary
-from striate.train.system_metrics import energy_j
+from striate.train.tracking.compare import History, compared, waited
+from striate.train.tracking.runs import RunSummary
+from striate.train.tracking.system_metrics import energy_j
 
 pytestmark = pytest.mark.unit
 

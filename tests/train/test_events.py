@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from striate.cli import train_progress
 from striate.core.errors import DataError, TrainingFailed
-from striate.train.events import Digest, TrainEvent, event_line, line_of, parsed
 from striate.train.recipes.resolve import resolve
-from striate.train.spool import Record
 from striate.train.sweep.grid import TrialEvent
+from striate.train.tracking.events import Digest, TrainEvent, event_line, line_of, parsed
+from striate.train.tracking.metric_log import Record
 
 pytestmark = pytest.mark.unit
 

@@ -28,7 +28,7 @@ from striate.train.loop.train import train
 from striate.train.recipes.resolve import resolve
 from striate.train.run.attempts import Attempt, attempts_of
 from striate.train.run.spec import Assignment
-from striate.train.spool import SpoolReader, history
+from striate.train.tracking.metric_log import SpoolReader, history
 
 pytestmark = pytest.mark.cluster
 

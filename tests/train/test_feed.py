@@ -17,7 +17,7 @@ from striate.train.loop.batches import open_evaluation, open_stream, samples_per
 from striate.train.loop.train import train
 from striate.train.recipes.resolve import resolve
 from striate.train.run.spec import Assignment
-from striate.train.spool import SpoolReader, history
+from striate.train.tracking.metric_log import SpoolReader, history
 
 pytestmark = pytest.mark.unit
 

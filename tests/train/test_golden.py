@@ -15,7 +15,7 @@ from striate.train.distributed.world import Place
 from striate.train.loop.train import train
 from striate.train.recipes import RECIPES
 from striate.train.run.spec import Assignment
-from striate.train.spool import SpoolReader, history
+from striate.train.tracking.metric_log import SpoolReader, history
 
 pytestmark = pytest.mark.unit
 

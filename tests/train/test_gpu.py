@@ -10,7 +10,7 @@ from striate.train.distributed.world import Place
 from striate.train.loop.batches import open_stream
 from striate.train.loop.train import train
 from striate.train.run.spec import Assignment, Outcome
-from striate.train.spool import SpoolReader, history
+from striate.train.tracking.metric_log import SpoolReader, history
 
 pytestmark = pytest.mark.gpu
 

@@ -22,7 +22,7 @@ from striate.train.loop.train import train
 from striate.train.run.attempts import attempts_of
 from striate.train.run.spec import Assignment, Outcome
 from striate.train.run.stop_requests import HERE
-from striate.train.spool import SpoolReader, history
+from striate.train.tracking.metric_log import SpoolReader, history
 
 pytestmark = pytest.mark.unit
 

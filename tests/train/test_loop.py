@@ -21,8 +21,8 @@ from striate.train.loop import train as loop
 from striate.train.loop.state import TrainState
 from striate.train.loop.train import train
 from striate.train.run.spec import Assignment, Outcome
-from striate.train.spool import SpoolReader, history
 from striate.train.tasks.classification import Classification
+from striate.train.tracking.metric_log import SpoolReader, history
 
 pytestmark = pytest.mark.unit
 

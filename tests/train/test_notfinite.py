@@ -21,8 +21,8 @@ from striate.train.loop import train as loop
 from striate.train.loop.optimizers import build_optimizer
 from striate.train.loop.train import StepResult, train, train_step
 from striate.train.run.spec import Assignment
-from striate.train.spool import SpoolReader, history
 from striate.train.tasks.classification import Classification
+from striate.train.tracking.metric_log import SpoolReader, history
 
 pytestmark = pytest.mark.unit
 

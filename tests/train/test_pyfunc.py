@@ -10,7 +10,7 @@ import torch
 from striate.core.bundle import Architecture, Bundle, BundleSpec, TensorSpec
 from striate.core.errors import RequestError
 from striate.models import build
-from striate.train.pyfunc import _load_pyfunc
+from striate.train.tracking.pyfunc import _load_pyfunc
 
 pytestmark = pytest.mark.unit
 

@@ -27,11 +27,11 @@ from striate.train.distributed.world import Place
 from striate.train.launch import run as job
 from striate.train.loop.batches import evaluation_pipeline, open_evaluation, training_pipeline
 from striate.train.loop.train import train
-from striate.train.published import PUBLISHED, published_for
 from striate.train.recipes import RECIPES
 from striate.train.recipes.resolve import resolve
 from striate.train.run.spec import Assignment, Outcome
 from striate.train.tasks import TASKS
+from striate.train.tracking.reference_results import PUBLISHED, published_for
 
 pytestmark = pytest.mark.unit
 

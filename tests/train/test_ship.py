@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from striate.core.errors import TrackingUnavailable
-from striate.train import ship
-from striate.train.ship import Outbox, ship_all
-from striate.train.spool import Record, SpoolWriter
+from striate.train.tracking import uploader
+from striate.train.tracking.metric_log import Record, SpoolWriter
+from striate.train.tracking.uploader import Outbox, ship_all
 
 pytestmark = pytest.mark.unit
 
@@ -25,14 +25,14 @@ class Server:
     def send(self, run_id: str, tracking_uri: str, records: Sequence[Record]) -> None:
         if self.away:
             raise TrackingUnavailable("It is away.")
-        assert len(records) <= ship.BATCH
+        assert len(records) <= uploader.BATCH
         self.got += [(record.key, record.step) for record in records]
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     server = Server()
-    monkeypatch.setattr(ship, "send", server.send)
+    monkeypatch.setattr(uploader, "send", server.send)
     return server
 
 
@@ -81,6 +81,6 @@ def test_a_damaged_acknowledgement_costs_only_time(
 ) -> None:
     spool = tmp_path / "spool.jsonl"
     SpoolWriter(spool).append(losses(1, 5))
-    spool.with_suffix(ship.SHIPPED_SUFFIX).write_text(note)
+    spool.with_suffix(uploader.SHIPPED_SUFFIX).write_text(note)
     ship_all("run", URI, [spool])
     assert steps(server) == list(range(1, 6))

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from striate.core.errors import PlatformError
-from striate.train.spool import Record, SpoolReader, SpoolWriter, history
+from striate.train.tracking.metric_log import Record, SpoolReader, SpoolWriter, history
 
 pytestmark = pytest.mark.unit
 

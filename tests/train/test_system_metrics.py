@@ -9,9 +9,9 @@ from typing import Any, cast
 
 import pytest
 
-from striate.train import system_metrics
 from striate.train.run.spec import Assignment
-from striate.train.spool import SpoolReader, history
+from striate.train.tracking import system_metrics
+from striate.train.tracking.metric_log import SpoolReader, history
 
 pytestmark = pytest.mark.unit
 

@@ -13,7 +13,7 @@ import torch
 
 from striate.core.bundle import Bundle
 from striate.train.run.spec import Outcome
-from striate.train.spool import SpoolReader, history
+from striate.train.tracking.metric_log import SpoolReader, history
 
 pytestmark = pytest.mark.unit
 

@@ -10,7 +10,7 @@ from striate.core.registry import ModelVersion, register
 from striate.core.tracking import connect, said_when_unavailable
 from striate.train.launch.live_plots import paint, painting
 from striate.train.run.spec import RECIPE_FILE, Assignment
-from striate.train.ship import Shipper, ship_all
+from striate.train.tracking.uploader import Shipper, ship_all
 
 
 def publish(run: Assignment, within_s: float = 30.0) -> ModelVersion | None:

@@ -15,7 +15,7 @@ from striate.core.settings import Settings
 from striate.train.run import startup_times
 from striate.train.run.attempts import attempts_of
 from striate.train.run.spec import Assignment
-from striate.train.spool import Record, SpoolWriter
+from striate.train.tracking.metric_log import Record, SpoolWriter
 
 _REMEDY = "Run `striate up`, or train here with --workers 0."
 _ELASTIC_WAIT_S = 20.0

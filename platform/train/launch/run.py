@@ -9,7 +9,6 @@ from striate.core.errors import RecipeError, StriateError, TrainingFailed, Train
 from striate.core.settings import Settings
 from striate.core.tracking import tracking_uri_of
 from striate.train.config import Recipe
-from striate.train.events import Digest, TrainEvent, headline_of
 from striate.train.launch.publish import (
     publish,
     shipping,
@@ -18,14 +17,15 @@ from striate.train.launch.signals import stopping_softly
 from striate.train.recipes.resolve import overridden
 from striate.train.run import startup_times as startup
 from striate.train.run.spec import Assignment, Outcome
-from striate.train.ship import Follower
-from striate.train.spool import Record, SpoolWriter
-from striate.train.tracking import (
+from striate.train.tracking.events import Digest, TrainEvent, headline_of
+from striate.train.tracking.metric_log import Record, SpoolWriter
+from striate.train.tracking.mlflow_run import (
     close_run,
     open_run,
     reopen_run,
     tags_of,
 )
+from striate.train.tracking.uploader import Follower
 
 OnEvent = Callable[[TrainEvent], None]
 

@@ -9,42 +9,14 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import io
-import os
-import pkgutil
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from striate.core.files import write_atomic
+from striate.train.tracking.code_version import code_files, code_sha256
 
-_SUFFIXES = {".py", ".pyi", ".typed", ".yaml", ".proto", ".json"}
 _MOMENT = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can tell: equal content, equal bytes
 _HEADER = ("Metadata-Version", "Name", "Version", "Summary", "Requires-Python")
-
-
-def code_files() -> Iterator[tuple[str, Path]]:
-    """Each file of the installed package: its name in a wheel, and where it lies."""
-    import striate
-
-    for room in sorted(module.name for module in pkgutil.iter_modules(striate.__path__)):
-        found = importlib.util.find_spec(f"striate.{room}")
-        assert found is not None and found.submodule_search_locations
-        top = Path(next(iter(found.submodule_search_locations)))
-        for folder, folders, names in os.walk(top, followlinks=True):
-            folders[:] = sorted(name for name in folders if name != "__pycache__")
-            for name in sorted(names):
-                path = Path(folder, name)
-                if path.suffix in _SUFFIXES or path.name == "py.typed":
-                    yield f"striate/{room}/{path.relative_to(top).as_posix()}", path
-
-
-def code_sha256() -> str:
-    """A hash of all code of the installed package: equal for equal files, wherever they lie."""
-    digest = hashlib.sha256()
-    for name, path in code_files():
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
-        digest.update(f"{name} {content}\n".encode())
-    return digest.hexdigest()
 
 
 def build_wheel(folder: Path) -> Path:

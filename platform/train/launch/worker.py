@@ -15,7 +15,7 @@ from striate.train.loop.train import train
 from striate.train.run import startup_times
 from striate.train.run.spec import Assignment
 from striate.train.run.stop_requests import HERE
-from striate.train.system_metrics import sampling
+from striate.train.tracking.system_metrics import sampling
 
 _BEHIND_SERVING = 10  # niceness: training may wait where it shares cores with replicas, callers not
 

@@ -19,12 +19,17 @@ from striate.train.loop.bundle_spec import bundle_assets, bundle_spec
 from striate.train.loop.checkpointing import Keeper
 from striate.train.loop.evaluate import Evaluation
 from striate.train.loop.state import TrainState
-from striate.train.report import SKIPPED, Reporter
 from striate.train.run import startup_times
 from striate.train.run.attempts import Ledger
 from striate.train.run.spec import Assignment, Outcome
-from striate.train.spool import SpoolWriter
 from striate.train.tasks.base import Tally
+from striate.train.tracking.metric_log import SpoolWriter
+from striate.train.tracking.metric_names import (
+    SKIPPED,
+)
+from striate.train.tracking.reporter import (
+    Reporter,
+)
 
 
 class Recorder:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from striate.train.plots.curves import log_scale, smoothed
 from striate.train.plots.style import SEVERAL, quiet
-from striate.train.words import in_words
+from striate.train.tracking.metric_names import in_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,10 +7,10 @@ from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from striate.train.events import headline_of, unit_of
 from striate.train.plots.style import TEST, quiet
 from striate.train.run.spec import Assignment, Outcome
-from striate.train.words import in_words
+from striate.train.tracking.events import headline_of, unit_of
+from striate.train.tracking.metric_names import in_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

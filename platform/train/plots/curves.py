@@ -6,12 +6,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
-from striate.train.events import headline_of
 from striate.train.plots.style import TEST, TRAIN, TRAIN_SMOOTH, quiet
-from striate.train.report import LOSS
 from striate.train.run.spec import Assignment
-from striate.train.spool import SpoolReader, history
-from striate.train.words import in_words
+from striate.train.tracking.events import headline_of
+from striate.train.tracking.metric_log import SpoolReader, history
+from striate.train.tracking.metric_names import (
+    LOSS,
+    in_words,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,8 +13,8 @@ from striate.core.errors import StriateError
 from striate.core.settings import Settings
 from striate.core.tracking import connect, said_when_unavailable, tracking_uri_of
 from striate.train.config import Recipe
-from striate.train.events import TrainEvent, headline_of
 from striate.train.sweep.grid import OnTrial, Trial, TrialEvent, TrialResult, at_once
+from striate.train.tracking.events import TrainEvent, headline_of
 
 PARENT_TAG, TRIAL_TAG = "mlflow.parentRunId", "striate.trial"
 _TELL_EVERY_S = 1.0

@@ -10,10 +10,10 @@ from striate.core.registry import register
 from striate.core.settings import Settings
 from striate.core.tracking import connect, said_when_unavailable, tracking_uri_of
 from striate.train.config import Recipe
-from striate.train.events import headline_of
 from striate.train.plots.style import DPI
 from striate.train.sweep.grid import OnTrial, SweepResult, Trial, TrialResult, draw, ordered
 from striate.train.sweep.ray_tune import run_all, trial_runs
+from striate.train.tracking.events import headline_of
 
 SWEEP_TAG = "striate.sweep"
 _REMEDY = "Run `striate up`."
@@ -42,7 +42,7 @@ def sweep(
         DataError: the shards are damaged or missing.
     """
     from striate.train.launch.run import shards_of
-    from striate.train.tracking import close_run, open_parent
+    from striate.train.tracking.mlflow_run import close_run, open_parent
 
     began, uri = time.monotonic(), tracking_uri_of(settings)
     tell = on_trial or (lambda event: None)

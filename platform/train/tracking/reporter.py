@@ -7,14 +7,8 @@ import torch
 from torch import Tensor
 
 from striate.train.distributed.world import Place
-from striate.train.spool import Record, SpoolWriter
-
-LOSS = "train/loss"
-RATE = "train/learning_rate"
-THROUGHPUT = "train/samples_per_s"
-WAIT_SHARE = "train/data_wait_share"
-DAMAGED = "train/damaged_samples"
-SKIPPED = "train/skipped_steps"
+from striate.train.tracking.metric_log import Record, SpoolWriter
+from striate.train.tracking.metric_names import DAMAGED, LOSS, RATE, THROUGHPUT, WAIT_SHARE
 
 
 class Reporter:

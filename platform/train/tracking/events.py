@@ -6,8 +6,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from striate.train.config import Recipe
-from striate.train.report import LOSS, THROUGHPUT, WAIT_SHARE
-from striate.train.spool import Record
+from striate.train.tracking.metric_log import Record
+from striate.train.tracking.metric_names import (
+    LOSS,
+    THROUGHPUT,
+    WAIT_SHARE,
+)
 
 _UNITS = {"classification": "images", "clips": "clips", "frames": "frames"}
 _MARK = '{"striate": '

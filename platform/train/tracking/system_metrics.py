@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 
 from striate.train.run.spec import Assignment
-from striate.train.spool import Record, SpoolWriter
+from striate.train.tracking.metric_log import Record, SpoolWriter
 
 EVERY_S = 5.0
 POWER = "power_usage_watts"

@@ -18,3 +18,21 @@ def in_words(metric: str) -> str:
     """
     name = metric.removeprefix("test/")
     return _WORDS.get(name, name.replace("_", " "))
+
+
+LOSS = "train/loss"
+
+
+RATE = "train/learning_rate"
+
+
+THROUGHPUT = "train/samples_per_s"
+
+
+WAIT_SHARE = "train/data_wait_share"
+
+
+DAMAGED = "train/damaged_samples"
+
+
+SKIPPED = "train/skipped_steps"

@@ -15,7 +15,7 @@ from pathlib import Path
 from striate.core.errors import TrackingUnavailable
 from striate.core.files import temporary_beside
 from striate.core.tracking import connect, said_when_unavailable
-from striate.train.spool import Record, SpoolReader
+from striate.train.tracking.metric_log import Record, SpoolReader
 
 BATCH = 1000
 """Metrics in one request: MLflow's own limit."""

@@ -1,13 +1,16 @@
 """Which code this is: version, a hash of the sources, and the git revision where one is known."""
 
+import hashlib
+import importlib.metadata
+import importlib.util
 import os
+import pkgutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
 from striate.core import errors
-from striate.train.launch.wheel import code_sha256
 
 VARIABLE = "STRIATE_REVISION"
 """What a submitted job is told of the checkout that it was sent from."""
@@ -47,3 +50,31 @@ def _git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+_SUFFIXES = {".py", ".pyi", ".typed", ".yaml", ".proto", ".json"}
+
+
+def code_files() -> Iterator[tuple[str, Path]]:
+    """Each file of the installed package: its name in a wheel, and where it lies."""
+    import striate
+
+    for room in sorted(module.name for module in pkgutil.iter_modules(striate.__path__)):
+        found = importlib.util.find_spec(f"striate.{room}")
+        assert found is not None and found.submodule_search_locations
+        top = Path(next(iter(found.submodule_search_locations)))
+        for folder, folders, names in os.walk(top, followlinks=True):
+            folders[:] = sorted(name for name in folders if name != "__pycache__")
+            for name in sorted(names):
+                path = Path(folder, name)
+                if path.suffix in _SUFFIXES or path.name == "py.typed":
+                    yield f"striate/{room}/{path.relative_to(top).as_posix()}", path
+
+
+def code_sha256() -> str:
+    """A hash of all code of the installed package: equal for equal files, wherever they lie."""
+    digest = hashlib.sha256()
+    for name, path in code_files():
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{name} {content}\n".encode())
+    return digest.hexdigest()

@@ -8,8 +8,8 @@ from striate.core.errors import UnknownName
 from striate.core.tracking import connect, said_when_unavailable
 from striate.data.shards.manifest import Manifest
 from striate.train.config import Recipe
-from striate.train.events import headline_of, unit_of
-from striate.train.revision import code_tags
+from striate.train.tracking.code_version import code_tags
+from striate.train.tracking.events import headline_of, unit_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -8,9 +8,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from striate.core.tracking import connect, said_when_unavailable
-from striate.train.report import LOSS, THROUGHPUT, WAIT_SHARE
-from striate.train.runs import RunSummary
-from striate.train.system_metrics import POWER, energy_j
+from striate.train.tracking.metric_names import (
+    LOSS,
+    THROUGHPUT,
+    WAIT_SHARE,
+)
+from striate.train.tracking.runs import RunSummary
+from striate.train.tracking.system_metrics import POWER, energy_j
 
 Points = list[tuple[int, float]]
 Values = dict[str, list[Any]]

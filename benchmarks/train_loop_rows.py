@@ -60,12 +60,13 @@ class TurnStream:
 
 def in_ray_train(config: dict[str, Any]) -> None:
     """What `striate train` runs in each worker, on a stream that takes turns."""
-    from striate.train.launch import worker as workers
+    from striate.train.launch import worker
+    from striate.train.loop import train as loop
 
     plan = Plan(**config["plan"])
     opened: Any = loop
     opened.open_stream = lambda run, place, cursor: TurnStream(plan, place.rank)
-    workers.work(config)
+    worker.work(config)
 
 
 def rows(folder: Path, quick: bool) -> list[Row]:

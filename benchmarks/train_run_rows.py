@@ -87,6 +87,7 @@ class _Memory:
 def _checkpoints(folder: Path, seconds: float) -> Row:
     """AlexNet with its momenta, half a gigabyte, saved once a minute while it trains here."""
     from striate.train.launch.worker import here
+    from striate.train.loop import train as loop
     from striate.train.loop.checkpointing import BLOCKED_SHARE
 
     opened: Any = loop

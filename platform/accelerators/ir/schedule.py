@@ -1,4 +1,4 @@
-"""TODO."""
+"""What a chip does, step by step: the operations that the emulator runs and the estimate counts."""
 
 from typing import Annotated, Literal
 

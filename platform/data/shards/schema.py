@@ -1,4 +1,4 @@
-"""TODO."""
+"""What a corpus gives to ingest: its samples, its columns, and what it leaves out."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

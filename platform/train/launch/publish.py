@@ -1,4 +1,4 @@
-"""TODO."""
+"""From what a run left in its folder to MLflow: metrics, pictures, recipe and registered bundle."""
 
 import time
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from striate.core.registry import ModelVersion, register
 from striate.core.tracking import connect, said_when_unavailable
 from striate.train.launch.live_plots import paint, painting
 from striate.train.run.spec import RECIPE_FILE, Assignment
+from striate.train.tracking.mlflow_run import close_run
 from striate.train.tracking.uploader import Shipper, ship_all
 
 

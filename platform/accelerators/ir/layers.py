@@ -1,4 +1,5 @@
-"""Layers as the compiler reads them from a network, in floats, and as a chip runs them, in integers."""
+"""Layers as the compiler reads them from a network, in floats, and as a chip runs them, in
+integers."""
 
 from dataclasses import dataclass
 from typing import Literal

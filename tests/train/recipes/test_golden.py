@@ -1,6 +1,7 @@
 """Golden curves: the first ten losses of every small recipe, on one thread and on two.
 
-``STRIATE_GOLDEN=write pytest tests/train/test_golden.py`` writes the files anew: do that for a
+``STRIATE_GOLDEN=write pytest tests/train/recipes/test_golden.py`` writes the files anew: do that
+for a
 change that is meant to change what is learnt, and look at the difference before it is committed.
 """
 

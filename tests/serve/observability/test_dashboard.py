@@ -11,7 +11,7 @@ import pytest
 from striate.serve.observability.metrics import Metrics
 
 pytestmark = pytest.mark.unit
-FILE = Path(__file__).parents[2] / "deploy" / "grafana" / "striate-serving.json"
+FILE = Path(__file__).parents[3] / "deploy" / "grafana" / "striate-serving.json"
 # HAProxy's own exporter, as its documentation lists them for 2.8.
 EDGE = {
     "haproxy_server_current_sessions",

@@ -11,7 +11,7 @@ import pytest
 
 from striate.train.launch import wheel
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.unit
 
 

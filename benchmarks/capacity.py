@@ -26,7 +26,7 @@ from serve_sides import SPAWN, free_port
 from striate.serve.common.limits import Batching
 
 if TYPE_CHECKING:
-    from striate.serve.capacity.load_calls import Target
+    from striate.serve.capacity.load_calls import LoadTarget
 
 LOADS = (0.3, 0.5, 0.7)
 AGREEMENT = 1 / 1.15
@@ -39,16 +39,16 @@ Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 def measure(quick: bool) -> list[Row]:
     """Median, mean and 99th percentile at each load."""
     from striate.serve.capacity.arrivals import poisson_arrivals
-    from striate.serve.capacity.load_calls import Calls, Target, sample_photo
+    from striate.serve.capacity.load_calls import Calls, LoadTarget, sample_photo
     from striate.serve.capacity.load_generator import LoadResult, open_loop
-    from striate.serve.capacity.measure import measured
+    from striate.serve.capacity.measure import measure_service_times
     from striate.serve.capacity.simulate import simulate
 
     measuring, seconds, rounds = (5.0, 4.0, 3) if quick else (8.0, 10.0, 7)
     photos = [sample_photo()]
     found: dict[tuple[float, str], list[tuple[float, float, float]]] = {}
 
-    async def real(due_s: np.ndarray, of: Target) -> LoadResult:
+    async def real(due_s: np.ndarray, of: LoadTarget) -> LoadResult:
         async with Calls(of, photos) as call:
             for _ in range(8):
                 await call()  # connects
@@ -58,7 +58,7 @@ def measure(quick: bool) -> list[Row]:
         target, metrics = served
         for seed in range(rounds):
             for load in LOADS:
-                times = measured(target, [metrics], photos, measuring)
+                times = measure_service_times(target, [metrics], photos, measuring)
                 rate = load * times.most_per_second()
                 due_s = poisson_arrivals(rate, seconds, seed + 1)  # the measuring drew from seed 0
                 said = simulate(due_s, times, 1, seed).latency_s
@@ -88,11 +88,11 @@ def _row(load: float, name: str, rounds: list[tuple[float, float, float]]) -> Ro
 
 
 @contextmanager
-def _replica(folder: Path) -> Iterator[tuple["Target", str]]:
+def _replica(folder: Path) -> Iterator[tuple["LoadTarget", str]]:
     """One server in a process of its own behind an edge; the target, and where its metrics are."""
-    from striate.serve.capacity.load_calls import Target
+    from striate.serve.capacity.load_calls import LoadTarget
     from striate.serve.edge import control
-    from striate.serve.edge.app_table import DeployedApp, Table, write_table
+    from striate.serve.edge.app_table import AppTable, DeployedApp, write_table
 
     bundle = write_tagger(folder / "bundle")
     ours, theirs = SPAWN.Pipe()
@@ -105,11 +105,11 @@ def _replica(folder: Path) -> Iterator[tuple["Target", str]]:
         deployed_unix_s=0, arguments={"batching": ONE.model_dump()},
     )  # fmt: skip
     (folder / "edge").mkdir()
-    write_table(folder / "edge", Table(apps=(app,)))
+    write_table(folder / "edge", AppTable(apps=(app,)))
     port = free_port()
     control.start(folder / "edge", "127.0.0.1", port)
     try:
-        yield Target(f"127.0.0.1:{port}", app, connections=2), metrics
+        yield LoadTarget(f"127.0.0.1:{port}", app, connections=2), metrics
     finally:
         control.stop(folder / "edge")
         ours.send("end")
@@ -123,13 +123,13 @@ def _serve(bundle: Path, pipe: Connection) -> None:
     from striate.core.bundle import Bundle
     from striate.serve.apps.factory import load
     from striate.serve.common.limits import Limits
-    from striate.serve.observability.metrics import Endpoint, Metrics
+    from striate.serve.observability.metrics import Endpoint, MetricsObserver
     from striate.serve.server.server import ModelServer
     from striate.serve.services.tagging import PhotoTagging
 
     torch.set_num_threads(1)
     loaded = load(Bundle.open(bundle), ("tagger", "1"), batching=ONE)
-    metrics = Metrics("tagger")
+    metrics = MetricsObserver("tagger")
     server = ModelServer([PhotoTagging(loaded.tagger(), Limits())], observer=metrics)
     server.own_process()
     endpoint = Endpoint(metrics, "127.0.0.1")

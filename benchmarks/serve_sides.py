@@ -258,7 +258,7 @@ def _edge(
 ) -> Iterator[tuple[_Way, int]]:
     """One HAProxy before all servers: in plain text, with TLS, or with TLS and tokens."""
     from striate.serve.edge import certificates, control, tokens
-    from striate.serve.edge.app_table import DeployedApp, Table, write_table
+    from striate.serve.edge.app_table import AppTable, DeployedApp, write_table
     from striate.serve.edge.options import EdgeTls
 
     folder.mkdir()
@@ -270,7 +270,7 @@ def _edge(
         )
         for name, address in {**replicas, **bares}.items()
     ]  # fmt: skip
-    write_table(folder, Table(apps=tuple(apps)))
+    write_table(folder, AppTable(apps=tuple(apps)))
     port, ca, token, token_file, tls = free_port(), None, None, None, None
     if kind != "plain":
         certificate, authority = certificates.ensure_certificates(folder / "tls", ["127.0.0.1"])

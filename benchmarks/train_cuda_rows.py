@@ -16,7 +16,7 @@ from striate.data.stream.batch import Batch
 from striate.models import MODELS
 from striate.models.count import macs
 from striate.train.config import DataConfig, ModelConfig, OptimizerConfig, Recipe
-from striate.train.distributed.world import Place
+from striate.train.distributed.world import World
 from striate.train.loop.state import TrainState
 from striate.train.loop.train import train_step
 from striate.train.tasks import TASKS
@@ -46,7 +46,7 @@ def _row(name: str, batch: int, rounds: int) -> Row:
 
 
 def _step(name: str, count: int) -> Callable[[], object]:
-    place = Place(device=torch.device("cuda"))
+    place = World(device=torch.device("cuda"))
     recipe = Recipe(
         name="bench",
         model=ModelConfig(name=name),

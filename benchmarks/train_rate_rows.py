@@ -25,7 +25,7 @@ from striate.data.stream.batch import Batch
 from striate.data.stream.stream import Stream
 from striate.models import MODELS
 from striate.train.config import Recipe
-from striate.train.distributed.world import Place
+from striate.train.distributed.world import World
 from striate.train.loop.state import TrainState
 from striate.train.loop.train import train_step
 from striate.train.recipes.resolve import resolve
@@ -109,7 +109,7 @@ def recipe_of(name: str) -> Recipe:
 
 
 def _striates_step(name: str) -> Callable[[Batch], object]:
-    recipe, place = recipe_of(name), Place()
+    recipe, place = recipe_of(name), World()
     state = TrainState.fresh(recipe, place)
     task = TASKS[recipe.task.name](recipe.task, 1000)
     state.model.train()

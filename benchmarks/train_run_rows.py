@@ -19,8 +19,8 @@ from striate.core.errors import TrainingStopped
 from striate.data.stream.batch import Batch
 from striate.train.config import CheckpointConfig, DataConfig, ScalingConfig
 from striate.train.recipes.resolve import resolve
-from striate.train.run.spec import Assignment, Outcome
-from striate.train.tracking.metric_log import Record
+from striate.train.run.spec import Assignment, RunOutcome
+from striate.train.tracking.metric_log import MetricRecord
 
 STRIATE = str(Path(sys.executable).with_name("striate"))
 START_LIMIT_S = 25.0
@@ -49,7 +49,7 @@ def _start_up(folder: Path, times: int) -> Row:
         for _ in range(times + 1):  # the first one ingests the digits as well
             striate("train", "lenet5-digits", "epochs=1", "--workers", "2")
             outcome = max(home.glob("runs/*/outcome.json"), key=lambda path: path.stat().st_mtime)
-            found.append(Outcome.model_validate_json(outcome.read_bytes()).startup)
+            found.append(RunOutcome.model_validate_json(outcome.read_bytes()).startup)
     finally:
         striate("down")
     parts = sorted(found[1:], key=lambda one: sum(one.values()))[times // 2]
@@ -86,7 +86,7 @@ class _Memory:
 
 def _checkpoints(folder: Path, seconds: float) -> Row:
     """AlexNet with its momenta, half a gigabyte, saved once a minute while it trains here."""
-    from striate.train.launch.worker import here
+    from striate.train.launch.worker import train_here
     from striate.train.loop import train as loop
     from striate.train.loop.checkpointing import BLOCKED_SHARE
 
@@ -113,9 +113,9 @@ def _checkpoints(folder: Path, seconds: float) -> Row:
         created_unix_s=time.time(),
     )
     with contextlib.suppress(TrainingStopped):
-        here(run)
+        train_here(run)
     lines = run.spool.read_text(encoding="utf-8").splitlines()
-    records = [Record.model_validate_json(line) for line in lines]
+    records = [MetricRecord.model_validate_json(line) for line in lines]
     shares = [record.value for record in records if record.key == BLOCKED_SHARE]
     print(f"blocked shares after each checkpoint: {shares}", file=sys.stderr)
     title = "training time not blocked by a checkpoint a minute: 95 % allowed"

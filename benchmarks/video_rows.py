@@ -23,7 +23,14 @@ from numpy.typing import NDArray
 
 from striate.data.corpora.sports import encode
 from striate.data.pipelines.base import Stored
-from striate.data.pipelines.clips import FRAMES, HEIGHT, WIDTH, TestClips, decode_clip, resized
+from striate.data.pipelines.clips import (
+    FRAMES,
+    HEIGHT,
+    WIDTH,
+    TestClips,
+    decode_clip,
+    resize_frames,
+)
 
 Pixels = NDArray[np.uint8]
 _Visit = TypeVar("_Visit")
@@ -105,7 +112,7 @@ def _whole_ten(payload: bytes, starts: Sequence[float]) -> list[Pixels]:
         decoded = enumerate(container.decode(stream))
         frames = {index: frame for index, frame in decoded if index in wanted}
     clips = [[frames[index] for index in range(first, first + FRAMES)] for first in firsts]
-    return [resized(clip, HEIGHT, WIDTH) for clip in clips]
+    return [resize_frames(clip, HEIGHT, WIDTH) for clip in clips]
 
 
 def _single(videos: Sequence[bytes], decode: Callable[[bytes, float], Pixels]) -> float:

@@ -14,21 +14,21 @@ from striate.models.layers.init import (
     layers_with_weights,
     set_normal,
 )
-from striate.models.layers.tower import Conv, Norm, Pool, Tower
+from striate.models.layers.tower import Conv, MaxPool, Norm, Tower
 
 LAYERS = (
-    *(Conv(96, 11, stride=4), Norm(), Pool(3, 2)),
-    *(Conv(256, 5, padding=2, groups=2), Norm(), Pool(3, 2)),
+    *(Conv(96, 11, stride=4), Norm(), MaxPool(3, 2)),
+    *(Conv(256, 5, padding=2, groups=2), Norm(), MaxPool(3, 2)),
     Conv(384, 3, padding=1),
     Conv(384, 3, padding=1, groups=2),
-    *(Conv(256, 3, padding=1, groups=2), Pool(3, 2)),
+    *(Conv(256, 3, padding=1, groups=2), MaxPool(3, 2)),
 )
 ONE_TOWER_LAYERS = (
-    *(Conv(64, 11, stride=4, padding=2), Pool(3, 2)),
-    *(Conv(192, 5, padding=2), Pool(3, 2)),
+    *(Conv(64, 11, stride=4, padding=2), MaxPool(3, 2)),
+    *(Conv(192, 5, padding=2), MaxPool(3, 2)),
     Conv(384, 3, padding=1),
     Conv(256, 3, padding=1),
-    *(Conv(256, 3, padding=1), Pool(3, 2)),
+    *(Conv(256, 3, padding=1), MaxPool(3, 2)),
 )
 # Layers whose biases begin at 1, which gives their rectifiers positive inputs: the second, fourth
 # and fifth convolution and the hidden full layers (section 5, as recalled).

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from striate.core.errors import UsageError
-from striate.models.layers.head import FullHead, scaled
+from striate.models.layers.head import FullHead, scale_count
 from striate.models.layers.init import (
     Init,
     he_normal,
@@ -64,9 +64,9 @@ class C3d(nn.Module):
         self.input_shape = (3, frames, field, field)
         self.classes = classes
         self.features = _features(stages, width)
-        maps = scaled(stages[-1][-1], width)
+        maps = scale_count(stages[-1][-1], width)
         sides = (-(-(frames // 8) // 2), *[-(-(field // 16) // 2)] * 2)
-        self.head = FullHead(maps, sides, [scaled(n, width) for n in hidden], classes, dropout)
+        self.head = FullHead(maps, sides, [scale_count(n, width) for n in hidden], classes, dropout)
 
     def forward_features(self, clips: Tensor) -> Tensor:
         """(N, 3, frames, field, field) → (N, C, time, side, side), the maps of the last pool."""
@@ -146,7 +146,7 @@ def _features(stages: Sequence[Sequence[int]], width: float) -> nn.Sequential:
     for number, stage in enumerate(stages, 1):
         for letter, published in zip("ab", stage, strict=False):
             name = f"{number}{letter}"
-            inputs, maps = maps, scaled(published, width)
+            inputs, maps = maps, scale_count(published, width)
             modules[f"conv{name}"] = nn.Conv3d(inputs, maps, 3, padding=1)
             modules[f"relu{name}"] = nn.ReLU(inplace=True)
         modules[f"pool{number}"] = nn.MaxPool3d(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from striate.core.errors import UsageError
 from striate.models.layers.dropout import SampleDropout
-from striate.models.layers.head import scaled
+from striate.models.layers.head import scale_count
 from striate.models.layers.init import he_normal
 from striate.models.layers.response_norm import ResponseNorm
 
@@ -36,7 +36,7 @@ class Mixture:
 
     def scaled(self, width: float) -> "Mixture":
         """The same with all maps times `width`."""
-        return Mixture(**{name: scaled(maps, width) for name, maps in vars(self).items()})
+        return Mixture(**{name: scale_count(maps, width) for name, maps in vars(self).items()})
 
     @property
     def maps(self) -> int:
@@ -101,7 +101,7 @@ class AuxiliaryHead(nn.Module):
         super().__init__()
         kernel = min(5, side)
         left = (side - kernel) // 3 + 1
-        maps, units = scaled(128, width), scaled(1024, width)
+        maps, units = scale_count(128, width), scale_count(1024, width)
         self.layers = nn.Sequential(
             nn.AvgPool2d(kernel, 3),
             _convolution(in_maps, maps, 1),
@@ -143,7 +143,7 @@ class GoogLeNet(nn.Module):
             )
         self.input_shape = (3, field, field)
         self.classes = classes
-        stem, middle = scaled(64, width), scaled(192, width)
+        stem, middle = scale_count(64, width), scale_count(192, width)
         mixtures = {name: mixture.scaled(width) for name, mixture in MIXTURES.items()}
         self.stem = nn.Sequential(
             _convolution(3, stem, 7, stride=2),

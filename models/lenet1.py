@@ -9,10 +9,17 @@ which fits the 4,096 stored weights of the ANNA chip.
 import torch
 from torch import Tensor, nn
 
-from striate.models.layers.lenet import Squash, Subsample2d, Table, TableConv2d, all_to_all, full
+from striate.models.layers.lenet import (
+    ConnectionTable,
+    Squash,
+    Subsample2d,
+    TableConv2d,
+    all_to_all,
+    full_layer,
+)
 
 # Which of the four maps of H2 each of the twelve maps of H3 sees.
-H3_TABLE: Table = (
+H3_TABLE: ConnectionTable = (
     *((0,), (0, 1), (0, 1), (1,), (0, 1), (0, 1)),
     *((2,), (2, 3), (2, 3), (3,), (2, 3), (2, 3)),
 )
@@ -36,7 +43,7 @@ class LeNet1(nn.Module):
         self.h2 = Subsample2d(4)
         self.h3 = TableConv2d(4, H3_TABLE, 5)
         self.h4 = Subsample2d(12)
-        self.output = full(12 * side * side, classes)
+        self.output = full_layer(12 * side * side, classes)
         self.squash = Squash()
 
     def forward_features(self, images: Tensor) -> Tensor:

@@ -11,10 +11,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from striate.models.layers.codes import digit_codes
-from striate.models.layers.lenet import Squash, Subsample2d, Table, TableConv2d, all_to_all, full
+from striate.models.layers.lenet import (
+    ConnectionTable,
+    Squash,
+    Subsample2d,
+    TableConv2d,
+    all_to_all,
+    full_layer,
+)
 
 # 1998, Table I: the maps of S2 that each map of C3 sees.
-C3_TABLE: Table = (
+C3_TABLE: ConnectionTable = (
     *((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (4, 5, 0), (5, 0, 1)),
     *((0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (3, 4, 5, 0), (4, 5, 0, 1), (5, 0, 1, 2)),
     *((0, 1, 3, 4), (1, 2, 4, 5), (2, 3, 5, 0)),
@@ -48,7 +55,7 @@ class LeNet5(nn.Module):
         self.c3 = TableConv2d(6, C3_TABLE, 5)
         self.s4 = Subsample2d(16)
         self.c5 = TableConv2d(16, all_to_all(16, 120), 5)
-        self.f6 = full(120, 84)
+        self.f6 = full_layer(120, 84)
         self.rbf = RbfOutput()
         self.squash = Squash()
 

@@ -14,22 +14,22 @@ from striate.models.layers.init import (
     layers_with_weights,
     set_normal,
 )
-from striate.models.layers.tower import Conv, Pool, Tower
+from striate.models.layers.tower import Conv, MaxPool, Tower
 
 FAST_LAYERS = (
-    *(Conv(96, 11, stride=4), Pool(2, 2)),
-    *(Conv(256, 5), Pool(2, 2)),
+    *(Conv(96, 11, stride=4), MaxPool(2, 2)),
+    *(Conv(256, 5), MaxPool(2, 2)),
     Conv(512, 3, padding=1),
     Conv(1024, 3, padding=1),
-    *(Conv(1024, 3, padding=1), Pool(2, 2)),
+    *(Conv(1024, 3, padding=1), MaxPool(2, 2)),
 )
 ACCURATE_LAYERS = (
-    *(Conv(96, 7, stride=2), Pool(3, 3)),
-    *(Conv(256, 7), Pool(2, 2)),
+    *(Conv(96, 7, stride=2), MaxPool(3, 3)),
+    *(Conv(256, 7), MaxPool(2, 2)),
     Conv(512, 3, padding=1),
     Conv(512, 3, padding=1),
     Conv(1024, 3, padding=1),
-    *(Conv(1024, 3, padding=1), Pool(3, 3)),
+    *(Conv(1024, 3, padding=1), MaxPool(3, 3)),
 )
 _STD = 0.01
 

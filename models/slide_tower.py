@@ -8,14 +8,14 @@ and 1,992,221,184 multiply-accumulates.
 """
 
 from striate.models.layers.init import he_normal
-from striate.models.layers.tower import Conv, Pool, Tower
+from striate.models.layers.tower import Conv, MaxPool, Tower
 
 LAYERS = (
-    *(Conv(96, 7, stride=2), Pool(3, 3)),
-    *(Conv(256, 7), Pool(2, 2)),
+    *(Conv(96, 7, stride=2), MaxPool(3, 3)),
+    *(Conv(256, 7), MaxPool(2, 2)),
     Conv(384, 3, padding=1),
     Conv(384, 3, padding=1),
-    *(Conv(256, 3, padding=1), Pool(3, 3)),
+    *(Conv(256, 3, padding=1), MaxPool(3, 3)),
 )
 
 

@@ -9,11 +9,11 @@ the original: 64 kernels of 9×9, 64 of 5×5 and 128 of 3×3 with two 2×2 pools
 """
 
 from striate.models.layers.init import he_normal
-from striate.models.layers.tower import Conv, Pool, Tower
+from striate.models.layers.tower import Conv, MaxPool, Tower
 
 LAYERS = (
-    *(Conv(64, 9), Pool(2, 2)),
-    *(Conv(64, 5), Pool(2, 2)),
+    *(Conv(64, 9), MaxPool(2, 2)),
+    *(Conv(64, 5), MaxPool(2, 2)),
     Conv(128, 3),
 )
 

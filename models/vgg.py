@@ -8,7 +8,7 @@ Simonyan, Zisserman, "Very deep convolutional networks for large-scale image rec
 from collections.abc import Sequence
 
 from striate.models.layers.init import Init, glorot_uniform, he_normal, init_or_default
-from striate.models.layers.tower import Conv, Layer, Pool, Tower
+from striate.models.layers.tower import Conv, Layer, MaxPool, Tower
 
 STAGE_MAPS = (64, 128, 256, 512, 512)
 STAGES = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
@@ -19,7 +19,7 @@ def layers_of(convolutions: Sequence[int]) -> tuple[Layer, ...]:
     table: list[Layer] = []
     for maps, count in zip(STAGE_MAPS, convolutions, strict=True):
         table += [Conv(maps, 3, padding=1)] * count
-        table.append(Pool(2, 2))
+        table.append(MaxPool(2, 2))
     return tuple(table)
 
 

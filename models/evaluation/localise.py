@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from striate.models.evaluation.boxes import Box, intersection, merge
 from striate.models.evaluation.dense import fine_maps, last_maps, stride_of
-from striate.models.layers.head import FullHead, scaled
+from striate.models.layers.head import FullHead, scale_count
 from striate.models.layers.init import he_normal
 from striate.models.layers.tower import Tower
 
@@ -40,7 +40,7 @@ class BoxRegressor(nn.Module):
     ) -> None:
         super().__init__()
         self.groups = tower.classes if per_class else 1
-        hidden = [scaled(units, width) for units in HIDDEN]
+        hidden = [scale_count(units, width) for units in HIDDEN]
         maps, sides = tower.head.maps, tower.head.sides
         self.head = FullHead(maps, sides, hidden, 4 * self.groups, dropout)
         he_normal(self)
@@ -80,7 +80,7 @@ def worth_learning(truth: Box, window: Box) -> bool:
     return truth.area > 0 and intersection(truth, window) >= LEAST_INSIDE * truth.area
 
 
-def in_window(truth: Box, window: Box) -> tuple[float, float, float, float]:
+def to_window(truth: Box, window: Box) -> tuple[float, float, float, float]:
     """A box's edges in parts of a window, as `BoxRegressor` is to give them."""
     width, height = window.right - window.left, window.bottom - window.top
     return (

@@ -77,10 +77,12 @@ class SampleDropout(nn.Module):
         if _keys is None:
             return F.dropout(units, self.p, training=True)
         assert len(_keys) == len(units), f"{len(_keys)} keys for {len(units)} samples"
-        return torch.where(kept(_keys, self.salt, units.shape, self.p), units / (1 - self.p), 0)
+        return torch.where(
+            draw_mask(_keys, self.salt, units.shape, self.p), units / (1 - self.p), 0
+        )
 
 
-def kept(keys: Tensor, salt: int, shape: torch.Size, p: float) -> Tensor:
+def draw_mask(keys: Tensor, salt: int, shape: torch.Size, p: float) -> Tensor:
     """Which units stay.
 
     Args:

@@ -12,7 +12,7 @@ from striate.core.errors import UsageError
 from striate.models.layers.dropout import SampleDropout
 
 
-def scaled(count: int, width: float, multiple: int = 1) -> int:
+def scale_count(count: int, width: float, multiple: int = 1) -> int:
     """A published number of maps or units times `width`, as a multiple of `multiple`.
 
     Raises:

@@ -14,7 +14,7 @@ AMPLITUDE = 1.7159
 SLOPE = 2 / 3
 INIT_RANGE = 2.4
 
-Table = Sequence[Sequence[int]]
+ConnectionTable = Sequence[Sequence[int]]
 
 
 def squash(activation: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ class TableConv2d(nn.Module):
 
     index: Tensor
 
-    def __init__(self, in_maps: int, table: Table, kernel: int) -> None:
+    def __init__(self, in_maps: int, table: ConnectionTable, kernel: int) -> None:
         super().__init__()
         self.in_maps = in_maps
         self.table = tuple(tuple(sources) for sources in table)
@@ -102,7 +102,7 @@ class Subsample2d(nn.Module):
         return average * self.coefficient.view(-1, 1, 1) + self.bias.view(-1, 1, 1)
 
 
-def full(inputs: int, outputs: int) -> nn.Linear:
+def full_layer(inputs: int, outputs: int) -> nn.Linear:
     """A full layer with weights and biases within ±2.4 / fan-in."""
     layer = nn.Linear(inputs, outputs)
     bound = INIT_RANGE / inputs
@@ -111,6 +111,6 @@ def full(inputs: int, outputs: int) -> nn.Linear:
     return layer
 
 
-def all_to_all(in_maps: int, out_maps: int) -> Table:
+def all_to_all(in_maps: int, out_maps: int) -> ConnectionTable:
     """The table in which every output map sees every input map."""
     return [tuple(range(in_maps))] * out_maps

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from torch import Tensor, nn
 
 from striate.core.errors import UsageError
-from striate.models.layers.head import FullHead, scaled
+from striate.models.layers.head import FullHead, scale_count
 from striate.models.layers.response_norm import ResponseNorm
 
 
@@ -35,7 +35,7 @@ class Conv:
 
 
 @dataclass(frozen=True)
-class Pool:
+class MaxPool:
     """The maximum over `kernel`², every `stride` pixels; partly outside windows are left out."""
 
     kernel: int
@@ -47,7 +47,7 @@ class Norm:
     """Local response normalisation with AlexNet's constants; see `ResponseNorm`."""
 
 
-Layer: TypeAlias = Conv | Pool | Norm
+Layer: TypeAlias = Conv | MaxPool | Norm
 
 
 class Tower(nn.Module):
@@ -81,9 +81,9 @@ class Tower(nn.Module):
         self.input_shape = (in_maps, field, field)
         self.classes = classes
         self.features, maps = _built(layers, in_maps, width)
-        side = sides(layers, field)[-1]
+        side = map_sizes(layers, field)[-1]
         self.head = FullHead(
-            maps, (side, side), [scaled(units, width) for units in hidden], classes, dropout
+            maps, (side, side), [scale_count(units, width) for units in hidden], classes, dropout
         )
 
     def forward_features(self, images: Tensor) -> Tensor:
@@ -101,7 +101,7 @@ class Tower(nn.Module):
         return self.forward_head(self.forward_features(images))
 
 
-def sides(layers: Sequence[Layer], field: int) -> list[int]:
+def map_sizes(layers: Sequence[Layer], field: int) -> list[int]:
     """Height and width of the maps after each layer, from a field of `field` pixels.
 
     Raises:
@@ -132,12 +132,12 @@ def _built(layers: Sequence[Layer], in_maps: int, width: float) -> tuple[nn.Sequ
     for layer in layers:
         if isinstance(layer, Conv):
             number += 1
-            inputs, maps = maps, scaled(layer.maps, width, multiple)
+            inputs, maps = maps, scale_count(layer.maps, width, multiple)
             modules[f"conv{number}"] = nn.Conv2d(
                 inputs, maps, layer.kernel, layer.stride, layer.padding, groups=layer.groups
             )
             modules[f"relu{number}"] = nn.ReLU(inplace=True)
-        elif isinstance(layer, Pool):
+        elif isinstance(layer, MaxPool):
             modules[f"pool{number}"] = nn.MaxPool2d(layer.kernel, layer.stride)
         else:
             modules[f"norm{number}"] = ResponseNorm(maps)

@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from striate.cli.output import console, json_option, note, print_json, print_table, progress_console
+from striate.cli.output import (
+    console,
+    json_option,
+    print_json,
+    print_note,
+    print_table,
+    progress_console,
+)
 from striate.cli.top import top
 from striate.core.errors import UsageError
 from striate.core.settings import Settings
@@ -142,7 +149,7 @@ def list_(as_json: bool) -> None:
         print_json([_app_row(entry) for entry in found])
         return
     if not found:
-        note(
+        print_note(
             "No application is deployed. Example: striate deploy photos --model models:/NAME@ALIAS"
         )
         return
@@ -190,13 +197,13 @@ def _trial(
     max_latency_ms: float | None,
 ) -> Any:
     """How the new version is tried; None where nothing asks for it."""
-    from striate.serve.deployment.canary import WHOLE, Trial
+    from striate.serve.deployment.canary import WHOLE, CanaryTrial
     from striate.serve.deployment.canary_analysis import Bounds
 
     if canary is bake_s is max_error_rate is max_latency_ms is None:
         return None
     share = {} if max_error_rate is None else {"max_error_rate": max_error_rate / 100}
-    return Trial(
+    return CanaryTrial(
         percent=WHOLE if canary is None else canary,
         seconds=BAKE_S if bake_s is None else bake_s,
         bounds=Bounds(max_latency_ms=max_latency_ms, **share),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from striate.cli.output import json_option, note, print_json, print_table, progress_console
+from striate.cli.output import json_option, print_json, print_note, print_table, progress_console
 from striate.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def compile_model(
     if as_json:
         print_json({"program": str(output), **report.to_json()})
         return
-    note(f"The program is in {output}.")
+    print_note(f"The program is in {output}.")
     _print_report(report)
 
 

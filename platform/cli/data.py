@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from striate.cli.data_show import list_shards, megabytes, show
-from striate.cli.output import json_option, note, print_json, progress_console
-from striate.core.cluster import connected
+from striate.cli.output import json_option, print_json, print_note, progress_console
+from striate.core.cluster import connection
 from striate.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -69,14 +69,14 @@ def ingest(
     \b
     Example: striate data ingest digits corpora/digits shards/digits
     """
-    from striate.data.ingest.ingest import Request
+    from striate.data.ingest.ingest import IngestRequest
     from striate.data.ingest.ingest import ingest as run_ingest
     from striate.data.storage import Source, Target
 
-    request = Request(corpus, Source.of(source), Target.of(target), **options)
+    request = IngestRequest(corpus, Source.of(source), Target.of(target), **options)
     request.check()  # before a cluster is asked for anything
     if request.size is not None and request.source.exists():
-        note(f"{request.source} is there already and is read as it is.")
+        print_note(f"{request.source} is there already and is read as it is.")
     if check_md5:
         _check_md5(corpus, request.source)
     with (
@@ -126,7 +126,7 @@ def _check_md5(corpus: str, source: "Source") -> None:
 
     with _progress_bar("Checking MD5 sums (bytes)") as progress:
         checked = check_md5(corpus, source, progress)
-    note(f"As published: {', '.join(checked)}.")
+    print_note(f"As published: {', '.join(checked)}.")
 
 
 @contextmanager
@@ -137,7 +137,7 @@ def _ray(address: str | None, workers: int | None) -> Iterator[None]:
         return
     options = {"num_cpus": workers, "include_dashboard": False} if address is None else {}
     remedy = "See `striate status`, or unset RAY_ADDRESS to ingest in this process."
-    with connected(address or "local", remedy, **options):
+    with connection(address or "local", remedy, **options):
         yield
 
 

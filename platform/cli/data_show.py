@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from striate.cli.output import json_option, note, print_json, print_table
+from striate.cli.output import json_option, print_json, print_note, print_table
 from striate.core.errors import DataError
 from striate.core.settings import Settings
 
@@ -69,7 +69,7 @@ def show(
     Example: striate data show shards/digits --picture digits.png
     """
     from striate.data.shards.folder import ShardFolder
-    from striate.data.show.rows import described, draw
+    from striate.data.show.rows import describe_row, draw
     from striate.data.show.rows import rows as rows_of
 
     folder = ShardFolder.of(target)
@@ -77,15 +77,19 @@ def show(
     folder.manifest.rows(chosen)
     if picture is not None:
         drawn = draw(folder, chosen, rows, picture)
-        note(f"Drew {drawn} samples of {chosen} into {picture}.")
+        print_note(f"Drew {drawn} samples of {chosen} into {picture}.")
         if as_json:
             print_json({"picture": str(picture), "split": chosen, "samples": drawn})
         return
-    found = [described(row, folder.manifest) for row in rows_of(folder, chosen, start, rows or 10)]
+    found = [
+        describe_row(row, folder.manifest) for row in rows_of(folder, chosen, start, rows or 10)
+    ]
     if as_json:
         print_json(found)
     elif not found:
-        note(f"The split {chosen} has no row {start}: it has {folder.manifest.rows(chosen):,}.")
+        print_note(
+            f"The split {chosen} has no row {start}: it has {folder.manifest.rows(chosen):,}."
+        )
     else:
         _print_rows(f"{folder.place}: {folder.manifest.corpus}, {chosen}", found)
 
@@ -128,7 +132,7 @@ def _list_one(place: "Source", as_json: bool) -> None:
         ],
     )
     for reason, count in manifest.skipped.items():
-        note(f"Skipped {count:,}: {reason} ({', '.join(manifest.skipped_keys[reason])}).")
+        print_note(f"Skipped {count:,}: {reason} ({', '.join(manifest.skipped_keys[reason])}).")
 
 
 def _list_many(place: "Source", as_json: bool) -> None:
@@ -143,7 +147,7 @@ def _list_many(place: "Source", as_json: bool) -> None:
     if as_json:
         print_json([_summary(place.named(name), found[name]) for name in found])
     elif not found:
-        note(f"There are no shards in {place}; `striate data ingest` makes some.")
+        print_note(f"There are no shards in {place}; `striate data ingest` makes some.")
     else:
         print_table(
             place.name,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import click
 
-from striate.cli.output import console, json_option, note, print_json, print_table
+from striate.cli.output import console, json_option, print_json, print_note, print_table
 from striate.core.settings import Settings
 
 CHIP = "anna-talk"
@@ -104,4 +104,4 @@ def _show_addresses(settings: Settings, run_url: object) -> None:
         ("gRPC", settings.grpc_address),
     ):
         console.print(f"  {what:<14} {address}", soft_wrap=True)
-    note("Take it down with: striate down")
+    print_note("Take it down with: striate down")

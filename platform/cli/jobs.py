@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from striate.cli import sweep_progress, train_progress
-from striate.cli.output import console, json_option, note, print_json, print_table, progress_console
+from striate.cli.output import (
+    console,
+    json_option,
+    print_json,
+    print_note,
+    print_table,
+    progress_console,
+)
 from striate.core.errors import PlatformError, TrainingFailed, TrainingStopped
 from striate.core.settings import Settings
 from striate.local import state, token
@@ -151,7 +158,7 @@ def send(
             _say_how_to_come_back(server, job_id)
         return
     if not as_json:
-        note(f"The job {job_id} runs at {server.address}. Ctrl-C leaves it running.")
+        print_note(f"The job {job_id} runs at {server.address}. Ctrl-C leaves it running.")
     _follow(server, job_id, as_json)
 
 
@@ -163,8 +170,8 @@ def _follow(server: "JobServer", job_id: str, as_json: bool) -> None:
         PlatformError: the head does not answer any more.
     """
     try:
-        with sweep_progress.both(hidden=as_json) as (on_event, on_trial):
-            result = train_progress.watched(
+        with sweep_progress.show_run_or_sweep(hidden=as_json) as (on_event, on_trial):
+            result = train_progress.follow_log(
                 server.follow(job_id), on_event, on_trial, _say(as_json)
             )
             if not result:
@@ -198,7 +205,7 @@ def _ended(server: "JobServer", job_id: str) -> TrainingFailed:
 def _say(as_json: bool) -> "train_progress.Say":
     def say(line: str) -> None:
         if not as_json and not _RAYS_OWN.search(line):
-            note(line)
+            print_note(line)
 
     return say
 

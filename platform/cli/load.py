@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from striate.cli.durations import SECONDS
-from striate.cli.output import console, json_option, note, print_json, print_table, progress_console
+from striate.cli.output import (
+    console,
+    json_option,
+    print_json,
+    print_note,
+    print_table,
+    progress_console,
+)
 from striate.core.errors import PlatformError, UnknownName
 from striate.core.settings import Settings
 
 if TYPE_CHECKING:
-    from striate.serve.capacity.load_calls import Target
+    from striate.serve.capacity.load_calls import LoadTarget
     from striate.serve.capacity.load_generator import LoadResult
 
 _LATE_MS = 5.0
@@ -66,14 +73,14 @@ def load(
         _show(app, document)
 
 
-def target_of(app: str, settings: Settings, deadline_s: float) -> "Target":
+def target_of(app: str, settings: Settings, deadline_s: float) -> "LoadTarget":
     """The application of that name, behind the platform's edge.
 
     Raises:
         UnknownName: nothing of that name is deployed.
         PlatformError: no edge is known.
     """
-    from striate.serve.capacity.load_calls import Target
+    from striate.serve.capacity.load_calls import LoadTarget
     from striate.serve.deployment.deploy import edge_folder
     from striate.serve.edge.app_table import read_table
 
@@ -83,7 +90,7 @@ def target_of(app: str, settings: Settings, deadline_s: float) -> "Target":
         raise UnknownName.of("deployed application", app, [known.name for known in table.apps])
     if settings.grpc_address is None:
         raise PlatformError("No gRPC edge is known.", "Run `striate up`.")
-    return Target(settings.grpc_address, entry, deadline_s, settings.grpc_ca, settings.token)
+    return LoadTarget(settings.grpc_address, entry, deadline_s, settings.grpc_ca, settings.token)
 
 
 def payloads(photos: tuple[Path, ...]) -> list[bytes]:
@@ -93,7 +100,7 @@ def payloads(photos: tuple[Path, ...]) -> list[bytes]:
     return [photo.read_bytes() for photo in photos] or [sample_photo(seed) for seed in range(8)]
 
 
-async def _run(target: "Target", photos: list[bytes], due_s: Any) -> "LoadResult":
+async def _run(target: "LoadTarget", photos: list[bytes], due_s: Any) -> "LoadResult":
     from striate.serve.capacity.load_calls import Calls
     from striate.serve.capacity.load_generator import closed_loop, open_loop
 
@@ -123,7 +130,7 @@ def _show(app: str, document: dict[str, Any]) -> None:
     ]
     print_table(f"{app}: {document['calls']:,} calls", ("", "value"), rows)
     if document["generator_late_ms"] > _LATE_MS:
-        note(
+        print_note(
             f"This machine sent 1 % of the calls {document['generator_late_ms']:.1f} ms late or"
             " more: the generator itself was busy, and the figures are too high by that."
         )

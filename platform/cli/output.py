@@ -41,7 +41,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
     console.print(table)
 
 
-def note(text: str) -> None:
+def print_note(text: str) -> None:
     """Print one line of what is going on to standard error."""
     progress_console.print(text, style="dim", markup=False, soft_wrap=True)
 

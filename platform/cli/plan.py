@@ -76,7 +76,7 @@ def plan(
 
 
 def _measured(names: tuple[str, ...], seconds: float) -> list["ServiceTimes"]:
-    from striate.serve.capacity.measure import measured
+    from striate.serve.capacity.measure import measure_service_times
     from striate.serve.deployment import ray_serve
     from striate.serve.deployment.deploy import edge_folder
     from striate.serve.edge.app_table import read_table
@@ -92,7 +92,7 @@ def _measured(names: tuple[str, ...], seconds: float) -> list["ServiceTimes"]:
         with progress_console.status(f"{target.app.name} is measured …"):
             places = ray_serve.places(target.app.serve_name)
             metrics = [place.metrics for place in places]
-            found.append(measured(target, metrics, payloads(()), seconds))
+            found.append(measure_service_times(target, metrics, payloads(()), seconds))
     return found
 
 

@@ -10,7 +10,7 @@ from striate.cli.output import console, json_option, print_json, print_table, pr
 from striate.core.errors import UsageError
 from striate.core.settings import ENVIRONMENT, Settings
 from striate.local import platform as local
-from striate.local.security import Security
+from striate.local.security import EdgeSecurity
 from striate.local.security import check as check_security
 from striate.local.state import PlatformState
 
@@ -66,14 +66,14 @@ def up(
     Example: striate up --tls --token-file tokens.map
     """
     ports = {name.removesuffix("_port"): port for name, port in asked.items() if port is not None}
-    security = Security(
+    security = EdgeSecurity(
         tls=tls or tls_cert is not None, certificate=tls_cert, key=tls_key, client_ca=client_ca,
         token_file=token_file,
     )  # fmt: skip
     check_security(security, host, insecure)
     wish = local.Wish(
         host=host, cpus=cpus, chips=_chips(chips), ports=ports,
-        security=None if security == Security() else security,
+        security=None if security == EdgeSecurity() else security,
     )  # fmt: skip
     home = Settings.load().home
     with progress_console.status("starting") as progress:
@@ -97,7 +97,7 @@ def down(as_json: bool) -> None:
     if as_json:
         print_json({"ended": ended})
     else:
-        console.print(local.ended_all(ended), markup=False)
+        console.print(local.describe_ended(ended), markup=False)
 
 
 def _chips(values: tuple[str, ...]) -> dict[str, int]:

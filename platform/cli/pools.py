@@ -23,10 +23,10 @@ def list_pools(as_json: bool) -> None:
     Example: striate pools ls --json
     """
     from striate.accelerators.placement.pools import read_pools
-    from striate.core.cluster import connected
+    from striate.core.cluster import connection
     from striate.core.settings import Settings
 
-    with connected(Settings.load().ray_address):
+    with connection(Settings.load().ray_address):
         found = read_pools()
     if as_json:
         print_json([pool.model_dump(mode="json") for pool in found])

@@ -14,7 +14,7 @@ from striate.core.settings import Settings
 
 if TYPE_CHECKING:
     from striate.serve.client.client import Client, TagResult
-    from striate.serve.client.results import Part
+    from striate.serve.client.results import AnalysisPart
 
 
 @click.group()
@@ -126,11 +126,11 @@ def _client(
     key: Path | None,
     token: str | None,
 ) -> "Client":
-    from striate.serve.client.client import Client, Security
+    from striate.serve.client.client import ChannelSecurity, Client
 
     settings = Settings.load()
     ca, token = ca or settings.grpc_ca, token or settings.token
-    security = Security(ca=ca, certificate=cert, key=key, token=token)
+    security = ChannelSecurity(ca=ca, certificate=cert, key=key, token=token)
     return Client(address or _address(), app, deadline, security)
 
 
@@ -157,7 +157,7 @@ def _tag_stream(
         raise failed[0]
 
 
-def _said(part: "Part") -> str:
+def _said(part: "AnalysisPart") -> str:
     """A part's answer in one line."""
     if part.reason:
         return part.reason

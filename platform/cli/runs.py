@@ -31,10 +31,10 @@ def list_runs(recipe: str | None, limit: int, as_json: bool) -> None:
     \b
     Example: striate runs ls lenet5-digits
     """
-    from striate.cli.runs_show import when
+    from striate.cli.runs_show import format_time
     from striate.core.tracking import tracking_uri_of
     from striate.train.tracking import runs as tracked
-    from striate.train.tracking.metric_names import in_words
+    from striate.train.tracking.metric_names import display_name
 
     found = tracked.list_runs(tracking_uri_of(Settings.load()), recipe, limit)
     if as_json:
@@ -45,9 +45,9 @@ def list_runs(recipe: str | None, limit: int, as_json: bool) -> None:
             f"[link={run.url}]{run.run_id[:8]}[/link]",
             _what(run),
             run.status.lower(),
-            None if run.score is None else f"{in_words(run.headline)} {run.score:.4f}",
+            None if run.score is None else f"{display_name(run.headline)} {run.score:.4f}",
             None if run.seconds is None else round(run.seconds, 1),
-            when(run.started_unix_s),
+            format_time(run.started_unix_s),
         )
         for run in found
     ]
@@ -65,12 +65,12 @@ def show(run_id: str, as_json: bool) -> None:
     """
     from striate.cli.runs_show import print_run
     from striate.core.tracking import tracking_uri_of
-    from striate.train.tracking.reference_results import published_for
+    from striate.train.tracking.reference_results import references_for
     from striate.train.tracking.runs import find_run
 
     run = find_run(tracking_uri_of(Settings.load()), run_id)
     if as_json:
-        known = [asdict(one) for one in published_for(run.recipe)]
+        known = [asdict(one) for one in references_for(run.recipe)]
         print_json({**run.model_dump(mode="json"), "published": known})
     else:
         print_run(run)

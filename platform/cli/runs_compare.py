@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from striate.cli.output import console, print_table
-from striate.core.files import said_when_full, write_atomic
-from striate.core.tracking import connect, said_when_unavailable
-from striate.train.tracking.compare import Comparison, History, Values, compared, history_of
-from striate.train.tracking.metric_names import in_words
+from striate.core.files import explain_full_disk, write_atomic
+from striate.core.tracking import connect, explain_unavailable
+from striate.train.tracking.compare import Comparison, History, Values, compare_runs, history_of
+from striate.train.tracking.metric_names import display_name
 from striate.train.tracking.runs import RunSummary, find_run
 
 _FOLDER = "comparisons"
@@ -26,15 +26,15 @@ def compare(tracking_uri: str, run_ids: Sequence[str], home: Path) -> tuple[Comp
     """
     runs = [find_run(tracking_uri, run_id) for run_id in run_ids]
     histories = [history_of(run, tracking_uri) for run in runs]
-    result = compared(runs, histories)
+    result = compare_runs(runs, histories)
     name = "-".join(run.run_id[:8] for run in runs[:6]) + ("-and-more" if len(runs) > 6 else "")
     picture, document = (home / _FOLDER / f"{name}{end}" for end in (".png", ".json"))
     picture.parent.mkdir(parents=True, exist_ok=True)
-    with said_when_full(picture):
+    with explain_full_disk(picture):
         draw(runs, histories, picture)
         write_atomic(document, result.model_dump_json(indent=1).encode())
     client = connect(tracking_uri)
-    with said_when_unavailable(tracking_uri):
+    with explain_unavailable(tracking_uri):
         for run in runs:
             for file in (picture, document):
                 client.log_artifact(run.run_id, str(file), _FOLDER)
@@ -91,7 +91,7 @@ def _metric_rows(result: Comparison) -> list[list[Any]]:
     for name, values in result.metrics.items():
         pairs = list(zip(values, result.differences[name], strict=True))[1:]
         further = [part for value, less in pairs for part in (value, _signed(less))]
-        rows.append([in_words(name), values[0], *further])
+        rows.append([display_name(name), values[0], *further])
     return rows
 
 

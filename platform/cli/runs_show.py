@@ -3,8 +3,8 @@
 import datetime
 
 from striate.cli.output import console, print_table
-from striate.train.tracking.metric_names import in_words
-from striate.train.tracking.reference_results import published_for
+from striate.train.tracking.metric_names import display_name
+from striate.train.tracking.reference_results import references_for
 from striate.train.tracking.runs import RunSummary
 
 _STARTUP = "startup/"
@@ -22,13 +22,13 @@ _COURSE = {
 
 def print_run(run: RunSummary) -> None:
     """A run for people: how good, what was published, how it went, from what, with what code."""
-    held_out = [(in_words(k), v) for k, v in run.metrics.items() if k.startswith("test/")]
-    best = in_words(run.headline)
+    held_out = [(display_name(k), v) for k, v in run.metrics.items() if k.startswith("test/")]
+    best = display_name(run.headline)
     print_table("held out", ("", "value"), sorted(held_out, key=lambda row: row[0] != best))
-    if known := published_for(run.recipe):
+    if known := references_for(run.recipe):
         columns = ("", "this run", "published", "how", "source", "certainty")
         rows = [
-            (in_words(one.metric), run.metrics.get(f"test/{one.metric}"), one.value,
+            (display_name(one.metric), run.metrics.get(f"test/{one.metric}"), one.value,
              one.how, one.source, one.certainty)
             for one in known
         ]  # fmt: skip
@@ -46,7 +46,7 @@ def _print_course(run: RunSummary) -> None:
     unit = run.tags.get("unit", "samples")
     course: list[tuple[str, object]] = [
         ("status", run.status.lower()),
-        ("began", when(run.started_unix_s)),
+        ("began", format_time(run.started_unix_s)),
         ("seconds", run.seconds),
     ]
     course += [
@@ -68,6 +68,6 @@ def startup_of(run: RunSummary) -> dict[str, float]:
     return {k.replace("_", " "): v for k, v in parts.items() if k != "total"}
 
 
-def when(unix_s: float) -> str:
+def format_time(unix_s: float) -> str:
     """A moment as people write it."""
     return datetime.datetime.fromtimestamp(unix_s).strftime("%Y-%m-%d %H:%M")

@@ -75,7 +75,7 @@ def bars(hidden: bool = False) -> Iterator[OnTrial]:
 
 
 @contextmanager
-def both(hidden: bool = False) -> Iterator[tuple[train_progress.OnEvent, OnTrial]]:
+def show_run_or_sweep(hidden: bool = False) -> Iterator[tuple[train_progress.OnEvent, OnTrial]]:
     """What shows a run, and what shows a sweep, whichever a job turns out to be."""
     shown: list[Any] = []
     waiting = progress_console.status("waiting for the job to begin")
@@ -102,11 +102,11 @@ def both(hidden: bool = False) -> Iterator[tuple[train_progress.OnEvent, OnTrial
 
 def print_sweep(result: Mapping[str, Any]) -> None:
     """The trials, best first, and where they are kept."""
-    from striate.train.tracking.metric_names import in_words
+    from striate.train.tracking.metric_names import display_name
 
     trials: list[Mapping[str, Any]] = list(result["trials"])
     fields = list(trials[0]["values"])
-    columns = ("run", *fields, in_words(result["headline"]), "loss", "seconds")
+    columns = ("run", *fields, display_name(result["headline"]), "loss", "seconds")
     rows = [
         (
             trial["run_id"][:8] or None,
@@ -148,14 +148,14 @@ def _trial_bars(hidden: bool) -> Progress:
 
 def _teller(progress: Progress) -> OnTrial:
     """Shows each trial's latest in a bar of its own."""
-    from striate.train.tracking.metric_names import in_words
+    from striate.train.tracking.metric_names import display_name
 
     tasks: dict[int, Any] = {}
 
     def tell(event: "TrialEvent") -> None:
         if event.number not in tasks:
             tasks[event.number] = progress.add_task(event.name, total=None, state="")
-        score = "" if event.score is None else f"{in_words(event.headline)} {event.score:.4f}"
+        score = "" if event.score is None else f"{display_name(event.headline)} {event.score:.4f}"
         state = "  ".join(filter(None, [score, event.status]))
         progress.update(
             tasks[event.number],

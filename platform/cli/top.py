@@ -8,11 +8,11 @@ import click
 from rich.live import Live
 from rich.table import Table
 
-from striate.cli.output import console, json_option, note, print_json
+from striate.cli.output import console, json_option, print_json, print_note
 from striate.core.settings import Settings
 
 if TYPE_CHECKING:
-    from striate.serve.capacity.metrics_scrape import Figures, Sample
+    from striate.serve.capacity.metrics_scrape import Figures, MetricSample
 
 _COLUMNS = (
     "application", "replicas", "calls/s", "faults", "p50 ms", "p99 ms", "batch", "queue ms",
@@ -40,7 +40,7 @@ def top(interval: float, looks: int | None, as_json: bool) -> None:
     ray_serve.connect(settings)
     before = _look(settings)
     if not before:
-        note("No application is deployed.")
+        print_note("No application is deployed.")
     if as_json:
         time.sleep(interval)
         print_json([asdict(figures) for figures in _between(before, _look(settings), interval)])
@@ -55,7 +55,7 @@ def top(interval: float, looks: int | None, as_json: bool) -> None:
             before, shown = now, shown + 1
 
 
-def _look(settings: Settings) -> dict[str, list["Sample"]]:
+def _look(settings: Settings) -> dict[str, list["MetricSample"]]:
     """The metrics of every replica, by application."""
     from striate.core.errors import PlatformError
     from striate.serve.capacity import metrics_scrape
@@ -63,7 +63,7 @@ def _look(settings: Settings) -> dict[str, list["Sample"]]:
     from striate.serve.deployment.deploy import edge_folder
     from striate.serve.edge.app_table import read_table
 
-    found: dict[str, list[Sample]] = {}
+    found: dict[str, list[MetricSample]] = {}
     for app in read_table(edge_folder(settings)).apps:
         addresses: list[str] = []
         for version in app.versions:
@@ -76,7 +76,7 @@ def _look(settings: Settings) -> dict[str, list["Sample"]]:
 
 
 def _between(
-    before: dict[str, list["Sample"]], after: dict[str, list["Sample"]], seconds: float
+    before: dict[str, list["MetricSample"]], after: dict[str, list["MetricSample"]], seconds: float
 ) -> list["Figures"]:
     from striate.serve.capacity.metrics_scrape import figures
 

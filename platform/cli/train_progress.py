@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from striate.cli.output import console, note, progress_console
+from striate.cli.output import console, print_note, progress_console
 from striate.core import errors
 from striate.core.errors import StriateError, TrainingFailed
 
@@ -45,7 +45,7 @@ def progress(hidden: bool = False, ending: str = "published") -> Iterator[OnEven
 
         def show(event: "TrainEvent") -> None:
             if event.note and not hidden:
-                note(event.note)
+                print_note(event.note)
             if event.loss is not None:
                 bars.update(
                     bar,
@@ -66,7 +66,7 @@ def state_of(event: "TrainEvent") -> str:
     >>> state_of(TrainEvent(1, 9, loss=2.5, samples_per_s=80.0, unit="clips", wait_share=0.1))
     'loss 2.5  80 clips/s  data wait 10%'
     """
-    from striate.train.tracking.metric_names import in_words
+    from striate.train.tracking.metric_names import display_name
 
     parts = [] if event.loss is None else [f"loss {event.loss:.4g}"]
     if event.samples_per_s is not None:
@@ -74,7 +74,7 @@ def state_of(event: "TrainEvent") -> str:
     if event.wait_share is not None:
         parts.append(f"data wait {event.wait_share:.0%}")
     if event.score is not None:
-        parts.append(f"{in_words(event.headline)} {event.score:.4f}")
+        parts.append(f"{display_name(event.headline)} {event.score:.4f}")
     return "  ".join(parts)
 
 
@@ -123,14 +123,16 @@ def error_document(error: StriateError) -> dict[str, Any]:
     return {"error": type(error).__name__, "message": error.message, "remedy": error.remedy}
 
 
-def raised(document: Mapping[str, Any]) -> StriateError:
+def to_error(document: Mapping[str, Any]) -> StriateError:
     """The error of such a document."""
     kind = getattr(errors, str(document.get("error")), TrainingFailed)
     error: StriateError = kind(document.get("message", ""), document.get("remedy", ""))
     return error
 
 
-def watched(log: Iterable[str], on_event: OnEvent, on_trial: OnTrial, say: Say) -> dict[str, Any]:
+def follow_log(
+    log: Iterable[str], on_event: OnEvent, on_trial: OnTrial, say: Say
+) -> dict[str, Any]:
     """Follow the log of a job to its end.
 
     Args:
@@ -146,11 +148,11 @@ def watched(log: Iterable[str], on_event: OnEvent, on_trial: OnTrial, say: Say) 
         StriateError: what the job failed with.
     """
     from striate.train.sweep.grid import TrialEvent
-    from striate.train.tracking.events import TrainEvent, parsed
+    from striate.train.tracking.events import TrainEvent, parse_event
 
     result: dict[str, Any] = {}
     for line in log:
-        found = parsed(line)
+        found = parse_event(line)
         if found is None:
             if line.strip():
                 say(line)
@@ -163,19 +165,19 @@ def watched(log: Iterable[str], on_event: OnEvent, on_trial: OnTrial, say: Say) 
         elif kind == "result":
             result = document
         elif kind == "error":
-            raise raised(document)
+            raise to_error(document)
     return result
 
 
 def print_summary(result: Mapping[str, Any]) -> None:
     """A result for people: the headline metric first, then where everything is."""
-    from striate.train.tracking.metric_names import in_words
+    from striate.train.tracking.metric_names import display_name
 
     metrics: dict[str, float] = dict(result["metrics"])
     headline = str(result["headline"])
     score = metrics.pop(headline)
-    others = ", ".join(f"{in_words(name)} {value:.4f}" for name, value in metrics.items())
-    name = f"held-out {in_words(headline)}"
+    others = ", ".join(f"{display_name(name)} {value:.4f}" for name, value in metrics.items())
+    name = f"held-out {display_name(headline)}"
     width = max(16, len(name) + 1)
     console.print(f"{name:<{width}} [bold]{score:.4f}[/bold]  ({others})")
     console.print(f"{'model':<{width}} {result['model_uri']}")
@@ -187,10 +189,10 @@ def print_summary(result: Mapping[str, Any]) -> None:
 
 def plain(line: str) -> str:
     """A line of a job's log for people: what the run says in words, all else as it is."""
-    from striate.train.tracking.events import TrainEvent, parsed
-    from striate.train.tracking.metric_names import in_words
+    from striate.train.tracking.events import TrainEvent, parse_event
+    from striate.train.tracking.metric_names import display_name
 
-    found = parsed(line)
+    found = parse_event(line)
     if found is None:
         return line
     kind, said = found
@@ -199,10 +201,12 @@ def plain(line: str) -> str:
         return f"step {event.step:,} of {event.total_steps:,}  {event.note or state_of(event)}"
     if kind == "trial":
         score = (
-            "" if said["score"] is None else f"  {in_words(said['headline'])} {said['score']:.4f}"
+            ""
+            if said["score"] is None
+            else f"  {display_name(said['headline'])} {said['score']:.4f}"
         )
         return f"trial {said['number']} ({said['name']})  {said['status']}{score}"
     if kind == "error":
-        return f"error  {raised(said)}"
+        return f"error  {to_error(said)}"
     kept = said.get("model_uri") or f"{len(said.get('trials', ()))} trials"
     return f"result  {kept}, run {said['run_id']}"

@@ -54,7 +54,7 @@ def _asks_for_token(error: BaseException | None) -> bool:
 
 
 @contextmanager
-def connected(address: str | None, remedy: str = _REMEDY, **options: Any) -> Iterator[None]:
+def connection(address: str | None, remedy: str = _REMEDY, **options: Any) -> Iterator[None]:
     """A connection for the block; one that was there before stays.
 
     Raises:

@@ -32,7 +32,7 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def said_when_full(path: Path) -> Iterator[None]:
+def explain_full_disk(path: Path) -> Iterator[None]:
     """Turn a full disk into one sentence that names the place."""
     try:
         yield
@@ -58,7 +58,7 @@ def write_atomic(path: Path, content: bytes | memoryview, *, mode: int = 0o666) 
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_beside(path)
     try:
-        with said_when_full(path):
+        with explain_full_disk(path):
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
             with open(descriptor, "wb") as file:  # noqa: PTH123
                 file.write(content)
@@ -83,7 +83,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     temporary = temporary_beside(path)
     temporary.mkdir()
     try:
-        with said_when_full(path):
+        with explain_full_disk(path):
             yield temporary
             _sync_tree(temporary)
             _take_place(temporary, path)

@@ -18,7 +18,7 @@ from striate.core.bundle import SPEC_FILE, Bundle
 from striate.core.errors import BundleError, PlatformError, UnknownName
 from striate.core.files import atomic_folder
 from striate.core.settings import Settings
-from striate.core.tracking import connect, said_when_unavailable, tracking_uri_of
+from striate.core.tracking import connect, explain_unavailable, tracking_uri_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -68,7 +68,7 @@ def register(
         TrackingUnavailable: MLflow does not answer.
     """
     client = connect(tracking_uri)
-    with said_when_unavailable(tracking_uri):
+    with explain_unavailable(tracking_uri):
         _ensure_model(client, name)
         version = _version_of(client, name, run_id, bundle.digest)
         if version is None:
@@ -108,7 +108,7 @@ def fetch(model_uri: str, settings: Settings) -> tuple[Bundle, ModelVersion | No
         return Bundle.open(Path(model_uri)), None
     tracking_uri = tracking_uri_of(settings)
     client = connect(tracking_uri)
-    with said_when_unavailable(tracking_uri):
+    with explain_unavailable(tracking_uri):
         find = _in_registry if model_uri.startswith("models:/") else _in_run
         found, source = find(client, model_uri)
         key = hashlib.sha256(f"{tracking_uri} {source}".encode()).hexdigest()[:24]
@@ -124,7 +124,7 @@ def list_versions(tracking_uri: str, name: str | None = None) -> list[ModelVersi
         TrackingUnavailable: MLflow does not answer.
     """
     client = connect(tracking_uri)
-    with said_when_unavailable(tracking_uri):
+    with explain_unavailable(tracking_uri):
         models = {model.name: dict(model.aliases) for model in client.search_registered_models()}
         if name is not None and name not in models:
             raise UnknownName.of("registered model", name, models)
@@ -144,7 +144,7 @@ def promote(name: str, version: int, alias: str, tracking_uri: str) -> ModelVers
     if str(version) not in known:
         raise UnknownName.of(f"version of {name}", str(version), known)
     client = connect(tracking_uri)
-    with said_when_unavailable(tracking_uri):
+    with explain_unavailable(tracking_uri):
         client.set_registered_model_alias(name, alias, str(version))
     aliases = {*known[str(version)].aliases, alias}
     return known[str(version)].model_copy(update={"aliases": tuple(sorted(aliases))})

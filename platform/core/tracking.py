@@ -67,7 +67,7 @@ def unavailable(tracking_uri: str) -> TrackingUnavailable:
 
 
 @contextmanager
-def said_when_unavailable(tracking_uri: str) -> Iterator[None]:
+def explain_unavailable(tracking_uri: str) -> Iterator[None]:
     """Turn a lost connection to MLflow into one sentence; other MLflow errors pass."""
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 from pyarrow import fs
 
 from striate.core.errors import DataError, PlatformError, UsageError
-from striate.core.files import is_temporary, said_when_full, temporary_beside, write_atomic
+from striate.core.files import explain_full_disk, is_temporary, temporary_beside, write_atomic
 
 OBJECT_STORES = ("s3", "gcs")
 _S3_KEYS = {"access_key", "secret_key", "session_token"}  # Arrow's own URIs do not take them
@@ -42,7 +42,7 @@ SCHEMES = ("file", "s3", "gs", "gcs", "hdfs", "viewfs")
 
 
 @dataclass(frozen=True)
-class Entry:
+class ListedFile:
     """One entry of a listing: `path` relative to the source, ``/`` between its parts."""
 
     path: str
@@ -113,9 +113,9 @@ class Source:
             PlatformError: the place does not answer or refuses.
         """
         if self.local is not None:
-            with said(self.named(relative)):
+            with explain_storage_error(self.named(relative)):
                 return (self.local / relative).open("rb")
-        with said(self.named(relative)):
+        with explain_storage_error(self.named(relative)):
             return cast(BinaryIO, self._system.open_input_file(self._path(relative)))
 
     def read(self, relative: str) -> bytes:
@@ -125,7 +125,7 @@ class Source:
             DataError: there is no such file.
             PlatformError: the place does not answer or refuses.
         """
-        with said(self.named(relative)), self.open(relative) as file:
+        with explain_storage_error(self.named(relative)), self.open(relative) as file:
             return file.read()
 
     def exists(self, relative: str = "") -> bool:
@@ -147,7 +147,7 @@ class Source:
             raise DataError(f"There is no file {self.named(relative)}.")
         return int(info.size)
 
-    def list(self, relative: str = "", recursive: bool = False) -> list[Entry]:
+    def list(self, relative: str = "", recursive: bool = False) -> list[ListedFile]:
         """What a folder holds, sorted by path.
 
         Raises:
@@ -155,17 +155,17 @@ class Source:
             PlatformError: the place does not answer or refuses.
         """
         selector = fs.FileSelector(self._path(relative), recursive=recursive)
-        with said(self.named(relative), "folder"):
+        with explain_storage_error(self.named(relative), "folder"):
             found = self._system.get_file_info(selector)
         skip = len(self._root.rstrip("/")) + 1
         entries = (
-            Entry(info.path[skip:], info.type == fs.FileType.Directory, int(info.size or 0))
+            ListedFile(info.path[skip:], info.type == fs.FileType.Directory, int(info.size or 0))
             for info in found
         )
         return sorted(entries, key=lambda entry: entry.path)
 
     def _info(self, relative: str) -> fs.FileInfo:
-        with said(self.named(relative)):
+        with explain_storage_error(self.named(relative)):
             return self._system.get_file_info(self._path(relative))
 
     def _path(self, relative: str) -> str:
@@ -187,9 +187,9 @@ class Target(Source):
         """
         name = self.named(relative)
         if self.local is not None:
-            with said(name):
+            with explain_storage_error(name):
                 return write_atomic(self.local / relative, content)
-        with said(name):
+        with explain_storage_error(name):
             self._write_remote(self._path(relative), content)
             written = self._system.get_file_info(self._path(relative)).size
         if written != len(content):
@@ -208,13 +208,13 @@ class Target(Source):
 
     def remove(self, relative: str) -> None:
         """Remove a file, if there is one."""
-        with said(self.named(relative)):
+        with explain_storage_error(self.named(relative)):
             if self.exists(relative):
                 self._system.delete_file(self._path(relative))
 
     def remove_folder(self, relative: str) -> None:
         """Remove a folder and what it holds, if there is one."""
-        with said(self.named(relative), "folder"):
+        with explain_storage_error(self.named(relative), "folder"):
             if self.exists(relative):
                 self._system.delete_dir(self._path(relative))
 
@@ -237,10 +237,10 @@ class Target(Source):
 
 
 @contextmanager
-def said(name: str, kind: str = "file") -> Iterator[None]:
+def explain_storage_error(name: str, kind: str = "file") -> Iterator[None]:
     """Turn what a storage says into one sentence that names the place."""
     try:
-        with said_when_full(Path(name)):
+        with explain_full_disk(Path(name)):
             yield
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise DataError(f"There is no {kind} {name}.") from None

@@ -21,7 +21,7 @@ from striate.core.settings import Settings
 from striate.local import ports, probes, processes, token
 from striate.local.addresses import PREFERRED
 from striate.local.platform import last_line, probe
-from striate.local.state import Part, PlatformState, load
+from striate.local.state import PlatformProcess, PlatformState, load
 
 GIB = 1 << 30
 _PYTHON = (3, 11)
@@ -169,7 +169,7 @@ def _free_ports() -> list[Check]:
 def _free_port(name: str, port: int) -> Check:
     free = ports.is_free("127.0.0.1", port)
     return _check(
-        f"port {port}", free, f"free for {name}" if free else f"taken{ports.by(port)}",
+        f"port {port}", free, f"free for {name}" if free else f"taken{ports.describe_holder(port)}",
         f"`striate up` takes another port for {name}, or end that process.", "warn",
     )  # fmt: skip
 
@@ -204,7 +204,7 @@ def _parts(state: PlatformState) -> list[Check]:
     return [_part(state, part) for part in state.parts]
 
 
-def _part(state: PlatformState, part: Part) -> Check:
+def _part(state: PlatformState, part: PlatformProcess) -> Check:
     again = f"Run `striate up`, which starts it again; its log is {part.log}."
     if not processes.is_alive(part):
         found = f"recorded as process {part.pid}, which has ended: {last_line(Path(part.log))}"

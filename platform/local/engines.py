@@ -18,8 +18,8 @@ import psutil
 from striate.accelerators.placement.pools import chip_resource
 from striate.core.errors import PlatformError
 from striate.local import loopback, processes
-from striate.local.security import Security, tls_of
-from striate.local.state import Part
+from striate.local.security import EdgeSecurity, tls_of
+from striate.local.state import PlatformProcess
 from striate.serve.edge.app_table import TABLE_FILE
 from striate.serve.edge.constants import DRAINING_FILE, LIVING_FILE
 
@@ -65,7 +65,7 @@ def log_of(home: Path, name: str) -> Path:
     return home / "logs" / f"{name.replace(':', '-')}.log"
 
 
-def start_mlflow(home: Path, host: str, port: int, variables: Mapping[str, str]) -> Part:
+def start_mlflow(home: Path, host: str, port: int, variables: Mapping[str, str]) -> PlatformProcess:
     """MLflow's tracking server and registry on SQLite, artifacts through the server."""
     command = [
         _script("mlflow"), "server", "--host", host, "--port", str(port), "--workers", "1",
@@ -77,7 +77,7 @@ def start_mlflow(home: Path, host: str, port: int, variables: Mapping[str, str])
 
 def start_ray(
     home: Path, host: str, port: int, dashboard_port: int, cpus: int, variables: Mapping[str, str]
-) -> Part:
+) -> PlatformProcess:
     """The head node: control service, dashboard and job server, and `cpus` logical CPUs."""
     command = [
         *_ray_start(home, host), "--head", "--port", str(port), "--num-cpus", str(cpus),
@@ -90,7 +90,7 @@ def start_ray(
 
 def start_chip(
     home: Path, host: str, address: str, chip: str, count: int, variables: Mapping[str, str]
-) -> Part:
+) -> PlatformProcess:
     """A second node that offers `count` emulated chips, and one CPU for each."""
     resources = json.dumps({chip_resource(chip): count})
     command = [
@@ -103,8 +103,8 @@ def start_chip(
 
 
 def start_edge(
-    home: Path, host: str, port: int, security: Security, variables: Mapping[str, str]
-) -> Part:
+    home: Path, host: str, port: int, security: EdgeSecurity, variables: Mapping[str, str]
+) -> PlatformProcess:
     """The gRPC edge before the replicas, which it follows."""
     from striate.serve.edge import control
 
@@ -115,7 +115,7 @@ def start_edge(
     )  # fmt: skip
     log = folder / control.LOG_FILE
     created_s = psutil.Process(pid).create_time()
-    return Part(name="edge", pid=pid, created_s=created_s, port=port, log=str(log))
+    return PlatformProcess(name="edge", pid=pid, created_s=created_s, port=port, log=str(log))
 
 
 def edge_folder(home: Path) -> Path:

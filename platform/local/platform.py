@@ -11,8 +11,8 @@ from pathlib import Path
 from striate.core.errors import PlatformError
 from striate.local import engines, loopback, ports, probes, processes, token
 from striate.local.addresses import PREFERRED, SETTING, addresses_of, reachable
-from striate.local.security import Security
-from striate.local.state import Part, PlatformState, exclusive, forget, load, save
+from striate.local.security import EdgeSecurity
+from striate.local.state import PlatformProcess, PlatformState, exclusive, forget, load, save
 
 READY_S = 90.0
 _EXCEPTION = re.compile(r"[\w.]*(Error|Exception): ")
@@ -35,7 +35,7 @@ class Wish:
     cpus: int | None = None
     chips: Mapping[str, int] = field(default_factory=dict)
     ports: Mapping[str, int] = field(default_factory=dict)
-    security: Security | None = None
+    security: EdgeSecurity | None = None
 
 
 Say = Callable[[str], None]
@@ -97,10 +97,10 @@ class _Start:
         self.home = home
         self.wish = wish
         self.say = say
-        self.new: list[Part] = []
+        self.new: list[PlatformProcess] = []
         cpus = wish.cpus or max(4, os.cpu_count() or 1)
         host = wish.host or loopback.HOST
-        security = wish.security or Security()
+        security = wish.security or EdgeSecurity()
         self.state = former or PlatformState(
             id=uuid.uuid4().hex, host=host, cpus=cpus, security=security
         )
@@ -156,10 +156,10 @@ class _Start:
                 engines.start_chip(self.home, self.state.host, address, chip, count, self.variables)
             )
 
-    def _wait_for(self, part: Part) -> None:
+    def _wait_for(self, part: PlatformProcess) -> None:
         self._poll(part, lambda: probe(self.state, part))
 
-    def _poll(self, part: Part, check: Callable[[], None]) -> None:
+    def _poll(self, part: PlatformProcess, check: Callable[[], None]) -> None:
         self.say(f"waiting for {part.name}")
         deadline = time.monotonic() + READY_S
         while True:
@@ -171,7 +171,7 @@ class _Start:
                     raise _did_not_come_up(part, alive, str(problem)) from None
             time.sleep(0.1)
 
-    def _record(self, part: Part) -> None:
+    def _record(self, part: PlatformProcess) -> None:
         self.new.append(part)
         self.state = self.state.with_part(part)
         save(self.home, self.state)
@@ -206,7 +206,7 @@ class _Start:
         return int(self.state.addresses[SETTING[name]].rpartition(":")[2])
 
 
-def probe(state: PlatformState, part: Part) -> None:
+def probe(state: PlatformState, part: PlatformProcess) -> None:
     """Ask a part over its own protocol whether it serves.
 
     Raises:
@@ -268,7 +268,7 @@ def _refuse_changes(former: PlatformState | None, wish: Wish) -> None:
         )
 
 
-def _did_not_come_up(part: Part, alive: bool, problem: str) -> PlatformError:
+def _did_not_come_up(part: PlatformProcess, alive: bool, problem: str) -> PlatformError:
     what = "does not answer" if alive else "ended before it answered"
     return PlatformError(
         f"{part.name} {what}: {last_line(Path(part.log)) or problem}.", f"Its log is {part.log}."
@@ -285,6 +285,6 @@ def last_line(log: Path) -> str:
     return next((line for line in reversed(said) if _EXCEPTION.match(line)), (said or [""])[-1])
 
 
-def ended_all(ended: Sequence[str]) -> str:
+def describe_ended(ended: Sequence[str]) -> str:
     """One sentence on what `down` ended."""
     return f"Ended {', '.join(ended)}." if ended else "Nothing was up."

@@ -23,7 +23,7 @@ def pick(part: str, host: str, preferred: int, asked: int | None, taken: set[int
     if asked is not None:
         if asked in taken or not is_free(host, asked):
             raise PlatformError(
-                f"The port {asked} for {part} is taken{by(asked)}.",
+                f"The port {asked} for {part} is taken{describe_holder(asked)}.",
                 f"End that process, or give {part} another port.",
             )
         port = asked
@@ -47,7 +47,7 @@ def is_free(host: str, port: int) -> bool:
     return True
 
 
-def holder(port: int) -> psutil.Process | None:
+def find_holder(port: int) -> psutil.Process | None:
     """The process that listens on a port, if this user may see it."""
     try:
         for connection in psutil.net_connections(kind="tcp"):
@@ -59,9 +59,9 @@ def holder(port: int) -> psutil.Process | None:
     return None
 
 
-def by(port: int) -> str:
+def describe_holder(port: int) -> str:
     """`` by NAME (process PID)``: who holds a port, as far as this user may see."""
-    process = holder(port)
+    process = find_holder(port)
     if process is None:
         return " by another process"
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from striate.core.errors import PlatformError
-from striate.local.state import Part, PlatformState
+from striate.local.state import PlatformProcess, PlatformState
 
 MARK = "STRIATE_PLATFORM"
 NO_MARK = "-"  # the id of a scope that is only a part of a platform
@@ -25,7 +25,7 @@ def start(
     environment: Mapping[str, str],
     log: Path,
     port: int | None = None,
-) -> Part:
+) -> PlatformProcess:
     """Start a process as the leader of a session of its own, its output going to `log`.
 
     Raises:
@@ -47,10 +47,10 @@ def start(
         raise PlatformError(f"{command[0]} cannot be started: {error.strerror}.") from error
     created_s = psutil.Process(process.pid).create_time()
     process.returncode = 0  # the process outlives this object on purpose
-    return Part(name=name, pid=process.pid, created_s=created_s, port=port, log=str(log))
+    return PlatformProcess(name=name, pid=process.pid, created_s=created_s, port=port, log=str(log))
 
 
-def is_alive(part: Part) -> bool:
+def is_alive(part: PlatformProcess) -> bool:
     """Whether the very process that was recorded still runs."""
     try:
         process = psutil.Process(part.pid)
@@ -77,7 +77,7 @@ def members(state: PlatformState) -> list[psutil.Process]:
     return [process for process in found.values() if _running(process)]
 
 
-def end(state: PlatformState, parts: Iterable[Part]) -> list[psutil.Process]:
+def end(state: PlatformState, parts: Iterable[PlatformProcess]) -> list[psutil.Process]:
     """End parts of a platform with all that came of them; returns what was ended.
 
     The leaders are asked first, since Ray ends its own in good order; then each process is
@@ -146,11 +146,11 @@ def _reap(pid: int) -> None:
         return  # its parent is another process, which will
 
 
-def _same(process: psutil.Process, part: Part) -> bool:
+def _same(process: psutil.Process, part: PlatformProcess) -> bool:
     return abs(process.create_time() - part.created_s) <= _CLOCK_S
 
 
-def _owns_session(part: Part) -> bool:
+def _owns_session(part: PlatformProcess) -> bool:
     """False once another process has the leader's id: then nothing of its session is left."""
     try:
         return _same(psutil.Process(part.pid), part)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 GIVEN_FILE = "given.pem"
 
 
-class Security(BaseModel):
+class EdgeSecurity(BaseModel):
     """What `striate up` was asked for.
 
     Attributes:
@@ -43,7 +43,7 @@ class Security(BaseModel):
         return f"{TLS_FOLDER}/{CA_FILE}" if self.tls and self.certificate is None else None
 
 
-def check(security: Security, host: str | None, insecure: bool) -> None:
+def check(security: EdgeSecurity, host: str | None, insecure: bool) -> None:
     """Refuse a wish that would leave the edge open to a network, or that cannot be meant.
 
     Raises:
@@ -73,7 +73,7 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def tls_of(security: Security, host: str, folder: Path) -> "EdgeTls | None":
+def tls_of(security: EdgeSecurity, host: str, folder: Path) -> "EdgeTls | None":
     """What the edge needs for TLS; a development certificate is made, or renewed near its end.
 
     Args:

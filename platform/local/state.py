@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
 from striate.core.settings import PLATFORM_FILE
-from striate.local.security import Security
+from striate.local.security import EdgeSecurity
 
 LOCK_FILE = "platform.lock"
 _LOCK_WAIT_S = 180.0
@@ -21,7 +21,7 @@ class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Part(_Document):
+class PlatformProcess(_Document):
     """One process that `striate up` started, the leader of a session of its own.
 
     Attributes:
@@ -57,15 +57,15 @@ class PlatformState(_Document):
     host: str = "127.0.0.1"
     cpus: int = 4
     chips: dict[str, int] = Field(default_factory=dict)
-    security: Security = Security()
-    parts: tuple[Part, ...] = ()
+    security: EdgeSecurity = EdgeSecurity()
+    parts: tuple[PlatformProcess, ...] = ()
     addresses: dict[str, str] = Field(default_factory=dict)
 
-    def part(self, name: str) -> Part | None:
+    def part(self, name: str) -> PlatformProcess | None:
         """The part of that name."""
         return next((part for part in self.parts if part.name == name), None)
 
-    def with_part(self, part: Part) -> "PlatformState":
+    def with_part(self, part: PlatformProcess) -> "PlatformState":
         """The same platform with a part added or replaced."""
         others = tuple(known for known in self.parts if known.name != part.name)
         return self.model_copy(update={"parts": (*others, part)})

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from striate.local import probes, processes
 from striate.local.addresses import SETTING
 from striate.local.platform import last_line, probe
-from striate.local.state import Part, PlatformState, load
+from striate.local.state import PlatformProcess, PlatformState, load
 
 _OWN_RESOURCES = ("node:", "object_store_memory", "memory")  # Ray's bookkeeping, not an offer
 
@@ -91,7 +91,7 @@ def resources(state: PlatformState) -> dict[str, float]:
     return dict(sorted(total.items()))
 
 
-def _ask(state: PlatformState, part: Part) -> PartStatus:
+def _ask(state: PlatformState, part: PlatformProcess) -> PartStatus:
     running = processes.is_alive(part)
     problem = _problem(state, part) if running else f"ended: {last_line(Path(part.log))}"
     setting = SETTING.get(part.name)
@@ -107,7 +107,7 @@ def _ask(state: PlatformState, part: Part) -> PartStatus:
     )
 
 
-def _problem(state: PlatformState, part: Part) -> str:
+def _problem(state: PlatformState, part: PlatformProcess) -> str:
     try:
         probe(state, part)
     except probes.NoAnswer as problem:
@@ -115,7 +115,7 @@ def _problem(state: PlatformState, part: Part) -> str:
     return ""
 
 
-def _memory_bytes(part: Part) -> int:
+def _memory_bytes(part: PlatformProcess) -> int:
     alone = PlatformState(id=processes.NO_MARK, parts=(part,))
     return sum(_share_bytes(process) for process in processes.members(alone))
 

@@ -3,8 +3,8 @@
 from striate.core.errors import UsageError
 from striate.core.settings import Settings
 from striate.serve.deployment import ray_serve
-from striate.serve.deployment.canary import Say, Trial, edge_folder, only_one, withdraw
-from striate.serve.deployment.start import Deployed, bring_up, deployed, found
+from striate.serve.deployment.canary import CanaryTrial, Say, edge_folder, only_one, withdraw
+from striate.serve.deployment.start import Deployed, bring_up, describe_deployed, find_app
 
 
 def rollback(
@@ -22,14 +22,14 @@ def rollback(
     """
     folder = edge_folder(settings)
     ray_serve.connect(settings)
-    entry = found(name, folder)
+    entry = find_app(name, folder)
     if entry.canary is not None:
         say(f"version {entry.canary.version}, which is on trial, is taken back")
         withdraw(folder, entry.canary)
-        return deployed(entry, settings)
+        return describe_deployed(entry, settings)
     with only_one(folder, name):
-        entry = found(name, folder)
+        entry = find_app(name, folder)
         if not entry.history:
             raise UsageError(f"{name} has no version before {entry.version}.")
         former = entry.history[-1].model_copy(update={"history": entry.history[:-1]})
-        return bring_up(former, settings, Trial(), timeout_s, say)
+        return bring_up(former, settings, CanaryTrial(), timeout_s, say)

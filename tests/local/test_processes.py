@@ -14,7 +14,7 @@ import pytest
 from striate.core.errors import PlatformError
 from striate.local import processes
 from striate.local.platform import down
-from striate.local.state import Part, PlatformState, load, save
+from striate.local.state import PlatformProcess, PlatformState, load, save
 
 pytestmark = pytest.mark.unit
 
@@ -36,14 +36,14 @@ class Launcher:
         self.folder = folder
         self.started: list[int] = []
 
-    def __call__(self, code: str, name: str = "ray", mark: str = STATE.id) -> Part:
+    def __call__(self, code: str, name: str = "ray", mark: str = STATE.id) -> PlatformProcess:
         environment = {**os.environ, processes.MARK: mark}
         log = self.folder / f"{name}.log"
         part = processes.start(name, [sys.executable, "-c", code], environment, log)
         self.started.append(part.pid)
         return part
 
-    def printed_pid(self, part: Part) -> int:
+    def printed_pid(self, part: PlatformProcess) -> int:
         """The process id that a part prints first."""
         wait_until(lambda: Path(part.log).read_text().endswith("\n"))
         pid = int(Path(part.log).read_text().split()[0])

@@ -17,7 +17,7 @@ from grpc_health.v1 import health_pb2
 from striate.cli.token import token
 from striate.core.errors import PlatformError, StriateError, UsageError
 from striate.local import engines, ports
-from striate.local.security import Security, check, tls_of
+from striate.local.security import EdgeSecurity, check, tls_of
 from striate.serve.edge import control
 from striate.serve.edge.certificates import issue, make_authority
 
@@ -28,25 +28,25 @@ HEALTH = "/grpc.health.v1.Health/Check"
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.org"])
 def test_off_loopback_both_are_required_unless_typed(host: str, tmp_path: Path) -> None:
     tokens = tmp_path / "tokens.map"
-    for partly in (Security(), Security(tls=True), Security(token_file=tokens)):
+    for partly in (EdgeSecurity(), EdgeSecurity(tls=True), EdgeSecurity(token_file=tokens)):
         with pytest.raises(UsageError, match="--insecure"):
             check(partly, host, insecure=False)
         check(partly, host, insecure=True)
-    check(Security(tls=True, token_file=tokens), host, insecure=False)
+    check(EdgeSecurity(tls=True, token_file=tokens), host, insecure=False)
 
 
 @pytest.mark.unit
 @pytest.mark.parametrize("host", [None, "127.0.0.1", "127.8.0.1", "::1", "localhost"])
 def test_on_loopback_neither_is(host: str | None) -> None:
-    check(Security(), host, insecure=False)
+    check(EdgeSecurity(), host, insecure=False)
 
 
 @pytest.mark.unit
 def test_what_contradicts_itself_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--tls"):
-        check(Security(client_ca=tmp_path), None, insecure=False)
+        check(EdgeSecurity(client_ca=tmp_path), None, insecure=False)
     with pytest.raises(UsageError, match="--tls-cert"):
-        check(Security(tls=True, key=tmp_path), None, insecure=False)
+        check(EdgeSecurity(tls=True, key=tmp_path), None, insecure=False)
 
 
 @pytest.mark.unit
@@ -61,7 +61,7 @@ def test_a_given_certificate_is_put_together_with_its_key(tmp_path: Path) -> Non
     certificate, key = tmp_path / "edge.crt", tmp_path / "edge.key"
     certificate.write_bytes(pair.certificate_pem)
     key.write_bytes(pair.key_pem)
-    security = Security(tls=True, certificate=certificate, key=key)
+    security = EdgeSecurity(tls=True, certificate=certificate, key=key)
     tls = tls_of(security, "192.0.2.1", tmp_path / "edge")
     assert tls is not None
     content = tls.certificate.read_bytes()
@@ -100,7 +100,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.mark.e2e
 def test_the_platforms_edge_speaks_tls_and_goes_by_tokens_at_once(home: Path) -> None:
     file = home / "tokens.map"
-    security = Security(tls=True, token_file=file)
+    security = EdgeSecurity(tls=True, token_file=file)
     variables = engines.environment(os.environ, home, "mark")
     port = _free_port()
     part = engines.start_edge(home, "127.0.0.1", port, security, variables)

@@ -6,16 +6,16 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from striate.train.distributed.world import Place
+from striate.train.distributed.world import World
 from striate.train.loop.batches import open_stream
 from striate.train.loop.train import train
-from striate.train.run.spec import Assignment, Outcome
+from striate.train.run.spec import Assignment, RunOutcome
 from striate.train.tracking.metric_log import SpoolReader, history
 
 pytestmark = pytest.mark.gpu
 
 MakeRun = Callable[..., Assignment]
-GPU = Place(device=torch.device("cuda"))
+GPU = World(device=torch.device("cuda"))
 SHORT = ("epochs=1", "batch_size=64", "checkpoint.every_steps=6", "report_every=4")
 
 
@@ -27,15 +27,15 @@ def losses_of(run: Assignment) -> dict[int, float]:
 def test_lenet5_learns_on_a_gpu(make_run: MakeRun, precision: str) -> None:
     run = make_run("lenet5-modern-digits", f"precision={precision}", folder=precision)
     train(run, GPU)
-    assert Outcome.model_validate_json(run.outcome.read_bytes()).metrics["top1"] >= 0.98
+    assert RunOutcome.model_validate_json(run.outcome.read_bytes()).metrics["top1"] >= 0.98
 
 
 def test_a_run_begun_on_a_cpu_ends_on_a_gpu(make_run: MakeRun) -> None:
     run = make_run("lenet5-modern-digits", "epochs=2", "checkpoint.every_steps=4")
-    train(run, Place())
+    train(run, World())
     more = run.model_copy(update={"recipe": run.recipe.model_copy(update={"epochs": 4.0})})
     train(more, GPU)
-    outcome = Outcome.model_validate_json(more.outcome.read_bytes())
+    outcome = RunOutcome.model_validate_json(more.outcome.read_bytes())
     assert outcome.steps == more.total_steps > run.total_steps
 
 
@@ -43,7 +43,7 @@ def test_in_float64_the_curve_is_that_of_a_cpu(make_run: MakeRun) -> None:
     overrides = (*SHORT, "precision=fp64", "ema_decay=0.9", "clip_norm=5", "accumulate=2")
     here = make_run("lenet5-modern-digits", *overrides, folder="cpu")
     there = make_run("lenet5-modern-digits", *overrides, folder="gpu")
-    train(here, Place())
+    train(here, World())
     train(there, GPU)
     assert losses_of(there) == pytest.approx(losses_of(here), rel=1e-6)
 
@@ -52,14 +52,14 @@ def test_what_makes_a_gpu_fast_changes_nothing_that_matters(make_run: MakeRun) -
     plain = make_run("lenet5-modern-digits", *SHORT, folder="plain")
     fast = ("precision=bf16", "channels_last=true", "data.threads=2", "compile=true")
     quick = make_run("lenet5-modern-digits", *SHORT, *fast, folder="fast")
-    train(plain, Place())
+    train(plain, World())
     train(quick, GPU)
     assert losses_of(quick) == pytest.approx(losses_of(plain), rel=0.1)
 
 
 def test_batches_arrive_on_the_device_in_order_and_whole(make_run: MakeRun) -> None:
     run = make_run("lenet5-digits", *SHORT, "channels_last=true", "data.threads=2")
-    with open_stream(run, Place(), 64) as ours, open_stream(run, GPU, 64) as theirs:
+    with open_stream(run, World(), 64) as ours, open_stream(run, GPU, 64) as theirs:
         for _ in range(30):
             expected, batch = next(ours), next(theirs)
             assert batch.cursor == expected.cursor and batch.images.is_cuda

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 if TYPE_CHECKING:  # torch takes two seconds to import, and `striate chips ls` needs none
     from torch import Tensor
 
-Source = Literal[
+FigureSource = Literal[
     "read", "talk", "computed", "derived", "recall", "calibrated", "assumed", "defined"
 ]
 """How a figure is known.
@@ -91,7 +91,7 @@ class Noise(_Frozen):
 class Figure(_Frozen):
     """Where one figure of a spec comes from: the kind of knowledge and one sentence."""
 
-    source: Source
+    source: FigureSource
     note: str
 
 

@@ -9,7 +9,7 @@ from striate.core.errors import UnsupportedLayer
 _TO_HOST = "Run it and what follows on the host (--on-unsupported host), or change the layer."
 
 
-def problem_of(layer: FloatLayer, spec: ChipSpec) -> UnsupportedLayer | None:
+def find_problem(layer: FloatLayer, spec: ChipSpec) -> UnsupportedLayer | None:
     """Why `spec` cannot run `layer`, or None if it can."""
     if layer.kind == "rbf":
         return _refusal(layer, spec, "it has no unit for radial basis functions")

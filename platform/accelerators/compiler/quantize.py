@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from striate.accelerators.chips.spec import ChipSpec, FixedPoint
-from striate.accelerators.compiler.constraints import problem_of
+from striate.accelerators.compiler.constraints import find_problem
 from striate.accelerators.compiler.frontend import (
     layers_of,
 )
@@ -119,7 +119,7 @@ def quantize(
 def _cut(layers: list[FloatLayer], spec: ChipSpec, host_layers: int, on_unsupported: str) -> int:
     cut = len(layers) - host_layers
     for index, layer in enumerate(layers[:cut]):
-        problem = problem_of(layer, spec)
+        problem = find_problem(layer, spec)
         if problem is not None and on_unsupported == "host":
             return index
         if problem is not None:

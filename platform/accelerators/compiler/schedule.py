@@ -15,14 +15,14 @@ from striate.accelerators.ir.layers import (
 )
 from striate.accelerators.ir.schedule import (
     Evaluate,
-    Input,
     LoadWeights,
     MicroOp,
     OnHost,
-    Output,
+    ReadInput,
     Schedule,
     Shift,
     Store,
+    WriteOutput,
 )
 from striate.core.errors import UnsupportedLayer
 
@@ -52,14 +52,14 @@ def schedule(
         words = sum(layer.stored for layer in chip)
         ops.append(LoadWeights(layers=tuple(layer.name for layer in chip), words=words))
     shape = input_shape
-    ops.append(Input(states=_size(shape)))
+    ops.append(ReadInput(states=_size(shape)))
     for layer in chip:
         _check_window(layer, shape, spec)
         if not resident:
             ops.append(LoadWeights(layers=(layer.name,), words=layer.stored))
         ops += _layer_ops(layer, shape, spec)
         shape = layer.output_shape(shape)
-    ops.append(Output(states=_size(shape)))
+    ops.append(WriteOutput(states=_size(shape)))
     for last in host:
         positions, shape = _host_positions(last, shape)
         ops.append(OnHost(layer=last.name, macs=last.synapses * positions))

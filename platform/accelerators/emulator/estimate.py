@@ -13,14 +13,14 @@ from pydantic import BaseModel, ConfigDict
 from striate.accelerators.chips.spec import ChipSpec, Figure
 from striate.accelerators.ir.schedule import (
     Evaluate,
-    Input,
     LoadWeights,
     MicroOp,
     OnHost,
-    Output,
+    ReadInput,
     Schedule,
     Shift,
     Store,
+    WriteOutput,
 )
 
 _TIMING = (
@@ -38,7 +38,7 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Row(_Frozen):
+class LayerEstimate(_Frozen):
     """One step of the schedule, for one input.
 
     Attributes:
@@ -86,7 +86,7 @@ class Report(_Frozen):
 
     chip: str
     batch: int
-    rows: tuple[Row, ...]
+    rows: tuple[LayerEstimate, ...]
     cycles: float
     seconds: float | None
     seconds_low: float | None
@@ -146,7 +146,7 @@ def estimate(schedule: Schedule, spec: ChipSpec, batch: int = 1) -> Report:
     )
 
 
-def _rows(schedule: Schedule, spec: ChipSpec) -> tuple[Row, ...]:
+def _rows(schedule: Schedule, spec: ChipSpec) -> tuple[LayerEstimate, ...]:
     rows, moved = [], 0
     for op in schedule.ops:
         if isinstance(op, Shift):
@@ -158,11 +158,11 @@ def _rows(schedule: Schedule, spec: ChipSpec) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def _layer(op: Evaluate, shifted: int, spec: ChipSpec) -> Row:
+def _layer(op: Evaluate, shifted: int, spec: ChipSpec) -> LayerEstimate:
     evaluating = op.evaluations * (spec.cycles_per_evaluation or 0)
     moving = _moving(shifted + op.outputs, spec)
     stall = max(0, moving - evaluating)
-    return Row(
+    return LayerEstimate(
         name=op.layer,
         where="chip",
         evaluations=op.evaluations,
@@ -175,20 +175,20 @@ def _layer(op: Evaluate, shifted: int, spec: ChipSpec) -> Row:
     )
 
 
-def _step(op: MicroOp, spec: ChipSpec) -> Row:
+def _step(op: MicroOp, spec: ChipSpec) -> LayerEstimate:
     if isinstance(op, LoadWeights):
         share = op.words / spec.weight_capacity if spec.weight_capacity else 0
         cycles = math.ceil(share * spec.weight_load_s * (spec.clock_hz or 0))
         name = "load " + ", ".join(op.layers)
         traffic = op.words * spec.weight.bits / 8
-        return Row(name=name, where="chip", cycles=cycles, traffic_bytes=traffic)
+        return LayerEstimate(name=name, where="chip", cycles=cycles, traffic_bytes=traffic)
     if isinstance(op, OnHost):
         seconds = op.macs / spec.host.macs_per_s if spec.host else 0
         cycles = math.ceil(seconds * (spec.clock_hz or 0))
-        return Row(name=op.layer, where="host", cycles=cycles, macs=op.macs)
-    assert isinstance(op, Input | Output)
-    return Row(
-        name="states in" if isinstance(op, Input) else "states out",
+        return LayerEstimate(name=op.layer, where="host", cycles=cycles, macs=op.macs)
+    assert isinstance(op, ReadInput | WriteOutput)
+    return LayerEstimate(
+        name="states in" if isinstance(op, ReadInput) else "states out",
         where="chip",
         cycles=_moving(op.states, spec),
         traffic_bytes=op.states * spec.state.bits / 8,

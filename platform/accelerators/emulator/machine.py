@@ -20,13 +20,13 @@ from striate.accelerators.ir.layers import (
 )
 from striate.accelerators.ir.schedule import (
     Evaluate,
-    Input,
     LoadWeights,
     OnHost,
-    Output,
+    ReadInput,
     Schedule,
     Shift,
     Store,
+    WriteOutput,
 )
 
 
@@ -75,7 +75,7 @@ class Emulator:
         for op in schedule.ops:
             if isinstance(op, LoadWeights):
                 registers.loaded = frozenset(op.layers)
-            elif isinstance(op, Input):
+            elif isinstance(op, ReadInput):
                 assert registers.states[0].numel() == op.states, "input of another size"
             elif isinstance(op, Shift):
                 registers.shifted = registers.states
@@ -83,7 +83,7 @@ class Emulator:
                 self._evaluate(op, registers)
             elif isinstance(op, Store):
                 self._store(op, registers)
-            elif isinstance(op, Output):
+            elif isinstance(op, WriteOutput):
                 self._output(op, registers)
             else:
                 self._on_host(op, registers)
@@ -101,7 +101,7 @@ class Emulator:
         registers.states = registers.evaluated
         registers.trace[op.layer] = registers.evaluated
 
-    def _output(self, op: Output, registers: _Registers) -> None:
+    def _output(self, op: WriteOutput, registers: _Registers) -> None:
         assert registers.states[0].numel() == op.states, "output of another size"
         if self._last is not None:
             registers.values = registers.states.float() * self._last.scale + self._last.zero

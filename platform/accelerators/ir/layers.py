@@ -11,7 +11,7 @@ from torch import Tensor
 from striate.accelerators.chips.spec import FixedPoint
 from striate.models.layers.lenet import squash
 
-Kind = Literal["conv", "full", "rbf"]
+LayerKind = Literal["conv", "full", "rbf"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class FloatLayer:
     """
 
     name: str
-    kind: Kind
+    kind: LayerKind
     weight: Tensor
     bias: Tensor | None
     squash: bool = False

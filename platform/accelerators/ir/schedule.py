@@ -17,7 +17,7 @@ class LoadWeights(_Op):
     words: int
 
 
-class Input(_Op):
+class ReadInput(_Op):
     """Move the input's states into the chip."""
 
     op: Literal["input"] = "input"
@@ -50,7 +50,7 @@ class Store(_Op):
     states: int
 
 
-class Output(_Op):
+class WriteOutput(_Op):
     """Move the last layer's states out of the chip."""
 
     op: Literal["output"] = "output"
@@ -66,7 +66,8 @@ class OnHost(_Op):
 
 
 MicroOp = Annotated[
-    LoadWeights | Input | Shift | Evaluate | Store | Output | OnHost, Field(discriminator="op")
+    LoadWeights | ReadInput | Shift | Evaluate | Store | WriteOutput | OnHost,
+    Field(discriminator="op"),
 ]
 
 

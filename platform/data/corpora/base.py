@@ -16,13 +16,13 @@ from striate.data.shards.schema import (
     Sample,
     Skipped,
 )
-from striate.data.storage import Entry, Source
+from striate.data.storage import ListedFile, Source
 
 __all__ = [
     "Corpus",
-    "Entry",
     "FieldKind",
     "LabelColumn",
+    "ListedFile",
     "OpenCorpus",
     "PayloadColumn",
     "Sample",

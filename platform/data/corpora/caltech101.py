@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from striate.core.errors import DataError
 from striate.data.corpora.base import (
-    Entry,
+    ListedFile,
 )
 from striate.data.shards.schema import (
     FieldKind,
@@ -36,7 +36,7 @@ _REMEDY = "Name the folder that holds 101_ObjectCategories."
 
 
 @dataclass(frozen=True)
-class Item:
+class ClassImage:
     """One image, or what is wrong with one; `draw` is its place in the draw of its class."""
 
     path: str
@@ -54,7 +54,7 @@ class Caltech101:
         source: Source,
         root: str,
         labels: tuple[str, ...],
-        splits: Mapping[str, Sequence[Item]],
+        splits: Mapping[str, Sequence[ClassImage]],
         sha256: str,
     ) -> None:
         self.labels = labels
@@ -102,7 +102,7 @@ def open_caltech101(source: Source) -> OpenCorpus:
     if root is None:
         raise DataError(f"{source.name} has no folders of Caltech-101's images.", _REMEDY)
     labels = _classes(source, root)
-    splits: dict[str, list[Item]] = {"train": [], "test": []}
+    splits: dict[str, list[ClassImage]] = {"train": [], "test": []}
     digest = hashlib.sha256()
     for label, name in enumerate(labels):
         folder = f"{root}/{name}" if root else name
@@ -116,7 +116,9 @@ def open_caltech101(source: Source) -> OpenCorpus:
     return Caltech101(source, root, labels, splits, digest.hexdigest())
 
 
-def draw_class(label: int, name: str, folder: str, entries: Sequence[Entry]) -> list[Item]:
+def draw_class(
+    label: int, name: str, folder: str, entries: Sequence[ListedFile]
+) -> list[ClassImage]:
     """A class's images in the order of the seeded draw; then what is wrong with it.
 
     Args:
@@ -128,9 +130,9 @@ def draw_class(label: int, name: str, folder: str, entries: Sequence[Entry]) -> 
     images = [entry for entry in entries if entry.path.lower().endswith(_IMAGES)]
     others = [entry for entry in entries if entry not in images]
     images.sort(key=lambda entry: _lot(name, PurePosixPath(entry.path).name))
-    items = [Item(entry.path, entry.size, label, draw) for draw, entry in enumerate(images)]
-    items += [Item(entry.path, 0, label, -1, "not an image") for entry in others]
-    return items if images else [*items, Item(folder, 0, label, -1, "missing class")]
+    items = [ClassImage(entry.path, entry.size, label, draw) for draw, entry in enumerate(images)]
+    items += [ClassImage(entry.path, 0, label, -1, "not an image") for entry in others]
+    return items if images else [*items, ClassImage(folder, 0, label, -1, "missing class")]
 
 
 def _classes(source: Source, root: str) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ _SILENT = 16  # of 32,768
 
 
 @dataclass(frozen=True)
-class Request:
+class SpeechRequest:
     """A sentence to be said.
 
     Attributes:
@@ -60,7 +60,7 @@ class Spoken:
     words: tuple[Span, ...]
 
 
-def speak(requests: Sequence[Request]) -> list[Spoken]:
+def speak(requests: Sequence[SpeechRequest]) -> list[Spoken]:
     """Say some sentences, each as if it were the first: in a process of their own.
 
     Raises:
@@ -89,7 +89,7 @@ def _library() -> dict[str, str]:
     }
 
 
-def _answers(output: bytes, requests: Sequence[Request]) -> list[Spoken]:
+def _answers(output: bytes, requests: Sequence[SpeechRequest]) -> list[Spoken]:
     spoken, at = [], 0
     for request in requests:
         end = output.index(b"\n", at)

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from striate.core.errors import UsageError
-from striate.core.files import said_when_full
+from striate.core.files import explain_full_disk
 from striate.data.corpora.lfw import gather_faces, read_lists
 from striate.data.corpora.lfw_lists import image_key, write_pairs
-from striate.data.corpora.packaged import packaged_file
+from striate.data.corpora.packaged import find_packaged_file
 from striate.data.shards.schema import (
     OpenCorpus,
 )
@@ -46,11 +46,11 @@ def write_faces(target: Path, size: int = PATCHES) -> None:
     """
     if size < 2 * FOLDS or size % 2:
         raise UsageError(f"{size} patches cannot be written.", "Give an even number from 20.")
-    patches = np.load(packaged_file("skimage", "data/lfw_subset.npy"), allow_pickle=False)
+    patches = np.load(find_packaged_file("skimage", "data/lfw_subset.npy"), allow_pickle=False)
     patches = np.rint(patches * 255).astype(np.uint8)
     a_kind = size // 2
     target.mkdir(parents=True, exist_ok=True)
-    with said_when_full(target):
+    with explain_full_disk(target):
         for index, kind in enumerate(KINDS):
             real = patches[index * PATCHES // 2 :][: PATCHES // 2]
             for place in range(a_kind):

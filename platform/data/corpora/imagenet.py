@@ -22,14 +22,14 @@ from striate.data.corpora.imagenet_devkit import DEVKIT_TAR, Devkit, read_devkit
 from striate.data.corpora.imagenet_index import (
     DUPLICATED,
     Builder,
-    Row,
+    ImageRow,
+    cached_index,
     index_train_tar,
     index_val_tar,
-    kept_index,
     list_folder,
     table_of,
 )
-from striate.data.corpora.mixing import mixed_in_runs
+from striate.data.corpora.mixing import mix_in_runs
 from striate.data.corpora.tar_reading import read_ranges
 from striate.data.shards.schema import (
     FieldKind,
@@ -64,7 +64,7 @@ def val_name(number: int) -> str:
 
 
 @dataclass(frozen=True)
-class Part:
+class SplitTar:
     """One split.
 
     Attributes:
@@ -82,7 +82,7 @@ class ImageNet:
     """ImageNet's index; 1.28 million images take 100 MB, and it can be sent to other processes."""
 
     def __init__(
-        self, source: Source, labels: tuple[str, ...], parts: Mapping[str, Part], sha256: str
+        self, source: Source, labels: tuple[str, ...], parts: Mapping[str, SplitTar], sha256: str
     ) -> None:
         self.labels = labels
         self.source_sha256 = sha256
@@ -155,19 +155,19 @@ def open_imagenet(source: Source) -> OpenCorpus:
         rows = _with_classes(part.rows, wnids)
         if split == "val" and devkit is not None:
             rows = _with_truth(rows, devkit)
-        parts[split] = Part(part.place, part.packed, _arranged(rows, wnids, split))
+        parts[split] = SplitTar(part.place, part.packed, _arranged(rows, wnids, split))
     labels = devkit.labels if devkit else wnids
     return ImageNet(source, labels, parts, _sha256(labels, devkit, parts))
 
 
-def _find(source: Source, split: str) -> Part | None:
+def _find(source: Source, split: str) -> SplitTar | None:
     tar, build = TARS[split]
     if source.exists(tar):
-        return Part(tar, True, kept_index(source, tar, build))
-    return Part(split, False, list_folder(source, split)) if source.is_dir(split) else None
+        return SplitTar(tar, True, cached_index(source, tar, build))
+    return SplitTar(split, False, list_folder(source, split)) if source.is_dir(split) else None
 
 
-def _folders(parts: Iterable[Part]) -> tuple[str, ...]:
+def _folders(parts: Iterable[SplitTar]) -> tuple[str, ...]:
     names = {name for part in parts for name in pc.unique(part.rows["folder"]).to_pylist()}
     return tuple(sorted(names - {""}))
 
@@ -209,7 +209,7 @@ def _with_truth(rows: pa.Table, devkit: Devkit) -> pa.Table:
         used.add(number)
     rows = _with_reasons(rows, pa.array(reasons, pa.string()), pa.array(labels, pa.int64()))
     absent = sorted(set(range(1, len(truth) + 1)) - there)
-    return _and(rows, [Row(val_name(number), reason=MISSING_IMAGE) for number in absent])
+    return _and(rows, [ImageRow(val_name(number), reason=MISSING_IMAGE) for number in absent])
 
 
 def _contradiction(again: bool, label: int, known: int) -> str:
@@ -228,9 +228,11 @@ def _arranged(rows: pa.Table, wnids: Sequence[str], split: str) -> pa.Table:
     there = np.bincount(labels, minlength=len(wnids))
     if split == "train":
         by_class = np.argsort(labels, kind="stable")
-        good = good.take(pa.array(by_class[mixed_in_runs(labels[by_class])]))
+        good = good.take(pa.array(by_class[mix_in_runs(labels[by_class])]))
     empty = [
-        Row(wnids[index], reason=MISSING_CLASS) for index, count in enumerate(there) if not count
+        ImageRow(wnids[index], reason=MISSING_CLASS)
+        for index, count in enumerate(there)
+        if not count
     ]
     return _and(pa.concat_tables([good, bad]), empty).combine_chunks()
 
@@ -240,13 +242,13 @@ def _with_reasons(rows: pa.Table, reason: pa.Array, label: pa.Array) -> pa.Table
     return pa.table(columns | {"reason": reason, "label": label})
 
 
-def _and(rows: pa.Table, more: Sequence[Row]) -> pa.Table:
+def _and(rows: pa.Table, more: Sequence[ImageRow]) -> pa.Table:
     added = table_of(more)
     unlabelled = pa.array(np.full(len(added), -1, np.int64))
     return pa.concat_tables([rows, added.append_column("label", unlabelled)])
 
 
-def _sha256(labels: Sequence[str], devkit: Devkit | None, parts: Mapping[str, Part]) -> str:
+def _sha256(labels: Sequence[str], devkit: Devkit | None, parts: Mapping[str, SplitTar]) -> str:
     """A hash over names, sizes and classes."""
     digest = hashlib.sha256(repr((labels, devkit and devkit.sha256)).encode())
     for name, part in parts.items():

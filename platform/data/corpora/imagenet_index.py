@@ -23,7 +23,7 @@ from striate.core.errors import DataError, PlatformError
 from striate.core.files import write_atomic
 from striate.core.settings import Settings
 from striate.data.corpora.tar_index import Member, TarIndex, index_tar
-from striate.data.storage import Entry, Source
+from striate.data.storage import ListedFile, Source
 
 CUT = "tar cut short"
 DUPLICATED = "duplicated key"
@@ -49,7 +49,7 @@ Opened = Callable[[], BinaryIO]
 Builder = Callable[[Opened, int], pa.Table]
 
 
-class Row(NamedTuple):
+class ImageRow(NamedTuple):
     """A row of an index; see `SCHEMA`."""
 
     key: str
@@ -59,7 +59,7 @@ class Row(NamedTuple):
     reason: str = ""
 
 
-def table_of(rows: Iterable[Row]) -> pa.Table:
+def table_of(rows: Iterable[ImageRow]) -> pa.Table:
     """Rows as a table."""
     columns = list(zip(*rows, strict=True)) or [()] * len(SCHEMA)
     arrays = [pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)]
@@ -104,7 +104,7 @@ def index_val_tar(opened: Opened, readers: int = 1) -> pa.Table:
         index = index_tar(file)
     rows = [_row("", member) for member in index.members]
     if index.cut is not None:
-        rows.append(Row(index.cut or "its end", reason=CUT))
+        rows.append(ImageRow(index.cut or "its end", reason=CUT))
     return _marked(table_of(rows))
 
 
@@ -118,7 +118,7 @@ def list_folder(source: Source, root: str) -> pa.Table:
         return _marked(pa.concat_tables([table_of(rows), *parts]))
 
 
-def kept_index(source: Source, tar: str, build: Builder) -> pa.Table:
+def cached_index(source: Source, tar: str, build: Builder) -> pa.Table:
     """A tar's index, from the cache if it was found before and the tar is still the same.
 
     Args:
@@ -145,14 +145,14 @@ def kept_index(source: Source, tar: str, build: Builder) -> pa.Table:
 def _index_class(file: BinaryIO, member: Member) -> pa.Table:
     name = PurePosixPath(member.name)
     if name.suffix != ".tar":
-        return table_of([Row(member.name, reason=UNREADABLE)])
+        return table_of([ImageRow(member.name, reason=UNREADABLE)])
     try:
         inner = index_tar(file, member.offset, member.size)
     except DataError:
-        return table_of([Row(name.name, reason=UNREADABLE)])
+        return table_of([ImageRow(name.name, reason=UNREADABLE)])
     rows = [_row(name.stem, image) for image in inner.members]
     if inner.cut is not None:
-        rows.append(Row(name.name, reason=CUT))
+        rows.append(ImageRow(name.name, reason=CUT))
     return table_of(rows)
 
 
@@ -170,7 +170,7 @@ def _index_cut(file: BinaryIO, outer: TarIndex) -> pa.Table:
     if CUT in found["reason"].to_pylist():
         return found
     images = found.filter(pc.equal(found["reason"], ""))
-    return pa.concat_tables([images, table_of([Row(outer.cut or "its end", reason=CUT)])])
+    return pa.concat_tables([images, table_of([ImageRow(outer.cut or "its end", reason=CUT)])])
 
 
 def _list_class(source: Source, folder: str) -> pa.Table:
@@ -178,15 +178,15 @@ def _list_class(source: Source, folder: str) -> pa.Table:
     return table_of(_listed(wnid, entry) for entry in source.list(folder) if not entry.is_dir)
 
 
-def _listed(folder: str, entry: Entry) -> Row:
+def _listed(folder: str, entry: ListedFile) -> ImageRow:
     return _row(folder, Member(entry.path, -1, entry.size))
 
 
-def _row(folder: str, member: Member) -> Row:
+def _row(folder: str, member: Member) -> ImageRow:
     name = PurePosixPath(member.name).name
     key = f"{folder}/{name}" if folder else name
     image = name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
-    return Row(key, folder, member.offset, member.size, "" if image else NOT_AN_IMAGE)
+    return ImageRow(key, folder, member.offset, member.size, "" if image else NOT_AN_IMAGE)
 
 
 def _marked(table: pa.Table) -> pa.Table:

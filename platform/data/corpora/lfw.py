@@ -31,7 +31,7 @@ Split = Callable[[str], str]
 People = Mapping[str, Mapping[str, tuple[int, int]]]
 
 
-class Item(NamedTuple):
+class FaceImage(NamedTuple):
     """One image, or what is wrong with one."""
 
     key: str
@@ -47,7 +47,7 @@ class Lfw:
         source: Source,
         root: str,
         labels: tuple[str, ...],
-        splits: Mapping[str, Sequence[Item]],
+        splits: Mapping[str, Sequence[FaceImage]],
         folds: Mapping[str, int],
         assets: Mapping[str, str],
     ) -> None:
@@ -135,8 +135,8 @@ def gather_faces(
     if not labels:
         raise DataError(f"{source.named(root)} holds no images.", _REMEDY)
     keys = {item.key for item in found if not item.reason}
-    absent = [Item(key, 0, MISSING) for key in sorted(_listed(source, lists, people) - keys)]
-    splits: dict[str, list[Item]] = {"train": [], "test": []}
+    absent = [FaceImage(key, 0, MISSING) for key in sorted(_listed(source, lists, people) - keys)]
+    splits: dict[str, list[FaceImage]] = {"train": [], "test": []}
     for item in [*found, *absent]:
         splits[split_of(item.key)].append(item)
     kept = {name: items for name, items in splits.items() if items}
@@ -177,14 +177,14 @@ def _listed(source: Source, lists: Mapping[str, str], people: People) -> set[str
     return keys
 
 
-def _items(source: Source, root: str) -> list[Item]:
+def _items(source: Source, root: str) -> list[FaceImage]:
     skip = len(root) + 1
     items = []
     for entry in source.list(root, recursive=True):
         if not entry.is_dir:
             key = entry.path[skip:]
             image = key.lower().endswith(".jpg") and len(PurePosixPath(key).parts) == 2
-            items.append(Item(key, entry.size, "" if image else NOT_AN_IMAGE))
+            items.append(FaceImage(key, entry.size, "" if image else NOT_AN_IMAGE))
     return items
 
 

@@ -8,7 +8,7 @@ from striate.core.errors import DataError
 _REMEDY = "Fetch the file again."
 
 
-class Pair(NamedTuple):
+class FacePair(NamedTuple):
     """Two images by their keys, whether they show the same person, and the fold."""
 
     first: str
@@ -22,7 +22,7 @@ def image_key(name: str, number: int) -> str:
     return f"{name}/{name}_{number:04d}.jpg"
 
 
-def read_pairs(text: str, name: str) -> tuple[Pair, ...]:
+def read_pairs(text: str, name: str) -> tuple[FacePair, ...]:
     """The pairs of ``pairs.txt`` (ten folds) or ``pairsDevTrain.txt``, ``pairsDevTest.txt`` (one).
 
     The first line is ``folds<TAB>pairs`` or ``pairs``; a fold has so many pairs of one person,
@@ -90,11 +90,11 @@ def read_people(text: str, name: str) -> Mapping[str, tuple[int, int]]:
     return people
 
 
-def _pair(parts: list[str], fold: int, same: bool, where: str) -> Pair:
+def _pair(parts: list[str], fold: int, same: bool, where: str) -> FacePair:
     if len(parts) != (3 if same else 4):
         raise DataError(f"{where} is no pair of {'one' if same else 'two'}.", _REMEDY)
     i, j = _whole_numbers([parts[1], parts[-1]], where)
-    return Pair(image_key(parts[0], i), image_key(parts[0 if same else 2], j), same, fold)
+    return FacePair(image_key(parts[0], i), image_key(parts[0 if same else 2], j), same, fold)
 
 
 def _whole_numbers(parts: list[str], where: str) -> list[int]:

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 from striate.core.errors import DataError
 from striate.data.corpora.kaldi import Alignments, open_alignments
-from striate.data.corpora.utterances import Annotation, Frames, Speech, Utterance, hash_of
+from striate.data.corpora.utterances import Annotation, FrameLabels, Speech, Utterance, hash_of
 from striate.data.shards.schema import (
     FieldKind,
     OpenCorpus,
 )
-from striate.data.storage import Entry, Source
+from striate.data.storage import ListedFile, Source
 
 FIELDS: dict[str, FieldKind] = {
     "units": "int32",
@@ -88,9 +88,9 @@ def parse_speakers(content: bytes) -> dict[str, str]:
     }
 
 
-def _parts(entries: list[Entry]) -> dict[str, tuple[list[Entry], list[str]]]:
+def _parts(entries: list[ListedFile]) -> dict[str, tuple[list[ListedFile], list[str]]]:
     """Split → its sounds and its transcripts."""
-    parts: dict[str, tuple[list[Entry], list[str]]] = {}
+    parts: dict[str, tuple[list[ListedFile], list[str]]] = {}
     for entry in entries:
         match = _PATH.match(entry.path)
         if match is None:
@@ -119,7 +119,7 @@ def _read_lines(source: Source, paths: list[str]) -> _Lines:
     return _Lines(words, counts, content)
 
 
-def _join(sounds: list[Entry], lines: _Lines) -> list[Utterance]:
+def _join(sounds: list[ListedFile], lines: _Lines) -> list[Utterance]:
     """Every sound and every line of a part, in the order of their ids, each judged."""
     seen: set[str] = set()
     joined = []
@@ -144,7 +144,7 @@ def _annotator(
     words: dict[str, str], sexes: dict[str, str], alignments: Alignments | None
 ) -> Callable[[Utterance, int], Annotation | str]:
     def annotate(utterance: Utterance, samples: int) -> Annotation | str:
-        label: Frames | str = None
+        label: FrameLabels | str = None
         if alignments is not None:
             label = alignments.of(utterance.key, samples)
         if isinstance(label, str):

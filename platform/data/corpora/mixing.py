@@ -8,7 +8,7 @@ from striate.data.transforms.random import uniforms
 RUN = 16
 
 
-def mixed_in_runs(labels: NDArray[np.int64], run: int = RUN) -> NDArray[np.int64]:
+def mix_in_runs(labels: NDArray[np.int64], run: int = RUN) -> NDArray[np.int64]:
     """Items sorted by class → an order in which runs of one class follow each other at random.
 
     The stream mixes a window of rows: with shards in the order of classes, a window would hold

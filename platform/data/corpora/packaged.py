@@ -6,7 +6,7 @@ from pathlib import Path
 from striate.core.errors import PlatformError
 
 
-def packaged_file(package: str, relative: str) -> Path:
+def find_packaged_file(package: str, relative: str) -> Path:
     """A data file inside an installed package.
 
     Args:

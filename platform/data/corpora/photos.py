@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from striate.core.errors import UsageError
-from striate.core.files import said_when_full
+from striate.core.files import explain_full_disk
 from striate.data.corpora.imagenet import TRAIN_TAR, VAL_TAR, val_name
 from striate.data.corpora.imagenet_devkit import Synset, write_devkit
-from striate.data.corpora.packaged import packaged_file
+from striate.data.corpora.packaged import find_packaged_file
 from striate.data.transforms.random import uniforms
 
 CELL = 96
@@ -33,7 +33,7 @@ _FLAT = 4.0
 _FIRST_WNID = 90_000_001  # above all of WordNet's, so that none of its ids is borrowed
 
 
-class Photo(NamedTuple):
+class PackagedPhoto(NamedTuple):
     """A photograph inside a package: the class's words, and what it is a kind of."""
 
     words: str
@@ -43,24 +43,24 @@ class Photo(NamedTuple):
 
 
 PHOTOS = (
-    Photo("astronaut, portrait", "photograph", "skimage", "data/astronaut.png"),
-    Photo("brick, wall", "texture", "skimage", "data/brick.png"),
-    Photo("cameraman", "photograph", "skimage", "data/camera.png"),
-    Photo("cat, tabby", "photograph", "skimage", "data/chelsea.png"),
-    Photo("coffee, cup of coffee", "photograph", "skimage", "data/coffee.png"),
-    Photo("coins, Greek coins", "photograph", "skimage", "data/coins.png"),
-    Photo("flower, dahlia", "photograph", "sklearn", "datasets/images/flower.jpg"),
-    Photo("grass, lawn", "texture", "skimage", "data/grass.png"),
-    Photo("gravel", "texture", "skimage", "data/gravel.png"),
-    Photo("handwriting", "photograph", "skimage", "data/text.png"),
-    Photo("moon, lunar surface", "photograph", "skimage", "data/moon.png"),
-    Photo("motorcycle, motorbike", "photograph", "skimage", "data/motorcycle_left.png"),
-    Photo("page, printed page", "photograph", "skimage", "data/page.png"),
-    Photo("retina, fundus", "photograph", "skimage", "data/retina.jpg"),
-    Photo("rocket, launch pad", "photograph", "skimage", "data/rocket.jpg"),
-    Photo("stars, galaxies", "photograph", "skimage", "data/hubble_deep_field.jpg"),
-    Photo("temple, pagoda", "photograph", "sklearn", "datasets/images/china.jpg"),
-    Photo("tissue, stained tissue", "texture", "skimage", "data/ihc.png"),
+    PackagedPhoto("astronaut, portrait", "photograph", "skimage", "data/astronaut.png"),
+    PackagedPhoto("brick, wall", "texture", "skimage", "data/brick.png"),
+    PackagedPhoto("cameraman", "photograph", "skimage", "data/camera.png"),
+    PackagedPhoto("cat, tabby", "photograph", "skimage", "data/chelsea.png"),
+    PackagedPhoto("coffee, cup of coffee", "photograph", "skimage", "data/coffee.png"),
+    PackagedPhoto("coins, Greek coins", "photograph", "skimage", "data/coins.png"),
+    PackagedPhoto("flower, dahlia", "photograph", "sklearn", "datasets/images/flower.jpg"),
+    PackagedPhoto("grass, lawn", "texture", "skimage", "data/grass.png"),
+    PackagedPhoto("gravel", "texture", "skimage", "data/gravel.png"),
+    PackagedPhoto("handwriting", "photograph", "skimage", "data/text.png"),
+    PackagedPhoto("moon, lunar surface", "photograph", "skimage", "data/moon.png"),
+    PackagedPhoto("motorcycle, motorbike", "photograph", "skimage", "data/motorcycle_left.png"),
+    PackagedPhoto("page, printed page", "photograph", "skimage", "data/page.png"),
+    PackagedPhoto("retina, fundus", "photograph", "skimage", "data/retina.jpg"),
+    PackagedPhoto("rocket, launch pad", "photograph", "skimage", "data/rocket.jpg"),
+    PackagedPhoto("stars, galaxies", "photograph", "skimage", "data/hubble_deep_field.jpg"),
+    PackagedPhoto("temple, pagoda", "photograph", "sklearn", "datasets/images/china.jpg"),
+    PackagedPhoto("tissue, stained tissue", "texture", "skimage", "data/ihc.png"),
 )
 _KINDS = ("photograph", "texture")
 _STRIDE = 7  # shares no factor with the number of photographs, so it runs through all of them
@@ -100,7 +100,7 @@ def write_photos(target: Path, size: int = DEFAULT_PATCHES, tars: bool = False) 
     val = ((val_name(place + 1), _patch(cells[c], 1, place)) for place, c in enumerate(truth))
     synsets = synsets_of(size - held_out)
     target.mkdir(parents=True, exist_ok=True)
-    with said_when_full(target):
+    with explain_full_disk(target):
         write_devkit(target, synsets, [synsets[index].ilsvrc_id for index in truth])
         write = (_write_train_tar, _write_tar) if tars else (_write_files, _write_files)
         write[0](target / (TRAIN_TAR if tars else "train"), train)
@@ -148,9 +148,9 @@ def _train_patches(cells: Sequence[Cells], count: int) -> Iterator[tuple[str, by
             yield name, _patch(cells[index], 0, place)
 
 
-def _cells(photo: Photo) -> Cells:
+def _cells(photo: PackagedPhoto) -> Cells:
     """Divide a photograph; cells without any structure (sky, margins) are of no class."""
-    with Image.open(packaged_file(photo.package, photo.file)) as image:
+    with Image.open(find_packaged_file(photo.package, photo.file)) as image:
         pixels = np.asarray(image if image.mode == "L" else image.convert("RGB"))
     height, width = pixels.shape[:2]
     rows, columns = max(1, height // CELL), max(1, width // CELL)

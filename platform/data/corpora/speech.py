@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.core.files import atomic_folder
-from striate.data.corpora.espeak import SILENCE, Request, Span, Spoken, speak
+from striate.data.corpora.espeak import SILENCE, Span, SpeechRequest, Spoken, speak
 from striate.data.transforms.audio.load import RATE_HZ, to_mono
 from striate.data.transforms.random import uniforms
 
@@ -143,7 +143,7 @@ def _write_chunk(folder: Path, people: Sequence[Speaker], numbers: range, seed: 
     turns = [people[number % len(people)] for number in numbers]
     texts = [sentence(number, seed) for number in numbers]
     requests = [
-        Request(text, person.voice, person.words_per_minute, person.pitch)
+        SpeechRequest(text, person.voice, person.words_per_minute, person.pitch)
         for text, person in zip(texts, turns, strict=True)
     ]
     for number, person, text, spoken in zip(numbers, turns, texts, speak(requests), strict=True):

@@ -21,7 +21,15 @@ from numpy.typing import NDArray
 
 from striate.core.errors import PlatformError, UsageError
 from striate.core.files import atomic_folder
-from striate.data.corpora.sports_scene import HEIGHT, WIDTH, Pose, Thing, background, draw, thing
+from striate.data.corpora.sports_scene import (
+    HEIGHT,
+    WIDTH,
+    Pose,
+    Thing,
+    background,
+    draw,
+    draw_thing,
+)
 from striate.data.transforms.video.container import import_av
 
 if TYPE_CHECKING:
@@ -110,9 +118,9 @@ def sports_clip(
     times = np.arange(round(random.uniform(*SECONDS) * RATE_HZ)) / RATE_HZ
     scene = background(random)
     for _ in range(int(random.integers(0, 3))):
-        draw(scene, thing(random), _still(times[:1], random), 0)
+        draw(scene, draw_thing(random), _still(times[:1], random), 0)
     moving = [
-        (thing(random), MOTIONS[names[label]](_still(times, random), times, random))
+        (draw_thing(random), MOTIONS[names[label]](_still(times, random), times, random))
         for label in labels
     ]
     return tuple(sorted(labels)), _frames(scene, moving, len(times))

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from striate.core.errors import DataError
 from striate.data.corpora.base import (
-    Entry,
+    ListedFile,
     Source,
 )
 from striate.data.corpora.sports1m_lists import (
@@ -77,7 +77,7 @@ class Sports1M:
         source: Source,
         labels: tuple[str, ...],
         lists: Mapping[str, PartitionList],
-        videos: Mapping[str, list[Entry | None]],
+        videos: Mapping[str, list[ListedFile | None]],
         source_sha256: str,
     ) -> None:
         self.labels = labels
@@ -188,7 +188,9 @@ def open_sports1m(source: Source) -> OpenCorpus:
     return Sports1M(source, labels, lists, videos, digest.hexdigest())
 
 
-def _videos(split: str, listed: PartitionList, found: Mapping[str, Entry]) -> list[Entry | None]:
+def _videos(
+    split: str, listed: PartitionList, found: Mapping[str, ListedFile]
+) -> list[ListedFile | None]:
     """The video of each line, by its id, else by its place in the list."""
     by_order = {
         int(match[2]): entry
@@ -201,9 +203,9 @@ def _videos(split: str, listed: PartitionList, found: Mapping[str, Entry]) -> li
     ]
 
 
-def _by_name(entries: list[Entry]) -> dict[str, Entry]:
+def _by_name(entries: list[ListedFile]) -> dict[str, ListedFile]:
     """File name without its ending → entry; of several containers the first by name."""
-    found: dict[str, Entry] = {}
+    found: dict[str, ListedFile] = {}
     for entry in entries:
         found.setdefault(PurePosixPath(entry.path).stem, entry)
     return found

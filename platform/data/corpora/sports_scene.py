@@ -49,7 +49,7 @@ def background(random: Random) -> Pixels:
     return _texture(random, HEIGHT, WIDTH)
 
 
-def thing(random: Random) -> Thing:
+def draw_thing(random: Random) -> Thing:
     """A blob, polygon, star or ring with a texture of its own."""
     axis = (np.arange(_TEXTURE) + 0.5) / _TEXTURE * 2 - 1
     x, y = axis[None, :], axis[:, None]

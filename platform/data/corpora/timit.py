@@ -18,7 +18,7 @@ from striate.core.errors import DataError
 from striate.data.corpora.kaldi import Alignments, open_alignments
 from striate.data.corpora.utterances import (
     Annotation,
-    Frames,
+    FrameLabels,
     Speech,
     Utterance,
     hash_of,
@@ -90,7 +90,8 @@ class _Files:
 def open_timit(source: Source) -> OpenCorpus:
     """Read a tree in TIMIT's layout.
 
-    Frames are labelled with the phone in their middle: TIMIT's 61, or, in a tree that has others,
+    Frames are labelled with the phone in their middle: TIMIT's 61, or, in a tree that has
+    others,
     all that occur in it, sorted. Where there are alignments (`striate.data.corpora.kaldi`, by the
     ids ``<speaker>_<sentence>``), they take the phones' place.
 
@@ -204,7 +205,7 @@ def _annotator(
             parse_spans(source.read(files.paths[kind])) if kind in files.paths else None
             for kind in ("PHN", "WRD", "TXT")
         )
-        label: Frames | str = None
+        label: FrameLabels | str = None
         if alignments is not None:
             label = alignments.of(f"{speaker}_{sentence}", samples)
         elif labels:
@@ -220,7 +221,7 @@ def _annotator(
 
 def _phone_label(
     there: bool, phones: Spans | None, states: dict[str, int], samples: int
-) -> Frames | str:
+) -> FrameLabels | str:
     if not there:
         return "no phone labels"
     if phones is None:

@@ -20,7 +20,7 @@ from striate.data.storage import Source
 from striate.data.transforms.audio.frames import FRAME_S, frames_in
 from striate.data.transforms.audio.load import load_mono, reason_of
 
-Frames = Sequence[int] | NDArray[np.int32] | None
+FrameLabels = Sequence[int] | NDArray[np.int32] | None
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Utterance:
 class Annotation:
     """What a corpus says of an utterance: a state for each frame, where it has any, and fields."""
 
-    label: Frames
+    label: FrameLabels
     fields: Mapping[str, object] = field(default_factory=dict)
 
 

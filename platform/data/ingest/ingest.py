@@ -12,16 +12,16 @@ from pathlib import Path
 
 from striate.core.errors import DataError
 from striate.data.ingest.plan import plan_sha256, plan_shards
-from striate.data.ingest.request import DEFAULT_SHARD_MB, IngestReport, Request
-from striate.data.ingest.resume import finished, sweep
-from striate.data.ingest.tasks import Job, write_shards
+from striate.data.ingest.request import DEFAULT_SHARD_MB, IngestReport, IngestRequest
+from striate.data.ingest.resume import find_finished, sweep
+from striate.data.ingest.tasks import IngestJob, write_shards
 from striate.data.shards.manifest import KEYS_KEPT, MANIFEST_FILE, Columns, Manifest, ShardEntry
 from striate.data.shards.schema import (
     OpenCorpus,
 )
 from striate.data.storage import Source, Target
 
-__all__ = ["DEFAULT_SHARD_MB", "IngestReport", "Request", "ingest"]
+__all__ = ["DEFAULT_SHARD_MB", "IngestReport", "IngestRequest", "ingest"]
 
 _EXAMPLES = 3
 
@@ -52,7 +52,7 @@ def ingest(
         workers: Ray tasks at a time; as many as the cluster runs when None.
         size: size of a generated corpus that is written first.
         max_skipped: share of the samples that may be left out.
-        recheck: whether finished shards are hashed again; see `Request`.
+        recheck: whether finished shards are hashed again; see `IngestRequest`.
         progress: called with (finished shards, all shards).
 
     Raises:
@@ -64,7 +64,7 @@ def ingest(
             finished.
     """
     began = time.perf_counter()
-    request = Request(
+    request = IngestRequest(
         corpus=corpus,
         source=Source.of(source),
         target=Target.of(target),
@@ -77,8 +77,8 @@ def ingest(
     opened = request.open()
     plan = plan_shards(opened, shard_mb)
     same = plan_sha256(corpus, opened.source_sha256, Columns.of(opened), opened.labels, shard_mb)
-    job = Job(corpus, request.source, request.target, opened.source_sha256, same)
-    done = finished(job, plan, recheck)
+    job = IngestJob(corpus, request.source, request.target, opened.source_sha256, same)
+    done = find_finished(job, plan, recheck)
     kept = len(done)
     report = progress or _quiet
     report(kept, len(plan))
@@ -109,7 +109,7 @@ def ingest(
     )
 
 
-def _manifest(request: Request, opened: OpenCorpus, entries: list[ShardEntry]) -> Manifest:
+def _manifest(request: IngestRequest, opened: OpenCorpus, entries: list[ShardEntry]) -> Manifest:
     splits = dict.fromkeys(opened.item_bytes, 0)
     for entry in entries:
         splits[entry.split] += entry.rows

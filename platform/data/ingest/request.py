@@ -19,7 +19,7 @@ DEFAULT_SHARD_MB = 128.0
 
 
 @dataclass(frozen=True)
-class Request:
+class IngestRequest:
     """What an ingest is asked for.
 
     Attributes:

@@ -4,12 +4,14 @@ from pydantic import ValidationError
 
 from striate.core.errors import DataError
 from striate.data.ingest.plan import ShardPlan, plan_sha256
-from striate.data.ingest.tasks import RECORDS_FOLDER, Job, Record
+from striate.data.ingest.tasks import RECORDS_FOLDER, IngestJob, ShardRecord
 from striate.data.shards.manifest import MANIFEST_FILE, Manifest, ShardEntry
 from striate.data.shards.shard import is_whole
 
 
-def finished(job: Job, plan: list[ShardPlan], recheck: bool | None) -> dict[str, ShardEntry]:
+def find_finished(
+    job: IngestJob, plan: list[ShardPlan], recheck: bool | None
+) -> dict[str, ShardEntry]:
     """The shards of this very plan that an earlier run left, whole.
 
     Args:
@@ -29,7 +31,7 @@ def finished(job: Job, plan: list[ShardPlan], recheck: bool | None) -> dict[str,
     }
 
 
-def sweep(job: Job, plan: list[ShardPlan]) -> None:
+def sweep(job: IngestJob, plan: list[ShardPlan]) -> None:
     """Remove what interrupted runs left: records, shards of another plan, half-written files."""
     planned = {shard.file for shard in plan}
     for file in _record_files(job):
@@ -39,7 +41,7 @@ def sweep(job: Job, plan: list[ShardPlan]) -> None:
     job.target.remove_temporaries()
 
 
-def _from_manifest(job: Job) -> dict[str, ShardEntry]:
+def _from_manifest(job: IngestJob) -> dict[str, ShardEntry]:
     if not job.target.exists(MANIFEST_FILE):
         return {}
     try:
@@ -58,12 +60,12 @@ def _from_manifest(job: Job) -> dict[str, ShardEntry]:
     return {entry.file: entry for entry in there.shards}
 
 
-def _from_records(job: Job) -> dict[str, ShardEntry]:
+def _from_records(job: IngestJob) -> dict[str, ShardEntry]:
     found = {}
     for file in _record_files(job):
         try:
             content = job.target.read(f"{RECORDS_FOLDER}/{file}.json")
-            record = Record.model_validate_json(content)
+            record = ShardRecord.model_validate_json(content)
         except ValidationError:
             continue
         if record.plan_sha256 == job.plan_sha256:
@@ -71,7 +73,7 @@ def _from_records(job: Job) -> dict[str, ShardEntry]:
     return found
 
 
-def _record_files(job: Job) -> list[str]:
+def _record_files(job: IngestJob) -> list[str]:
     """The shards that have a record."""
     if not job.target.exists(RECORDS_FOLDER):
         return []

@@ -16,7 +16,7 @@ from striate.data.shards.schema import (
     OpenCorpus,
 )
 from striate.data.shards.shard import write_shard
-from striate.data.storage import Source, Target, said
+from striate.data.storage import Source, Target, explain_storage_error
 
 if TYPE_CHECKING:
     import ray
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 RECORDS_FOLDER = ".ingest"
 
 
-class Record(BaseModel):
+class ShardRecord(BaseModel):
     """What a finished shard leaves beside it until the manifest is written."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,7 +34,7 @@ class Record(BaseModel):
 
 
 @dataclass(frozen=True)
-class Job:
+class IngestJob:
     """What a worker must know to write any shard of an ingest."""
 
     corpus: str
@@ -47,14 +47,14 @@ class Job:
         """Where in the target the finished shard's record goes."""
         return f"{RECORDS_FOLDER}/{shard.file}.json"
 
-    def __reduce__(self) -> "tuple[Callable[..., Job], tuple[str, ...]]":
+    def __reduce__(self) -> "tuple[Callable[..., IngestJob], tuple[str, ...]]":
         """Places go to workers as their URIs."""
         places = (self.source.uri, self.target.uri)
         return _job, (self.corpus, *places, self.source_sha256, self.plan_sha256)
 
 
 def write_shards(
-    job: Job, opened: OpenCorpus, todo: list[ShardPlan], workers: int | None
+    job: IngestJob, opened: OpenCorpus, todo: list[ShardPlan], workers: int | None
 ) -> Iterator[ShardEntry]:
     """Write shards and yield their entries as they are finished.
 
@@ -76,7 +76,7 @@ def write_shards(
         yield from (_write_one(job, opened, shard) for shard in todo)
 
 
-def _on_ray(job: Job, todo: list[ShardPlan], workers: int | None) -> Iterator[ShardEntry]:
+def _on_ray(job: IngestJob, todo: list[ShardPlan], workers: int | None) -> Iterator[ShardEntry]:
     import ray
 
     write = ray.remote(num_cpus=1, max_retries=3)(_open_and_write)
@@ -111,7 +111,7 @@ def _cause(error: BaseException) -> BaseException:
     return cause if isinstance(cause, StriateError) else error
 
 
-def _open_and_write(job: Job, shard: ShardPlan) -> ShardEntry:
+def _open_and_write(job: IngestJob, shard: ShardPlan) -> ShardEntry:
     """What a Ray task does: read its part of the source for itself."""
     opened = _opened(job.corpus, job.source.uri, job.source_sha256)
     if opened.source_sha256 != job.source_sha256:
@@ -130,16 +130,16 @@ def _opened(corpus: str, uri: str, source_sha256: str) -> OpenCorpus:
     return CORPORA[corpus].open(Source.of(uri))
 
 
-def _job(corpus: str, source: str, target: str, source_sha256: str, plan_sha256: str) -> Job:
-    return Job(corpus, Source.of(source), Target.of(target), source_sha256, plan_sha256)
+def _job(corpus: str, source: str, target: str, source_sha256: str, plan_sha256: str) -> IngestJob:
+    return IngestJob(corpus, Source.of(source), Target.of(target), source_sha256, plan_sha256)
 
 
-def _write_one(job: Job, opened: OpenCorpus, shard: ShardPlan) -> ShardEntry:
+def _write_one(job: IngestJob, opened: OpenCorpus, shard: ShardPlan) -> ShardEntry:
     """Write one shard, then its record: a record without its shard is never seen."""
     items = opened.read(shard.split, shard.start, shard.stop)
     columns, classes = Columns.of(opened), len(opened.labels)
-    with said(job.source.name, "corpus"):
+    with explain_storage_error(job.source.name, "corpus"):
         entry = write_shard(job.target, shard.file, shard.split, columns, classes, items)
-    record = Record(plan_sha256=job.plan_sha256, entry=entry)
+    record = ShardRecord(plan_sha256=job.plan_sha256, entry=entry)
     job.target.write(job.record_file(shard), record.model_dump_json().encode())
     return entry

@@ -62,10 +62,10 @@ def decode_clip(
         UsageError: PyAV is not installed.
     """
     with open_video(payload, key) as video:
-        return resized(video.clip(start_s, frames), height, width)
+        return resize_frames(video.clip(start_s, frames), height, width)
 
 
-def resized(frames: "Sequence[VideoFrame]", height: int, width: int) -> Pixels:
+def resize_frames(frames: "Sequence[VideoFrame]", height: int, width: int) -> Pixels:
     """Decoded frames → (frames, height, width, 3) uint8 RGB, turned as the file asks.
 
     Phones write upright videos lying down, with a rotation to be applied when they are shown.
@@ -177,7 +177,7 @@ class TrainClips(_Clips):
     def _one(self, sample: Stored, draws: NDArray[np.float64]) -> Pixels:
         with open_video(sample.payload, sample.key) as video:
             frames = video.clip(self._start_s(video, draws), self.frames)
-            clip = resized(frames, self.height, self.width)
+            clip = resize_frames(frames, self.height, self.width)
         top = int(draws[2] * (self.height - self.crop + 1))
         left = int(draws[3] * (self.width - self.crop + 1))
         clip = clip[:, top : top + self.crop, left : left + self.crop]
@@ -223,7 +223,7 @@ class TestClips(_Clips):
             draws = self._draws(stored.row)
             for unit in sorted(range(len(draws)), key=draws.__getitem__):  # decoded in one pass
                 frames = video.clip(draws[unit] * spare_s, self.frames)
-                pixels = resized(frames, self.height, self.width)
+                pixels = resize_frames(frames, self.height, self.width)
                 clips[unit] = pixels[:, top : top + self.crop, left : left + self.crop]
         return clips
 

@@ -19,15 +19,15 @@ from striate.core.errors import PayloadTooLarge, RecipeError, RequestError
 from striate.data.pipelines.base import DamagedSample, Places, Stored
 from striate.data.transforms.image.crops import (
     CROP_DRAWS,
-    Box,
-    centred,
+    CropBox,
+    centre_box,
     corners_and_centre,
-    jittered,
+    draw_jittered_box,
     random_resized,
-    resized,
+    scale_shorter,
 )
 from striate.data.transforms.image.decode import MAX_PIXELS
-from striate.data.transforms.image.jpeg import Picture, aligned, damage, open_picture
+from striate.data.transforms.image.jpeg import Picture, align_box, damage, open_picture
 from striate.data.transforms.random import uniforms
 
 __all__ = [
@@ -144,16 +144,16 @@ class TrainImages:
         size = (self.arguments.size, self.arguments.size)
         try:
             picture = open_picture(sample.payload)
-            pixels = picture.region(aligned(self._box(picture, draws), size), size)
+            pixels = picture.region(align_box(self._box(picture, draws), size), size)
         except RequestError as error:
             raise DamagedSample(sample.key, damage(error)) from None
         mirrored = self.arguments.flip and draws[_FLIP] < 0.5
         return pixels.flip(1) if mirrored else pixels
 
-    def _box(self, picture: Picture, draws: Sequence[float]) -> Box:
+    def _box(self, picture: Picture, draws: Sequence[float]) -> CropBox:
         arguments, image = self.arguments, (picture.height, picture.width)
         if arguments.crop == "jitter":
-            return jittered(image, draws, arguments.shorter, arguments.size)
+            return draw_jittered_box(image, draws, arguments.shorter, arguments.size)
         return random_resized(image, draws[:CROP_DRAWS], arguments.area, arguments.ratio)
 
     def _colour(self, draws: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -205,20 +205,20 @@ class TestImages:
 
     def _at(self, picture: Picture, shorter: int) -> Tensor:
         """(crops, size, size, 3) uint8 of the image at one scale."""
-        image = resized((picture.height, picture.width), shorter)
+        image = scale_shorter((picture.height, picture.width), shorter)
         if image[0] * image[1] > MAX_PIXELS:
             raise PayloadTooLarge("The image is too long for its width.")
-        pixels = picture.region(Box(0, 0, picture.height, picture.width), image)
+        pixels = picture.region(CropBox(0, 0, picture.height, picture.width), image)
         size = (self.arguments.size, self.arguments.size)
         if self.arguments.crops == 1:
-            return _crop(pixels, centred(image, size))[None]
+            return _crop(pixels, centre_box(image, size))[None]
         crops = torch.stack([_crop(pixels, box) for box in corners_and_centre(image, size)])
         return torch.cat([crops, crops.flip(2)])
 
 
 def imagenet_train(arguments: Mapping[str, Any], training: bool) -> TrainImages | TestImages:
     """The pipeline ``imagenet-train``; see `TrainArguments`. Without training: the centre crop."""
-    checked = checked_arguments(TrainArguments, arguments)
+    checked = check_arguments(TrainArguments, arguments)
     if training:
         return TrainImages(checked)
     shorter = (round(checked.size * 256 / 224),)
@@ -229,25 +229,25 @@ def imagenet_train(arguments: Mapping[str, Any], training: bool) -> TrainImages 
 
 def imagenet_test(arguments: Mapping[str, Any], training: bool) -> TestImages:
     """The pipeline ``imagenet-test``: shorter side 256, the centre; see `TestArguments`."""
-    return TestImages(checked_arguments(TestArguments, arguments))
+    return TestImages(check_arguments(TestArguments, arguments))
 
 
 def ten_crop(arguments: Mapping[str, Any], training: bool) -> TestImages:
     """The pipeline ``ten-crop``: corners and centre at 256, and their mirror images."""
-    return TestImages(checked_arguments(TestArguments, {"crops": 10, **arguments}))
+    return TestImages(check_arguments(TestArguments, {"crops": 10, **arguments}))
 
 
 def multi_scale(arguments: Mapping[str, Any], training: bool) -> TestImages:
     """The pipeline ``multi-scale``: ten crops at each of 256, 384 and 512 (VGG, section 4.2)."""
     return TestImages(
-        checked_arguments(TestArguments, {"crops": 10, "shorter": (256, 384, 512), **arguments})
+        check_arguments(TestArguments, {"crops": 10, "shorter": (256, 384, 512), **arguments})
     )
 
 
 _Checked = TypeVar("_Checked", bound=_Arguments)
 
 
-def checked_arguments(kind: type[_Checked], arguments: Mapping[str, Any]) -> _Checked:
+def check_arguments(kind: type[_Checked], arguments: Mapping[str, Any]) -> _Checked:
     """An image pipeline's arguments.
 
     Raises:
@@ -280,7 +280,7 @@ def _normalise(
     torch.addcmul(shifts, rows, factors, out=rows)
 
 
-def _crop(pixels: Tensor, box: Box) -> Tensor:
+def _crop(pixels: Tensor, box: CropBox) -> Tensor:
     return pixels[box.top : box.top + box.height, box.left : box.left + box.width]
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from striate.core.errors import DataError
-from striate.core.files import said_when_full
+from striate.core.files import explain_full_disk
 from striate.data.shards.manifest import ShardEntry
 from striate.data.shards.shard import DAMAGED_REMEDY
-from striate.data.storage import Source, said
+from striate.data.storage import Source, explain_storage_error
 
 _ARRIVING = ".arriving-"
 _CHUNK = 4 << 20
@@ -109,7 +109,7 @@ class ShardCache:
 
     def _lock(self, sha256: str) -> BinaryIO:
         locks = self.folder / "locks"
-        with said_when_full(locks):
+        with explain_full_disk(locks):
             locks.mkdir(parents=True, exist_ok=True)
             return (locks / sha256[:2]).open("wb")  # 256 of them, however many shards there are
 
@@ -127,9 +127,9 @@ class ShardCache:
             raise DataError(f"The shard {name} is missing.", DAMAGED_REMEDY)
         try:
             with (
-                said(name, "shard"),
+                explain_storage_error(name, "shard"),
                 place.open(entry.file) as remote,
-                said_when_full(path),
+                explain_full_disk(path),
                 temporary.open("wb") as out,
             ):
                 while chunk := remote.read(_CHUNK):

@@ -48,7 +48,7 @@ def contact_sheet(title: str, cells: Sequence[Cell], columns: int = 8) -> Image.
     return sheet
 
 
-def stacked(title: str, pictures: Sequence[tuple[str, Image.Image | None]]) -> Image.Image:
+def stack(title: str, pictures: Sequence[tuple[str, Image.Image | None]]) -> Image.Image:
     """Pictures under each other, each with its caption above it; None for a damaged sample."""
     width = max((picture.width for _, picture in pictures if picture is not None), default=_CELL)
     heights = [_LINE + 4 + (_LINE if p is None else p.height) + _GAP for _, p in pictures]

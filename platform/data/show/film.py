@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-from striate.data.pipelines.clips import HEIGHT, resized
+from striate.data.pipelines.clips import HEIGHT, resize_frames
 from striate.data.transforms.video.reader import open_video
 
 _EDGE = 10
@@ -47,7 +47,7 @@ def film_strip(
             if round(frame.rotation / 90) % 2:
                 tall, wide = wide, tall
             width = max(1, round(height * wide / tall))
-            pictures.append(resized([frame], height, width)[0])
+            pictures.append(resize_frames([frame], height, width)[0])
             times.append((frame.time or 0.0) - origin)
     return _strip(pictures, times)
 

@@ -12,11 +12,11 @@ import numpy as np
 from PIL import Image
 
 from striate.core.errors import StriateError, UsageError
-from striate.core.files import said_when_full
+from striate.core.files import explain_full_disk
 from striate.data.shards.folder import ShardFolder
 from striate.data.shards.manifest import Manifest
 from striate.data.shards.shard import Shard
-from striate.data.show.contact_sheet import Cell, Pixels, contact_sheet, stacked
+from striate.data.show.contact_sheet import Cell, Pixels, contact_sheet, stack
 
 SAMPLES_IN_PICTURE = {"raw": 40, "image": 40, "video": 6, "audio": 3}
 _SHARDS_IN_PICTURE = 4
@@ -26,7 +26,7 @@ _WNID = re.compile(r"^n\d{8} ")  # before the words of an ImageNet class; the ke
 
 
 @dataclass(frozen=True)
-class Row:
+class SampleRow:
     """A row of a split.
 
     Attributes:
@@ -40,7 +40,7 @@ class Row:
     at: int
 
 
-def rows(folder: ShardFolder, split: str, start: int, count: int) -> Iterator[Row]:
+def rows(folder: ShardFolder, split: str, start: int, count: int) -> Iterator[SampleRow]:
     """The rows from `start` on, at most `count` of them.
 
     Raises:
@@ -52,11 +52,11 @@ def rows(folder: ShardFolder, split: str, start: int, count: int) -> Iterator[Ro
         if first < stop and first + entry.rows > start:
             shard = folder.open(entry)
             for at in range(max(0, start - first), min(entry.rows, stop - first)):
-                yield Row(first + at, shard, at)
+                yield SampleRow(first + at, shard, at)
         first += entry.rows
 
 
-def spread_rows(folder: ShardFolder, split: str, count: int) -> Iterator[Row]:
+def spread_rows(folder: ShardFolder, split: str, count: int) -> Iterator[SampleRow]:
     """At most `count` rows from all over a split, out of a few shards: the rest is not read."""
     entries = [entry for entry in folder.manifest.split_shards(split) if entry.rows]
     starts = np.cumsum([0, *(entry.rows for entry in entries)])
@@ -66,10 +66,10 @@ def spread_rows(folder: ShardFolder, split: str, count: int) -> Iterator[Row]:
         wanted = count // len(chosen) + (part < count % len(chosen))
         shard = folder.open(entry)
         for at in _evenly(entry.rows, min(wanted, entry.rows)):
-            yield Row(int(starts[index]) + at, shard, at)
+            yield SampleRow(int(starts[index]) + at, shard, at)
 
 
-def described(row: Row, manifest: Manifest) -> dict[str, Any]:
+def describe_row(row: SampleRow, manifest: Manifest) -> dict[str, Any]:
     """A row for people: its key, label in words, size, and further columns."""
     shard = row.shard
     return {
@@ -117,12 +117,12 @@ def draw(folder: ShardFolder, split: str, count: int | None, path: Path) -> int:
     manifest = folder.manifest
     title = f"{manifest.corpus} · {split} · {len(chosen)} of {manifest.rows(split):,} samples"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with said_when_full(path):
+    with explain_full_disk(path):
         _DRAWINGS[kind](title, chosen, manifest, path)
     return len(chosen)
 
 
-def _draw_images(title: str, chosen: list[Row], manifest: Manifest, path: Path) -> None:
+def _draw_images(title: str, chosen: list[SampleRow], manifest: Manifest, path: Path) -> None:
     cells = []
     for row in chosen:
         label = _WNID.sub("", label_text(row.shard, row.at, manifest.labels))
@@ -134,7 +134,7 @@ def _draw_images(title: str, chosen: list[Row], manifest: Manifest, path: Path) 
     contact_sheet(title, cells).save(path)
 
 
-def image_of(row: Row) -> Pixels:
+def image_of(row: SampleRow) -> Pixels:
     """A row's image, (height, width, 1 or 3) uint8, of raw pixels or an encoded photograph.
 
     Raises:
@@ -147,7 +147,7 @@ def image_of(row: Row) -> Pixels:
     return decode_image(bytes(row.shard.payload(row.at)))
 
 
-def _regions(row: Row, image: Pixels, classes: int) -> Pixels:
+def _regions(row: SampleRow, image: Pixels, classes: int) -> Pixels:
     """A dense label in colours, unknown pixels black."""
     from matplotlib import colormaps
 
@@ -158,7 +158,7 @@ def _regions(row: Row, image: Pixels, classes: int) -> Pixels:
     return regions
 
 
-def _draw_clips(title: str, chosen: list[Row], manifest: Manifest, path: Path) -> None:
+def _draw_clips(title: str, chosen: list[SampleRow], manifest: Manifest, path: Path) -> None:
     from striate.data.show.film import film_strip
 
     strips = []
@@ -166,18 +166,18 @@ def _draw_clips(title: str, chosen: list[Row], manifest: Manifest, path: Path) -
         payload, key = row.shard.payload(row.at), row.shard.key(row.at)
         strip = _unless_damaged(partial(film_strip, payload, _FRAMES_IN_STRIP, key=key))
         strips.append((f"{label_text(row.shard, row.at, manifest.labels)} · {key}", strip))
-    stacked(title, strips).save(path)
+    stack(title, strips).save(path)
 
 
-def _draw_sounds(title: str, chosen: list[Row], manifest: Manifest, path: Path) -> None:
+def _draw_sounds(title: str, chosen: list[SampleRow], manifest: Manifest, path: Path) -> None:
     sounds = []
     for row in chosen:
         picture = _unless_damaged(partial(_sound, row, manifest))
         sounds.append((row.shard.key(row.at), picture))
-    stacked(title, sounds).save(path)
+    stack(title, sounds).save(path)
 
 
-def _sound(row: Row, manifest: Manifest) -> Image.Image:
+def _sound(row: SampleRow, manifest: Manifest) -> Image.Image:
     from striate.data.show.spectrogram import speech_picture
 
     shard, label = row.shard, row.shard.label(row.at)
@@ -216,7 +216,7 @@ def _rounded(value: object) -> object:
     return value
 
 
-_DRAWINGS: dict[str, Callable[[str, list[Row], Manifest, Path], None]] = {
+_DRAWINGS: dict[str, Callable[[str, list[SampleRow], Manifest, Path], None]] = {
     "raw": _draw_images,
     "image": _draw_images,
     "video": _draw_clips,

@@ -85,7 +85,7 @@ def evaluation_batches(
         return Batch(tensors, stop, 0, stop - start, damaged) if tensors else None
 
     try:
-        for start, stop, ids in shares(reader.units, batch_size, rank, world, group):
+        for start, stop, ids in split_batches(reader.units, batch_size, rank, world, group):
             if len(ids):
                 pending.append((start, stop, begin(ids)))
             while len(pending) > (2 if threads else 0):
@@ -98,7 +98,7 @@ def evaluation_batches(
         workers.close()
 
 
-def shares(
+def split_batches(
     units: int, batch_size: int, rank: int, world: int, group: int = 1
 ) -> Iterator[tuple[int, int, Integers]]:
     """What one rank evaluates: (start, stop, ids) of each global batch, which may be no ids.

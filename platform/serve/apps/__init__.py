@@ -3,11 +3,11 @@
 from typing import Any
 
 from striate.serve.apps import analyze, echo, models, photos
-from striate.serve.apps.replica import Kind
+from striate.serve.apps.replica import AppKind
 
-APPS: dict[str, Kind[Any]] = {
-    "photos": Kind(photos.PhotosArgs, photos.services, photos.build),
-    "analyze": Kind(analyze.AnalyzeArgs, analyze.services, analyze.build),
-    "models": Kind(models.ModelsArgs, models.services, models.build),
-    "echo": Kind(echo.EchoArgs, echo.services, echo.build),
+APPS: dict[str, AppKind[Any]] = {
+    "photos": AppKind(photos.PhotosArgs, photos.services, photos.build),
+    "analyze": AppKind(analyze.AnalyzeArgs, analyze.services, analyze.build),
+    "models": AppKind(models.ModelsArgs, models.services, models.build),
+    "echo": AppKind(echo.EchoArgs, echo.services, echo.build),
 }

@@ -7,7 +7,7 @@ from pydantic import Field
 from ray import serve
 
 from striate.core.registry import fetch
-from striate.serve.apps.factory import Loaded, inference_of, load, named
+from striate.serve.apps.factory import Loaded, inference_of, load, name_model
 from striate.serve.apps.replica import ReplicaArgs, application
 from striate.serve.server.service import Service
 from striate.serve.services.analysis import DEADLINE_S, Photos
@@ -74,4 +74,4 @@ def build(args: AnalyzeArgs) -> serve.Application:
 
 def _loaded(uri: str, args: AnalyzeArgs) -> Loaded:
     bundle, version = fetch(uri, args.settings)
-    return load(bundle, named(bundle, version), args.device, None, args.limits, args.batching)
+    return load(bundle, name_model(bundle, version), args.device, None, args.limits, args.batching)

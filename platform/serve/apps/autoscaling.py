@@ -32,7 +32,7 @@ class Load:
     latency_s: float
 
 
-class Context(Protocol):
+class ScalingContext(Protocol):
     """What this policy reads of `ray.serve.config.AutoscalingContext`."""
 
     @property
@@ -43,7 +43,7 @@ class Context(Protocol):
     def aggregated_metrics(self) -> Mapping[str, Mapping[Any, float]] | None: ...
 
 
-def wanted(
+def replicas_for(
     loads: Sequence[Load], replicas: int, target_in_flight: float, objective_s: float | None
 ) -> int:
     """How many replicas the load asks for.
@@ -86,19 +86,19 @@ class LatencyPolicy:
         self._target_in_flight = target_in_flight
         self._objective_s = objective_s
 
-    def __call__(self, context: Context) -> tuple[int, dict[str, Any]]:
+    def __call__(self, context: ScalingContext) -> tuple[int, dict[str, Any]]:
         """The number of replicas, and no state.
 
         While nobody reports (all replicas are starting, or none is there), the number stays.
         """
-        loads = reported(context.aggregated_metrics or {})
+        loads = read_loads(context.aggregated_metrics or {})
         if not loads or not context.current_num_replicas:
             return context.target_num_replicas, {}
         replicas = context.current_num_replicas
-        return wanted(loads, replicas, self._target_in_flight, self._objective_s), {}
+        return replicas_for(loads, replicas, self._target_in_flight, self._objective_s), {}
 
 
-def reported(metrics: Mapping[str, Mapping[Any, float]]) -> list[Load]:
+def read_loads(metrics: Mapping[str, Mapping[Any, float]]) -> list[Load]:
     """The replicas' reports out of Serve's figures by name and replica."""
     latencies = metrics.get(LATENCY_S, {})
     in_flight = metrics.get(IN_FLIGHT, {})

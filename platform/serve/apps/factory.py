@@ -111,7 +111,7 @@ def inference_of(models: Sequence[Loaded]) -> Inference:
     return Inference(FixedModels([model.served() for model in models]), models[0].limits)
 
 
-def named(bundle: Bundle, version: ModelVersion | None) -> ModelName:
+def name_model(bundle: Bundle, version: ModelVersion | None) -> ModelName:
     """The model's name and version that answers carry.
 
     A bundle outside the registry is named after its architecture, with its digest as version.

@@ -11,12 +11,12 @@ from ray import serve
 
 from striate.core.bundle import WEIGHTS_FILE, Bundle
 from striate.core.registry import fetch
-from striate.serve.apps.factory import load, named
+from striate.serve.apps.factory import load, name_model
 from striate.serve.apps.replica import ReplicaArgs, application
 from striate.serve.common.limits import MEBIBYTE
 from striate.serve.common.tensors import card_of
 from striate.serve.common.types import ModelName
-from striate.serve.server.model_cache import Entry, ModelCache
+from striate.serve.server.model_cache import CachedModel, ModelCache
 from striate.serve.server.models import ServedModel
 from striate.serve.server.service import Service
 from striate.serve.services.inference import Inference
@@ -59,12 +59,12 @@ def build(args: ModelsArgs) -> serve.Application:
     return application(DEPLOYMENT, args, services)
 
 
-def _entry(uri: str, args: ModelsArgs) -> Entry:
+def _entry(uri: str, args: ModelsArgs) -> CachedModel:
     """A model that is fetched now, and loaded when it is needed."""
     bundle, version = fetch(uri, args.settings)
-    model = named(bundle, version)
+    model = name_model(bundle, version)
     size = bundle.files[WEIGHTS_FILE].size_bytes
-    return Entry(model, card_of(bundle.spec), size, partial(_loaded, bundle, model, args))
+    return CachedModel(model, card_of(bundle.spec), size, partial(_loaded, bundle, model, args))
 
 
 def _loaded(bundle: Bundle, model: ModelName, args: ModelsArgs) -> ServedModel:

@@ -9,13 +9,13 @@ from pathlib import Path
 from ray import serve
 
 from striate.core.registry import fetch
-from striate.serve.apps.factory import inference_of, load, named
+from striate.serve.apps.factory import inference_of, load, name_model
 from striate.serve.apps.replica import ReplicaArgs, application
 from striate.serve.predictors.probe_image import probe_image
 from striate.serve.server.service import Service
 from striate.serve.services.tagging import PhotoTagging
 
-__all__ = ["PhotosArgs", "build", "named", "probe_image", "services"]
+__all__ = ["PhotosArgs", "build", "name_model", "probe_image", "services"]
 
 DEPLOYMENT = "photos"
 
@@ -42,7 +42,7 @@ def services(args: PhotosArgs) -> list[Service]:
         StriateError: as `striate.core.registry.fetch` and `striate.serve.apps.factory.load`.
     """
     bundle, version = fetch(args.model, args.settings)
-    model = named(bundle, version)
+    model = name_model(bundle, version)
     loaded = load(bundle, model, args.device, args.program, args.limits, args.batching)
     return [PhotoTagging(loaded.tagger(), args.limits), inference_of([loaded])]
 

@@ -27,7 +27,7 @@ from striate.serve.common.limits import Batching, Limits
 from striate.serve.observability import logging as logs
 from striate.serve.observability import tracing
 from striate.serve.observability.call_stats import Counter
-from striate.serve.observability.metrics import Endpoint, Metrics
+from striate.serve.observability.metrics import Endpoint, MetricsObserver
 from striate.serve.observability.observer import Observers
 from striate.serve.server.server import ModelServer
 from striate.serve.server.service import Service
@@ -109,7 +109,7 @@ Services = Callable[[Args], Sequence[Service]]
 
 
 @dataclass(frozen=True)
-class Kind(Generic[Args]):
+class AppKind(Generic[Args]):
     """A kind of application.
 
     Attributes:
@@ -212,9 +212,9 @@ class Replica:
         if endpoint is not None:
             endpoint.close()
 
-    def _metrics(self, app: str) -> Metrics:
+    def _metrics(self, app: str) -> MetricsObserver:
         server = self._server
-        return Metrics(app, lambda: server.in_flight, lambda: server.queued)
+        return MetricsObserver(app, lambda: server.in_flight, lambda: server.queued)
 
     async def _probe(self) -> None:
         await asyncio.wrap_future(self._server.run(self._server.probe()))

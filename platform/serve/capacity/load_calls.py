@@ -27,7 +27,7 @@ _WIDTH, _HEIGHT, _QUALITY = 500, 375, 88
 
 
 @dataclass(frozen=True)
-class Target:
+class LoadTarget:
     """Whom a load calls, and how.
 
     Attributes:
@@ -64,7 +64,7 @@ class Calls:
         UsageError: the application answers no service that a load knows.
     """
 
-    def __init__(self, target: Target, photos: Sequence[bytes]) -> None:
+    def __init__(self, target: LoadTarget, photos: Sequence[bytes]) -> None:
         self._target = target
         self._photos = photos
         self._channels = [_channel(target) for _ in range(target.connections)]
@@ -139,7 +139,7 @@ def sample_photo(seed: int = 0) -> bytes:
     return buffer.getvalue()
 
 
-def _channel(target: Target) -> grpc.aio.Channel:
+def _channel(target: LoadTarget) -> grpc.aio.Channel:
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)]
     if target.ca is None:
         return grpc.aio.insecure_channel(target.address, options=options)

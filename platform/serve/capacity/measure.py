@@ -8,7 +8,7 @@ import numpy as np
 from striate.core.errors import PlatformError
 from striate.serve.capacity import metrics_scrape
 from striate.serve.capacity.arrivals import poisson_arrivals
-from striate.serve.capacity.load_calls import Calls, Target
+from striate.serve.capacity.load_calls import Calls, LoadTarget
 from striate.serve.capacity.load_generator import LoadResult, closed_loop, open_loop
 from striate.serve.capacity.service_times import ServiceTimes
 from striate.serve.capacity.simulate import simulate
@@ -25,8 +25,8 @@ _FULL_SHARE, _LOAD_SHARES = 0.3, (0.4, 0.3)
 _FEWEST_BATCHES = 30
 
 
-def measured(
-    target: Target, metrics: Sequence[str], photos: Sequence[bytes], seconds: float
+def measure_service_times(
+    target: LoadTarget, metrics: Sequence[str], photos: Sequence[bytes], seconds: float
 ) -> ServiceTimes:
     """Load an application for some seconds, and read how long its batches took.
 
@@ -41,19 +41,19 @@ def measured(
         PlatformError: no replica tells, or there were too few batches.
     """
     if not seconds:
-        return _times(target.app, metrics_scrape.growth([], metrics_scrape.fetch(metrics)))
+        return _times(target.app, metrics_scrape.counter_growth([], metrics_scrape.fetch(metrics)))
     before = metrics_scrape.fetch(metrics)
     most = asyncio.run(_full(target, photos, _FULL_SHARE * seconds))
     light, *_ = [
         asyncio.run(_by_chance(target, photos, load * most, share * seconds))
         for load, share in zip(LOADS, _LOAD_SHARES, strict=True)
     ]
-    times = _times(target.app, metrics_scrape.growth(before, metrics_scrape.fetch(metrics)))
-    overhead_s = beyond(light, times, len(metrics))
+    times = _times(target.app, metrics_scrape.counter_growth(before, metrics_scrape.fetch(metrics)))
+    overhead_s = measure_overhead(light, times, len(metrics))
     return times.model_copy(update={"overhead_s": overhead_s})
 
 
-async def _full(target: Target, photos: Sequence[bytes], seconds: float) -> float:
+async def _full(target: LoadTarget, photos: Sequence[bytes], seconds: float) -> float:
     """Answers a second with `FULL` callers."""
     async with Calls(target, photos) as call:
         await closed_loop(call, 1, 0.2)  # connects
@@ -65,7 +65,7 @@ async def _full(target: Target, photos: Sequence[bytes], seconds: float) -> floa
 
 
 async def _by_chance(
-    target: Target, photos: Sequence[bytes], rate: float, seconds: float
+    target: LoadTarget, photos: Sequence[bytes], rate: float, seconds: float
 ) -> LoadResult:
     """Calls that come at random, so many a second."""
     async with Calls(target, photos) as call:
@@ -73,7 +73,7 @@ async def _by_chance(
         return await open_loop(call, poisson_arrivals(rate, seconds, seed=0))
 
 
-def beyond(load: LoadResult, times: ServiceTimes, replicas: int) -> float:
+def measure_overhead(load: LoadResult, times: ServiceTimes, replicas: int) -> float:
     """Seconds that a call took beside its queue and batch: what the simulation leaves unexplained.
 
     By the medians, which a hiccup of the machine does not move.
@@ -85,7 +85,7 @@ def beyond(load: LoadResult, times: ServiceTimes, replicas: int) -> float:
     return max(0.0, float(np.median(load.latency_s[answered]) - np.median(inside_s[answered])))
 
 
-def _times(app: DeployedApp, grown: metrics_scrape.Sample) -> ServiceTimes:
+def _times(app: DeployedApp, grown: metrics_scrape.MetricSample) -> ServiceTimes:
     batches = metrics_scrape.batch_times(grown)
     if sum(times.count for times in batches.values()) < _FEWEST_BATCHES:
         raise PlatformError(

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from striate.serve.capacity.service_times import BatchTimes, from_sums
 
 Labels = tuple[tuple[str, str], ...]
-Sample = dict[tuple[str, Labels], float]
+MetricSample = dict[tuple[str, Labels], float]
 _FETCH_S = 2.0
 
 
@@ -58,16 +58,16 @@ SERVER_FAULTS = frozenset(
 """Statuses that are not the caller's mistake."""
 
 
-def parse(text: str) -> Sample:
+def parse(text: str) -> MetricSample:
     """Values by name and labels, from the text format of Prometheus."""
-    values: Sample = {}
+    values: MetricSample = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             values[(sample.name, tuple(sorted(sample.labels.items())))] = sample.value
     return values
 
 
-def fetch(addresses: Sequence[str]) -> list[Sample]:
+def fetch(addresses: Sequence[str]) -> list[MetricSample]:
     """The metrics of each replica; one that does not answer is left out."""
     if not addresses:
         return []
@@ -75,7 +75,7 @@ def fetch(addresses: Sequence[str]) -> list[Sample]:
         return [found for found in threads.map(_fetch, addresses) if found]
 
 
-def _fetch(address: str) -> Sample:
+def _fetch(address: str) -> MetricSample:
     try:
         with urllib.request.urlopen(f"http://{address}/metrics", timeout=_FETCH_S) as answer:
             return parse(answer.read().decode())
@@ -83,13 +83,13 @@ def _fetch(address: str) -> Sample:
         return {}
 
 
-def growth(before: Iterable[Sample], after: Iterable[Sample]) -> Sample:
+def counter_growth(before: Iterable[MetricSample], after: Iterable[MetricSample]) -> MetricSample:
     """How much each counter grew over all replicas; a counter that began anew counts from 0.
 
     Gauges and sizes are the sums of the second look.
     """
     old = {_start_of(sample): sample for sample in before}
-    total: Sample = defaultdict(float)
+    total: MetricSample = defaultdict(float)
     for sample in after:
         past = old.get(_start_of(sample), {})
         for key, value in sample.items():
@@ -98,9 +98,11 @@ def growth(before: Iterable[Sample], after: Iterable[Sample]) -> Sample:
     return dict(total)
 
 
-def figures(app: str, before: list[Sample], after: list[Sample], seconds: float) -> Figures:
+def figures(
+    app: str, before: list[MetricSample], after: list[MetricSample], seconds: float
+) -> Figures:
     """An application's figures between two looks, `seconds` apart."""
-    grown = growth(before, after)
+    grown = counter_growth(before, after)
     grown = _streams_as_messages(grown)
     codes = _by(grown, "striate_requests_total", "code")
     calls = sum(codes.values())
@@ -130,7 +132,7 @@ def figures(app: str, before: list[Sample], after: list[Sample], seconds: float)
     )
 
 
-def batch_times(grown: Sample) -> dict[int, BatchTimes]:
+def batch_times(grown: MetricSample) -> dict[int, BatchTimes]:
     """Seconds of computing by batch size."""
     count, total, squares = (
         _by(grown, f"striate_{name}_total", "size")
@@ -141,7 +143,7 @@ def batch_times(grown: Sample) -> dict[int, BatchTimes]:
     )
 
 
-def queue_seconds(grown: Sample) -> float:
+def queue_seconds(grown: MetricSample) -> float:
     """Seconds that the oldest requests of all batches waited."""
     return _sum(grown, "striate_queue_seconds_sum")
 
@@ -169,7 +171,7 @@ def quantile(buckets: Sequence[tuple[float, float]], share: float) -> float | No
     return low
 
 
-def _streams_as_messages(grown: Sample) -> Sample:
+def _streams_as_messages(grown: MetricSample) -> MetricSample:
     """Each answered message of a stream counts as a call; the stream itself, and its life, not."""
     messages = "striate_stream_answers_total"
     streams = {dict(labels)["method"] for name, labels in grown if name == messages}
@@ -182,16 +184,16 @@ def _streams_as_messages(grown: Sample) -> Sample:
     return {**kept, **answers}
 
 
-def _start_of(sample: Sample) -> float:
+def _start_of(sample: MetricSample) -> float:
     """When the replica came up: what tells it from the others, and from one that took its port."""
     return sum(v for (name, _), v in sample.items() if name == "striate_started_unix_seconds")
 
 
-def _sum(grown: Sample, name: str) -> float:
+def _sum(grown: MetricSample, name: str) -> float:
     return sum(value for (found, _), value in grown.items() if found == name)
 
 
-def _by(grown: Sample, name: str, label: str) -> dict[str, float]:
+def _by(grown: MetricSample, name: str, label: str) -> dict[str, float]:
     sums: dict[str, float] = defaultdict(float)
     for (found, labels), value in grown.items():
         if found == name:
@@ -199,7 +201,7 @@ def _by(grown: Sample, name: str, label: str) -> dict[str, float]:
     return dict(sums)
 
 
-def _versions(grown: Sample) -> dict[str, float]:
+def _versions(grown: MetricSample) -> dict[str, float]:
     sums: dict[str, float] = defaultdict(float)
     for (found, labels), value in grown.items():
         named = dict(labels)
@@ -208,7 +210,7 @@ def _versions(grown: Sample) -> dict[str, float]:
     return dict(sums)
 
 
-def _buckets(grown: Sample, name: str) -> list[tuple[float, float]]:
+def _buckets(grown: MetricSample, name: str) -> list[tuple[float, float]]:
     return sorted((float(bound), value) for bound, value in _by(grown, name, "le").items())
 
 

@@ -13,7 +13,7 @@ KEEPALIVE_MS = 30_000
 
 
 @dataclass(frozen=True)
-class Security:
+class ChannelSecurity:
     """How a caller and the edge know each other.
 
     Attributes:
@@ -41,7 +41,7 @@ class Security:
         return (("authorization", f"Bearer {self.token}"),) if self.token else ()
 
 
-def open_channel(address: str, security: Security) -> grpc.Channel:
+def open_channel(address: str, security: ChannelSecurity) -> grpc.Channel:
     """A channel to `host:port`; it connects when it is first used.
 
     Raises:

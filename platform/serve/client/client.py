@@ -16,7 +16,7 @@ from striate.core.errors import (
     StriateError,
     UnknownName,
 )
-from striate.serve.client.channel import Security, open_channel
+from striate.serve.client.channel import ChannelSecurity, open_channel
 from striate.serve.client.results import AnalyzeResult, TagResult, analyze_result, tag_result
 from striate.serve.common.metadata import (
     APP_KEY,
@@ -25,7 +25,7 @@ from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 from striate.serve.protos.striate.v1 import photo_tagging_pb2_grpc as pb_grpc
 from striate.serve.protos.striate.v1 import photos_pb2, photos_pb2_grpc
 
-__all__ = ["AnalyzeResult", "Client", "Security", "TagResult", "rebuilt"]
+__all__ = ["AnalyzeResult", "ChannelSecurity", "Client", "TagResult", "rebuild_error"]
 
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 2.0
@@ -71,9 +71,9 @@ class Client:
         address: str,
         app: str | None = None,
         deadline_s: float = 10.0,
-        security: Security | None = None,
+        security: ChannelSecurity | None = None,
     ) -> None:
-        security = security or Security()
+        security = security or ChannelSecurity()
         self.address = address
         self.deadline_s = deadline_s
         self._metadata = (*(((APP_KEY, app),) if app else ()), *security.metadata())
@@ -96,7 +96,7 @@ class Client:
             UnknownName: the edge has no application of that name.
             PlatformError: nobody answered within the deadline.
         """
-        request = pb.TagRequest(image=image, top_k=checked_top_k(top_k), min_score=min_score)
+        request = pb.TagRequest(image=image, top_k=check_top_k(top_k), min_score=min_score)
         return tag_result(self._call(self._tagging.Tag, request))
 
     def tag_stream(
@@ -126,7 +126,7 @@ class Client:
         """
         from striate.serve.client.stream import Bulk
 
-        bulk = Bulk(photos, checked_top_k(top_k), min_score, in_flight, self.deadline_s)
+        bulk = Bulk(photos, check_top_k(top_k), min_score, in_flight, self.deadline_s)
         last = time.monotonic()
         wait_s = FIRST_WAIT_S
         while True:
@@ -142,7 +142,7 @@ class Client:
                 pause_s = wait_s * random.uniform(0.5, 1.0)
                 over = time.monotonic() + pause_s >= last + self.deadline_s
                 if over or not worth_retrying(error):
-                    raise rebuilt(error, self.address) from None
+                    raise rebuild_error(error, self.address) from None
             time.sleep(pause_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
@@ -161,7 +161,7 @@ class Client:
             StriateError: as in `tag`.
         """
         request = photos_pb2.AnalyzeRequest(
-            image=image, region=region, top_k=checked_top_k(top_k), min_score=min_score
+            image=image, region=region, top_k=check_top_k(top_k), min_score=min_score
         )
         return analyze_result(self._call(self._photos.Analyze, request))
 
@@ -185,12 +185,12 @@ class Client:
             except grpc.RpcError as error:
                 pause_s = wait_s * random.uniform(0.5, 1.0)
                 if not worth_retrying(error) or time.monotonic() + pause_s >= deadline:
-                    raise rebuilt(error, self.address) from None
+                    raise rebuild_error(error, self.address) from None
             time.sleep(pause_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
 
-def rebuilt(error: Any, address: str) -> StriateError:
+def rebuild_error(error: Any, address: str) -> StriateError:
     """The project's error for a call's status; the server's sentence is kept."""
     status, details = error.code(), error.details() or "no details"
     if status is grpc.StatusCode.UNIMPLEMENTED:
@@ -203,7 +203,7 @@ def rebuilt(error: Any, address: str) -> StriateError:
     return kind(details)
 
 
-def checked_top_k(top_k: int) -> int:
+def check_top_k(top_k: int) -> int:
     """A number of labels that a message can hold.
 
     Raises:

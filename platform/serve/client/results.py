@@ -18,7 +18,7 @@ class TagResult:
 
 
 @dataclass(frozen=True)
-class Part:
+class AnalysisPart:
     """One part of an analysis.
 
     Attributes:
@@ -40,9 +40,9 @@ class Part:
 class AnalyzeResult:
     """What the networks say of a photo."""
 
-    tags: Part
-    faces: Part
-    content: Part
+    tags: AnalysisPart
+    faces: AnalysisPart
+    content: AnalysisPart
 
 
 def tag_result(message: pb.TagResponse) -> TagResult:
@@ -61,10 +61,10 @@ def analyze_result(message: photos_pb2.AnalyzeResponse) -> AnalyzeResult:
     )
 
 
-def _part(message: Any, labels: tuple[Tag, ...], vector: tuple[float, ...] = ()) -> Part:
+def _part(message: Any, labels: tuple[Tag, ...], vector: tuple[float, ...] = ()) -> AnalysisPart:
     status = photos_pb2.PartStatus.Name(message.status).removeprefix("PART_STATUS_")
     model = ModelName(message.model.name, message.model.version)
-    return Part(status, message.reason, model, labels, vector)
+    return AnalysisPart(status, message.reason, model, labels, vector)
 
 
 def _labels(messages: Any) -> tuple[Tag, ...]:

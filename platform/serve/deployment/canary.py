@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 from striate.core.errors import PlatformError, RolledBack
 from striate.core.settings import Settings
 from striate.serve.deployment import ray_serve
-from striate.serve.deployment.canary_analysis import Bounds, objection
+from striate.serve.deployment.canary_analysis import Bounds, find_objection
 from striate.serve.deployment.probe import probe
 from striate.serve.edge import control
-from striate.serve.edge.app_table import DeployedApp, Table, read_table, table_lock, write_table
-from striate.serve.observability.call_stats import Tally, total
+from striate.serve.edge.app_table import AppTable, DeployedApp, read_table, table_lock, write_table
+from striate.serve.observability.call_stats import CallStats, total
 
 if TYPE_CHECKING:
     from ray.serve import Application
@@ -35,7 +35,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Trial:
+class CanaryTrial:
     """How a new version is tried beside the former one.
 
     Attributes:
@@ -58,7 +58,7 @@ def roll_out(
     version: DeployedApp,
     application: "Application",
     folder: Path,
-    trial: Trial,
+    trial: CanaryTrial,
     timeout_s: float,
     say: Say,
 ) -> DeployedApp:
@@ -83,7 +83,7 @@ def roll_out(
     ray_serve.run(application, version.serve_name, timeout_s)
     former = read_table(folder).find(version.name)
     try:
-        version = placed(version)
+        version = locate_replicas(version)
         if former is None:
             enter(folder, version)
             _probed(folder, version, trial=False)
@@ -102,7 +102,7 @@ def roll_out(
     return version
 
 
-def placed(version: DeployedApp) -> DeployedApp:
+def locate_replicas(version: DeployedApp) -> DeployedApp:
     """The version with what its replicas say of themselves.
 
     Raises:
@@ -121,7 +121,7 @@ def placed(version: DeployedApp) -> DeployedApp:
     )
 
 
-def watch(folder: Path, version: DeployedApp, trial: Trial, say: Say) -> None:
+def watch(folder: Path, version: DeployedApp, trial: CanaryTrial, say: Say) -> None:
     """Watch the version on trial for as long as the trial lasts.
 
     It counts what its replicas answered, those that are gone included, and asks it through the
@@ -131,13 +131,13 @@ def watch(folder: Path, version: DeployedApp, trial: Trial, say: Say) -> None:
         RolledBack: it does not keep its bounds, a replica of it fails, or somebody withdrew it.
     """
     say(f"{trial.percent:g} % of the calls go to version {version.version} for {trial.seconds:g} s")
-    latest: dict[str, Tally] = {}
+    latest: dict[str, CallStats] = {}
     deadline = time.monotonic() + trial.seconds
     while (left_s := deadline - time.monotonic()) > 0:
         time.sleep(min(LOOK_S, left_s))
         latest |= _look(folder, version)
-        _refuse(version, objection(total(latest.values()), trial.bounds, final=False))
-    _refuse(version, objection(total(latest.values()), trial.bounds, final=True))
+        _refuse(version, find_objection(total(latest.values()), trial.bounds, final=False))
+    _refuse(version, find_objection(total(latest.values()), trial.bounds, final=True))
 
 
 def enter(folder: Path, version: DeployedApp) -> None:
@@ -167,7 +167,7 @@ def withdraw(folder: Path, version: DeployedApp, former: DeployedApp | None = No
     ray_serve.delete(version.serve_name)
 
 
-def next_serve_name(name: str, table: Table) -> str:
+def next_serve_name(name: str, table: AppTable) -> str:
     """A name for Serve that nothing has: the application's, and a number that counts up."""
     entry = table.find(name)
     versions = (*entry.versions, *entry.history) if entry else ()
@@ -196,7 +196,7 @@ def only_one(folder: Path, name: str) -> Iterator[None]:
         yield
 
 
-def _look(folder: Path, version: DeployedApp) -> dict[str, Tally]:
+def _look(folder: Path, version: DeployedApp) -> dict[str, CallStats]:
     """What the replicas have counted; a version that is in no state to count is refused."""
     entry = read_table(folder).find(version.name)
     if entry is None or not _on_trial(entry, version):

@@ -4,7 +4,7 @@ import math
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from striate.serve.observability.call_stats import Tally
+from striate.serve.observability.call_stats import CallStats
 
 SLOW_SHARE = 0.01
 """A latency limit is one on the 99th percentile: so many calls may be slower."""
@@ -27,7 +27,7 @@ class Bounds(BaseModel):
     max_latency_ms: float | None = Field(default=None, gt=0)
 
 
-def objection(tally: Tally, bounds: Bounds, *, final: bool) -> str | None:
+def find_objection(tally: CallStats, bounds: Bounds, *, final: bool) -> str | None:
     """Why the version must not stay, or None.
 
     Args:
@@ -54,10 +54,10 @@ def objection(tally: Tally, bounds: Bounds, *, final: bool) -> str | None:
 def _over(bad: int, calls: int, share: float, final: bool) -> bool:
     if bad <= share * calls:
         return False
-    return final or at_least(bad, calls, share) < DOUBT
+    return final or binomial_tail(bad, calls, share) < DOUBT
 
 
-def at_least(bad: int, calls: int, share: float) -> float:
+def binomial_tail(bad: int, calls: int, share: float) -> float:
     """The chance of `bad` or more bad calls out of `calls`, each being bad with chance `share`."""
     if bad <= 0:
         return 1.0

@@ -16,10 +16,10 @@ from pydantic import BaseModel, ConfigDict
 from striate.core.errors import UnknownName, UsageError
 from striate.core.settings import Settings
 from striate.serve.deployment import ray_serve
-from striate.serve.deployment.canary import Say, Trial, edge_folder, only_one, withdraw
+from striate.serve.deployment.canary import CanaryTrial, Say, edge_folder, only_one, withdraw
 from striate.serve.deployment.ray_serve import AppState
-from striate.serve.deployment.resolve import device_of, prepared
-from striate.serve.deployment.start import Deployed, bring_up, found
+from striate.serve.deployment.resolve import device_of, resolve_models
+from striate.serve.deployment.start import Deployed, bring_up, find_app
 from striate.serve.edge import control
 from striate.serve.edge.app_table import DeployedApp, read_table, table_lock, write_table
 from striate.serve.edge.config import check_name
@@ -55,7 +55,7 @@ def deploy(
     name: str | None = None,
     pool: str | None = None,
     replicas: int | str = 1,
-    trial: Trial | None = None,
+    trial: CanaryTrial | None = None,
     timeout_s: float = 180.0,
     program: Path | None = None,
     say: Say = lambda _: None,
@@ -93,7 +93,7 @@ def deploy(
         raise UnknownName.of("application", app, APPS)
     check_name(name := name or app)
     models = (model_uri,) if isinstance(model_uri, str) else tuple(model_uri)
-    made = prepared(APPS[app], models, settings, device_of(pool), program, options)
+    made = resolve_models(APPS[app], models, settings, device_of(pool), program, options)
     version = DeployedApp(
         name=name,
         app=app,
@@ -112,7 +112,7 @@ def deploy(
         _forget_trial(folder, name)
         former = read_table(folder).find(name)
         following = former.followed_by(version) if former else version
-        return bring_up(following, settings, trial or Trial(), timeout_s, say)
+        return bring_up(following, settings, trial or CanaryTrial(), timeout_s, say)
 
 
 def undeploy(name: str, settings: Settings) -> None:
@@ -123,7 +123,7 @@ def undeploy(name: str, settings: Settings) -> None:
         PlatformError: the cluster does not answer.
     """
     folder = edge_folder(settings)
-    entry = found(name, folder)
+    entry = find_app(name, folder)
     ray_serve.connect(settings)
     with table_lock(folder):
         write_table(folder, read_table(folder).without(name))
@@ -144,7 +144,7 @@ def list_apps(settings: Settings) -> list[AppStatus]:
     ray_serve.connect(settings)
     known = ray_serve.states()
     gone = AppState("GONE", "Serve does not know it any more; deploy it again.")
-    found = [(app, known.get(app.serve_name, gone)) for app in table.apps]
+    find_app = [(app, known.get(app.serve_name, gone)) for app in table.apps]
     return [
         AppStatus(
             app=app,
@@ -153,7 +153,7 @@ def list_apps(settings: Settings) -> list[AppStatus]:
             running=state.running,
             wanted=state.wanted,
         )
-        for app, state in found
+        for app, state in find_app
     ]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from striate.core.cluster import connect as connect_to_cluster
 from striate.core.errors import PlatformError
 from striate.core.settings import Settings
-from striate.serve.observability.call_stats import Tally
+from striate.serve.observability.call_stats import CallStats
 
 if TYPE_CHECKING:
     from ray.serve import Application
@@ -45,7 +45,7 @@ class AppState:
 
 
 @dataclass(frozen=True)
-class Place:
+class Replica:
     """A replica: where it listens and what it answers there.
 
     Attributes:
@@ -134,14 +134,14 @@ def replicas(serve_name: str) -> dict[str, str]:
     return {place.replica: place.address for place in places(serve_name)}
 
 
-def places(serve_name: str) -> list[Place]:
+def places(serve_name: str) -> list[Replica]:
     """The replicas that may take new calls, sorted by their addresses.
 
     Raises:
         PlatformError: as `replicas`.
     """
     found = [
-        Place(
+        Replica(
             answer["replica"],
             answer["address"],
             answer["metrics"],
@@ -153,14 +153,14 @@ def places(serve_name: str) -> list[Place]:
     return sorted(found, key=lambda place: place.address)
 
 
-def tallies(serve_name: str) -> dict[str, Tally]:
+def tallies(serve_name: str) -> dict[str, CallStats]:
     """What each replica has counted of its calls, by their ids.
 
     Raises:
         PlatformError: as `replicas`.
     """
     answers = _ask_all(serve_name, "tally")
-    return {answer["replica"]: Tally(**answer["tally"]) for answer in answers}
+    return {answer["replica"]: CallStats(**answer["tally"]) for answer in answers}
 
 
 def wake(serve_name: str) -> None:

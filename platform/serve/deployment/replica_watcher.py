@@ -8,8 +8,8 @@ from pathlib import Path
 from striate.core.errors import StriateError
 from striate.core.settings import Settings
 from striate.serve.edge import control, runtime_api, secrets
-from striate.serve.edge.app_table import Table, read_table
-from striate.serve.edge.files import living
+from striate.serve.edge.app_table import AppTable, read_table
+from striate.serve.edge.files import read_living
 from striate.serve.targets import write_targets
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ def main(folder: Path) -> None:
             if time.monotonic() - renewed_s >= RENEW_EVERY_S:
                 renewed_s = time.monotonic()
                 secrets.renew(folder)
-            look(folder)
+            look_once(folder)
             said = ""
         except StriateError as problem:
             if str(problem) != said:
@@ -38,7 +38,7 @@ def main(folder: Path) -> None:
         time.sleep(PERIOD_S)
 
 
-def look(folder: Path) -> None:
+def look_once(folder: Path) -> None:
     """Look once at who lives, tell the edge, and wake what calls wait for.
 
     Raises:
@@ -50,14 +50,14 @@ def look(folder: Path) -> None:
     from striate.serve.deployment import ray_serve
 
     ray_serve.connect(Settings.load())
-    found, metrics = living_now(table, living(folder))
+    found, metrics = living_now(table, read_living(folder))
     control.follow(folder, found)
     write_targets(folder, metrics)
     _wake(folder, table, found)
 
 
 def living_now(
-    table: Table, former: dict[str, tuple[str, ...]]
+    table: AppTable, former: dict[str, tuple[str, ...]]
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
     """Who takes calls now.
 
@@ -85,10 +85,10 @@ def living_now(
     return found, metrics
 
 
-def _wake(folder: Path, table: Table, found: dict[str, tuple[str, ...]]) -> None:
+def _wake(folder: Path, table: AppTable, found: dict[str, tuple[str, ...]]) -> None:
     from striate.serve.deployment import ray_serve
 
-    for name, calls in runtime_api.held(folder).items():
+    for name, calls in runtime_api.count_queued(folder).items():
         app = table.find(name)
         if calls and app is not None and not found.get(app.serve_name):
             ray_serve.wake(app.serve_name)

@@ -17,7 +17,7 @@ from striate.serve.deployment.chip_programs import program_for
 if TYPE_CHECKING:
     from ray.serve import Application
 
-    from striate.serve.apps.replica import Kind
+    from striate.serve.apps.replica import AppKind
     from striate.serve.edge.app_table import DeployedApp
 
 CPUS = 0.25  # a replica shares small machines with training; torch then uses one thread
@@ -43,8 +43,8 @@ class Prepared:
     version: str
 
 
-def prepared(
-    kind: "Kind[Any]",
+def resolve_models(
+    kind: "AppKind[Any]",
     models: Sequence[str],
     settings: Settings,
     device: str,
@@ -67,7 +67,7 @@ def prepared(
         UsageError: the application takes no such models or options.
         StriateError: as `fetch`, `program_for` and the kind's own loading.
     """
-    from striate.serve.apps.factory import named
+    from striate.serve.apps.factory import name_model
 
     fields = kind.arguments.model_fields
     arguments: dict[str, Any] = {
@@ -83,7 +83,7 @@ def prepared(
             arguments[field] = uri
         bundles.append(bundle)
         uris.append(uri)
-        names.append(named(bundle, registered))
+        names.append(name_model(bundle, registered))
     if bundles:
         arguments |= _device(fields, bundles, settings, device, program)
     checked = _checked(kind, arguments)
@@ -97,7 +97,7 @@ def prepared(
     )
 
 
-def application_of(app: "DeployedApp", kind: "Kind[Any]", edge_key: str | None) -> "Application":
+def application_of(app: "DeployedApp", kind: "AppKind[Any]", edge_key: str | None) -> "Application":
     """The Serve application of a version, from what the table holds.
 
     Raises:
@@ -125,9 +125,9 @@ def _roles(models: Sequence[str], fields: Any) -> list[tuple[str, str]]:
     plain = next((field for field in ("model", "models") if field in fields), None)
     found: list[tuple[str, str]] = []
     for given in models:
-        named = _ROLE.fullmatch(given)
-        if named and named["role"] in fields:
-            found.append((named["role"], named["uri"]))
+        role = _ROLE.fullmatch(given)
+        if role and role["role"] in fields:
+            found.append((role["role"], role["uri"]))
         elif plain is None:
             raise UsageError(
                 f"The application does not know what the model {given} is for.",
@@ -158,7 +158,7 @@ def _device(
     return {**chosen, "program": program.absolute()} if program else chosen
 
 
-def _checked(kind: "Kind[Any]", arguments: dict[str, Any]) -> Any:
+def _checked(kind: "AppKind[Any]", arguments: dict[str, Any]) -> Any:
     try:
         return kind.arguments(**arguments)
     except ValidationError as error:
@@ -172,7 +172,7 @@ def _checked(kind: "Kind[Any]", arguments: dict[str, Any]) -> Any:
         ) from None
 
 
-def _load_once(kind: "Kind[Any]", arguments: Any, device: str) -> None:
+def _load_once(kind: "AppKind[Any]", arguments: Any, device: str) -> None:
     """A GPU may be on the replicas' machines alone: the bundle is then loaded on the CPU here."""
     here = arguments.model_copy(update={"device": "cpu"}) if device == "cuda" else arguments
     for service in kind.services(here):

@@ -8,12 +8,12 @@ from striate.core.errors import UnknownName
 from striate.core.settings import Settings
 from striate.serve.deployment import ray_serve
 from striate.serve.deployment.canary import (
+    CanaryTrial,
     Say,
-    Trial,
     edge_folder,
     enter,
+    locate_replicas,
     next_serve_name,
-    placed,
     roll_out,
 )
 from striate.serve.deployment.resolve import application_of
@@ -33,7 +33,7 @@ class Deployed(BaseModel):
 
 
 def bring_up(
-    version: DeployedApp, settings: Settings, trial: Trial, timeout_s: float, say: Say
+    version: DeployedApp, settings: Settings, trial: CanaryTrial, timeout_s: float, say: Say
 ) -> Deployed:
     """Roll a version out under a Serve name of its own."""
     from striate.serve.apps import APPS
@@ -51,7 +51,7 @@ def bring_up(
         if ended is not None:
             _bring_back(ended, folder, key, timeout_s)
         raise
-    return deployed(version, settings)
+    return describe_deployed(version, settings)
 
 
 def _make_room(version: DeployedApp, folder: Path) -> DeployedApp | None:
@@ -78,10 +78,10 @@ def _bring_back(former: DeployedApp, folder: Path, key: str | None, timeout_s: f
     from striate.serve.apps import APPS
 
     ray_serve.run(application_of(former, APPS[former.app], key), former.serve_name, timeout_s)
-    enter(folder, placed(former))
+    enter(folder, locate_replicas(former))
 
 
-def found(name: str, folder: Path) -> DeployedApp:
+def find_app(name: str, folder: Path) -> DeployedApp:
     """The application of that name.
 
     Raises:
@@ -94,7 +94,7 @@ def found(name: str, folder: Path) -> DeployedApp:
     return entry
 
 
-def deployed(version: DeployedApp, settings: Settings) -> Deployed:
+def describe_deployed(version: DeployedApp, settings: Settings) -> Deployed:
     """What a caller is told of a version that has the traffic."""
     address = settings.grpc_address if control.running(edge_folder(settings)) else None
     return Deployed(

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
-from striate.serve.edge.routing import Group, Route
+from striate.serve.edge.routing import ReplicaGroup, Route
 
 TABLE_FILE = "table.json"
 LOCK_FILE = "table.lock"
@@ -92,7 +92,7 @@ class DeployedApp(BaseModel):
         """What the edge is told."""
         shares = (100 - self.canary_percent, self.canary_percent)
         groups = [
-            Group(version.addresses, round(100 * share), version.serve_name)
+            ReplicaGroup(version.addresses, round(100 * share), version.serve_name)
             for version, share in zip(self.versions, shares, strict=False)
         ]
         return Route(
@@ -104,7 +104,7 @@ class DeployedApp(BaseModel):
         )
 
 
-class Table(BaseModel):
+class AppTable(BaseModel):
     """The deployed applications; the first one answers callers that name none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -130,7 +130,7 @@ class Table(BaseModel):
         return tuple(app.route() for app in self.apps)
 
 
-def read_table(folder: Path) -> Table:
+def read_table(folder: Path) -> AppTable:
     """The table in the edge's folder; an empty one when none was written.
 
     Raises:
@@ -138,16 +138,16 @@ def read_table(folder: Path) -> Table:
     """
     path = folder / TABLE_FILE
     if not path.is_file():
-        return Table()
+        return AppTable()
     try:
-        return Table.model_validate_json(path.read_bytes())
+        return AppTable.model_validate_json(path.read_bytes())
     except ValidationError:
         raise PlatformError(
             f"The edge's table {path} is damaged.", "Remove it and deploy again."
         ) from None
 
 
-def write_table(folder: Path, table: Table) -> None:
+def write_table(folder: Path, table: AppTable) -> None:
     """Store the table in the edge's folder, whole or not at all."""
     write_atomic(folder / TABLE_FILE, (table.model_dump_json(indent=2) + "\n").encode())
 

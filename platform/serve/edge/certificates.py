@@ -30,7 +30,7 @@ _BACK = datetime.timedelta(hours=1)  # clocks of callers may be late
 
 
 @dataclass(frozen=True)
-class Pair:
+class KeyPair:
     """A certificate and its private key."""
 
     certificate: x509.Certificate
@@ -83,7 +83,7 @@ def ensure_certificates(folder: Path, names: Sequence[str]) -> tuple[Path, Path]
     return folder / SERVER_FILE, folder / CA_FILE
 
 
-def make_authority(name: str) -> Pair:
+def make_authority(name: str) -> KeyPair:
     """A new authority: it signs itself, and what it signs can sign nothing."""
     key = ec.generate_private_key(ec.SECP256R1())
     builder = _builder(_named(name), _named(name), key, CA_DAYS)
@@ -93,12 +93,12 @@ def make_authority(name: str) -> Pair:
     builder = builder.add_extension(
         x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
     )
-    return Pair(builder.sign(key, hashes.SHA256()), key)
+    return KeyPair(builder.sign(key, hashes.SHA256()), key)
 
 
 def issue(
-    authority: Pair, names: Sequence[str], days: int | None = None, *, client: bool = False
-) -> Pair:
+    authority: KeyPair, names: Sequence[str], days: int | None = None, *, client: bool = False
+) -> KeyPair:
     """A certificate by an authority: for a server of these names, or for a caller of that name."""
     key = ec.generate_private_key(ec.SECP256R1())
     issuer = authority.certificate.subject
@@ -110,7 +110,7 @@ def issue(
     builder = builder.add_extension(x509.ExtendedKeyUsage([role]), critical=False)
     builder = builder.add_extension(x509.SubjectAlternativeName(_alternatives(names)), False)
     builder = builder.add_extension(signer, critical=False)
-    return Pair(builder.sign(authority.key, hashes.SHA256()), key)
+    return KeyPair(builder.sign(authority.key, hashes.SHA256()), key)
 
 
 def names_of(host: str) -> list[str]:
@@ -160,7 +160,7 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _serves(certificate: x509.Certificate, authority: Pair, names: Sequence[str]) -> bool:
+def _serves(certificate: x509.Certificate, authority: KeyPair, names: Sequence[str]) -> bool:
     """Whether a certificate is the authority's, for these names, and not near its end."""
     try:
         certificate.verify_directly_issued_by(authority.certificate)
@@ -174,7 +174,7 @@ def _left(certificate: x509.Certificate) -> datetime.timedelta:
     return certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
 
 
-def _read(certificate_file: Path, key_file: Path) -> Pair | None:
+def _read(certificate_file: Path, key_file: Path) -> KeyPair | None:
     if not certificate_file.is_file() or not key_file.is_file():
         return None
     try:
@@ -185,4 +185,4 @@ def _read(certificate_file: Path, key_file: Path) -> Pair | None:
             f"{certificate_file} or {key_file.name} beside it is damaged.", "Remove both."
         ) from None
     assert isinstance(key, ec.EllipticCurvePrivateKey)
-    return Pair(certificate, key)
+    return KeyPair(certificate, key)

@@ -22,9 +22,17 @@ from striate.serve.edge.constants import (
     refusal,
 )
 from striate.serve.edge.options import EdgeOptions
-from striate.serve.edge.routing import Group, Route, routing_rules, shares_text
+from striate.serve.edge.routing import ReplicaGroup, Route, routing_rules, shares_text
 
-__all__ = ["APP_KEY", "Group", "Route", "backends_of", "check_name", "config_text", "shares_text"]
+__all__ = [
+    "APP_KEY",
+    "ReplicaGroup",
+    "Route",
+    "backends_of",
+    "check_name",
+    "config_text",
+    "shares_text",
+]
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 SERVICE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")

@@ -54,7 +54,7 @@ def methods(*services: str) -> str:
     return f"{{ path -m beg {' '.join(f'/{service}/' for service in services)} }}"
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """`text` as one word of HAProxy's configuration."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
     return f'"{escaped}"'

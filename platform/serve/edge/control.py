@@ -27,17 +27,17 @@ from pathlib import Path
 from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
 from striate.serve.edge import runtime_api
-from striate.serve.edge.app_table import Table, read_table, write_table
+from striate.serve.edge.app_table import AppTable, read_table, write_table
 from striate.serve.edge.config import Route, backends_of, server_name
 from striate.serve.edge.constants import SHARES_FILE
 from striate.serve.edge.control_socket import MASTER_SOCKET, command
 from striate.serve.edge.files import (
     CONFIG_FILE,
     STATE_FILE,
-    draining,
     edge_key,
-    living,
-    locked,
+    lock_edge,
+    read_draining,
+    read_living,
     read_state,
     routes_of,
     write_config,
@@ -50,7 +50,7 @@ from striate.serve.edge.process import (
     INHERITED,
     LOG_FILE,
     binary,
-    bounded,
+    bound_limits,
     command_line,
     keeps,
     listening,
@@ -108,7 +108,7 @@ def start(
         state = EdgeState(
             host=host, port=outer.getsockname()[1], inner_port=inner.getsockname()[1],
             hold_port=hold.getsockname()[1], listening=INHERITED,
-            tls=tls, limits=bounded(limits), token_file=token_file, pid=os.getpid(),
+            tls=tls, limits=bound_limits(limits), token_file=token_file, pid=os.getpid(),
         )  # fmt: skip
         write_config(folder, state, routes_of(folder))
         process = subprocess.Popen(
@@ -142,7 +142,7 @@ def reload(folder: Path, wait_s: float = 10.0) -> bool:
     state = read_state(folder)
     if state is None or not running(folder):
         return False
-    with locked(folder):
+    with lock_edge(folder):
         former = workers(folder)
         reloaded = _apply(folder, state)
     deadline = time.monotonic() + wait_s
@@ -165,8 +165,8 @@ def drain(folder: Path, address: str, wait_s: float) -> bool:
     state = read_state(folder)
     if state is None:
         raise PlatformError("The gRPC edge does not run.", "Run `striate up`.")
-    with locked(folder):
-        write_draining(folder, draining(folder) | {address})
+    with lock_edge(folder):
+        write_draining(folder, read_draining(folder) | {address})
         write_config(folder, state, routes_of(folder))
     return runtime_api.drain(folder, address, wait_s)
 
@@ -178,9 +178,9 @@ def follow(folder: Path, found: Mapping[str, tuple[str, ...]]) -> None:
         PlatformError: HAProxy refuses one.
     """
     addresses = {address for group in found.values() for address in group}
-    with locked(folder):
-        ending = draining(folder)
-        if found == living(folder) and ending <= addresses and _as_wanted(folder):
+    with lock_edge(folder):
+        ending = read_draining(folder)
+        if found == read_living(folder) and ending <= addresses and _as_wanted(folder):
             return
         write_living(folder, found)
         write_draining(folder, ending & addresses)
@@ -273,4 +273,4 @@ def _drop_gone(folder: Path) -> None:
     table = read_table(folder)
     kept = tuple(app for app in table.apps if any(map(listens, app.addresses)))
     if kept != table.apps:
-        write_table(folder, Table(apps=kept))
+        write_table(folder, AppTable(apps=kept))

@@ -16,7 +16,7 @@ from typing import Any
 
 from striate.core.files import temporary_beside, write_atomic
 from striate.serve.edge.app_table import read_table
-from striate.serve.edge.config import Group, Route, config_text, shares_text
+from striate.serve.edge.config import ReplicaGroup, Route, config_text, shares_text
 from striate.serve.edge.constants import DRAINING_FILE, LIVING_FILE, SHARES_FILE, TOKENS_FILE
 from striate.serve.edge.options import EdgeState
 
@@ -51,7 +51,7 @@ def edge_key(folder: Path) -> str:
     return path.read_text()
 
 
-def living(folder: Path) -> dict[str, tuple[str, ...]]:
+def read_living(folder: Path) -> dict[str, tuple[str, ...]]:
     """Addresses of the living replicas, by Serve's name of the application."""
     return {name: tuple(addresses) for name, addresses in _read(folder / LIVING_FILE, {}).items()}
 
@@ -61,7 +61,7 @@ def write_living(folder: Path, found: Mapping[str, Sequence[str]]) -> None:
     write_atomic(folder / LIVING_FILE, json.dumps(found, sort_keys=True).encode())
 
 
-def draining(folder: Path) -> set[str]:
+def read_draining(folder: Path) -> set[str]:
     """Addresses that get no new calls."""
     return set(_read(folder / DRAINING_FILE, []))
 
@@ -73,9 +73,9 @@ def write_draining(folder: Path, addresses: set[str]) -> None:
 
 def routes_of(folder: Path) -> tuple[Route, ...]:
     """What holds now: the table, with the replicas that live, less those that drain."""
-    known, ending = living(folder), draining(folder)
+    known, ending = read_living(folder), read_draining(folder)
 
-    def current(group: Group) -> Group:
+    def current(group: ReplicaGroup) -> ReplicaGroup:
         addresses = known.get(group.serve_name, group.addresses)
         return replace(group, addresses=tuple(a for a in addresses if a not in ending))
 
@@ -109,7 +109,7 @@ def _link(link: Path, target: Path) -> None:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def lock_edge(folder: Path) -> Iterator[None]:
     """One process at a time changes the edge."""
     with (folder / LOCK_FILE).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -71,7 +71,7 @@ def listens(address: str) -> bool:
     return True
 
 
-def bounded(limits: EdgeLimits | None) -> EdgeLimits:
+def bound_limits(limits: EdgeLimits | None) -> EdgeLimits:
     """The bounds, with no more connections than there may be files: each takes two."""
     limits = limits or EdgeLimits()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -14,7 +14,7 @@ from striate.serve.common.metadata import (
 from striate.serve.edge.constants import (
     SHARES_FILE,
     methods,
-    quoted,
+    quote,
     refusal,
 )
 
@@ -24,7 +24,7 @@ NAME_FIELD = "req.body,bytes(5),protobuf(1)"
 
 
 @dataclass(frozen=True)
-class Group:
+class ReplicaGroup:
     """Replicas that run the same version.
 
     Attributes:
@@ -54,18 +54,18 @@ class Route:
     name: str
     services: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
-    groups: tuple[Group, ...] = (Group(),)
+    groups: tuple[ReplicaGroup, ...] = (ReplicaGroup(),)
     hold_s: int = 10
 
     @property
-    def stable(self) -> Group:
+    def stable(self) -> ReplicaGroup:
         """The replicas of the stable version."""
         return self.groups[0]
 
     @property
-    def canary(self) -> Group:
+    def canary(self) -> ReplicaGroup:
         """The replicas of the version on trial; none, unless there is one."""
-        return self.groups[1] if len(self.groups) > 1 else Group(weight=0)
+        return self.groups[1] if len(self.groups) > 1 else ReplicaGroup(weight=0)
 
     @property
     def share(self) -> int:
@@ -116,7 +116,7 @@ def _by_name_in_message(routes: Sequence[Route]) -> list[str]:
         lines += [
             _choose(route.name, f"!chosen infers {{ var(txn.{variable}) -m str -- {names} }}")
             for route in serving
-            if (names := " ".join(map(quoted, route.models)))
+            if (names := " ".join(map(quote, route.models)))
         ]
     lines += [
         _choose(route.name, f"!chosen asks-health {{ var(txn.asked) -m str -- {names} }}")

@@ -53,7 +53,7 @@ def servers(folder: Path) -> list[Server]:
     ]
 
 
-def held(folder: Path) -> dict[str, int]:
+def count_queued(folder: Path) -> dict[str, int]:
     """Calls that wait for a replica, by application; those without a living one are listed.
 
     Raises:

@@ -5,7 +5,7 @@ from pathlib import Path
 from striate.serve.edge import runtime_api
 from striate.serve.edge.certificates import SERVER_FILE, TLS_FOLDER, ensure_certificates, names_of
 from striate.serve.edge.constants import TOKENS_FILE
-from striate.serve.edge.files import locked, read_state
+from striate.serve.edge.files import lock_edge, read_state
 from striate.serve.edge.process import running
 from striate.serve.edge.tokens import read_tokens
 
@@ -24,7 +24,7 @@ def sync_tokens(folder: Path) -> bool:
         return False
     tokens = read_tokens(state.token_file)
     entries = {digest: token.entry() for digest, token in tokens.items()}
-    with locked(folder):
+    with lock_edge(folder):
         runtime_api.set_map(folder, TOKENS_FILE, entries)
     return True
 

@@ -28,7 +28,7 @@ REFUSED = 1  # HAProxy's exit code when it cannot go by its configuration
 FIRST_SOCKET = 3
 
 
-class Keeper:
+class Supervisor:
     """The processes of one edge.
 
     Args:
@@ -128,7 +128,7 @@ def main(arguments: Sequence[str]) -> int:
             given.follow,
         ]
     *inherited, _hold = renumber([int(number) for number in given.sockets.split(",")])
-    return Keeper(commands, inherited).run()
+    return Supervisor(commands, inherited).run()
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ FAULTS = frozenset(
 )
 
 
-class Tally(BaseModel):
+class CallStats(BaseModel):
     """Calls of one replica, or of several.
 
     Attributes:
@@ -83,9 +83,9 @@ class Tally(BaseModel):
         )
 
 
-def total(tallies: Iterable[Tally]) -> Tally:
+def total(tallies: Iterable[CallStats]) -> CallStats:
     """The sum of the tallies."""
-    return sum(tallies, Tally())
+    return sum(tallies, CallStats())
 
 
 class Counter:
@@ -105,7 +105,7 @@ class Counter:
         self.answered_well = 0
         self._buckets = [0] * (len(BOUNDS_S) + 1)
         self._streams: set[tuple[str, str]] = set()
-        self._marks: deque[tuple[float, Tally]] = deque([(time.monotonic(), Tally())])
+        self._marks: deque[tuple[float, CallStats]] = deque([(time.monotonic(), CallStats())])
 
     def request(
         self, service: str, method: str, code: str, seconds: float, model: str, version: str
@@ -134,13 +134,15 @@ class Counter:
     def rejected(self, reason: str) -> None:
         """Refusals are counted by their status."""
 
-    def tally(self) -> Tally:
+    def tally(self) -> CallStats:
         """Everything since the start."""
         with self._lock:
             buckets = tuple(self._buckets)
-            return Tally.model_construct(calls=self._calls, failed=self._failed, buckets=buckets)
+            return CallStats.model_construct(
+                calls=self._calls, failed=self._failed, buckets=buckets
+            )
 
-    def recent(self) -> Tally:
+    def recent(self) -> CallStats:
         """The last seconds; call it about once a second."""
         now_s, tally = time.monotonic(), self.tally()
         self._marks.append((now_s, tally))

@@ -1,6 +1,7 @@
 """Prometheus metrics of a replica: what was asked, how long it took, what was refused.
 
-One `Metrics` holds one registry, so that several servers in one process do not mix. The names and
+One `MetricsObserver` holds one registry, so that several servers in one process do not mix. The
+names and
 labels are a contract with dashboards: `docs/serving.md` lists them.
 """
 
@@ -22,7 +23,7 @@ PORTS_TRIED = 16
 _Child = TypeVar("_Child", Counter, Histogram)
 
 
-class Metrics:
+class MetricsObserver:
     """Counts what a server tells it; a `striate.serve.observability.observer.Observer`.
 
     Args:
@@ -137,7 +138,7 @@ class Endpoint:
         PlatformError: none of the ports is free.
     """
 
-    def __init__(self, metrics: Metrics, host: str, port: int = 0) -> None:
+    def __init__(self, metrics: MetricsObserver, host: str, port: int = 0) -> None:
         self._server, self._thread = _listen(metrics.registry, host, port)
         self.address = f"{host}:{self._server.server_port}"
 

@@ -61,14 +61,14 @@ class Unary:
 
 
 @dataclass(frozen=True)
-class Stream:
+class StreamMethod:
     """A method of streams: `answer` reads and writes bytes on the call's context by itself."""
 
     answer: Callable[[Call], Awaitable[None]]
     keyless: bool = False
 
 
-Method = Unary | Stream
+Method = Unary | StreamMethod
 _Work = Callable[[Any, Call], Awaitable[Any]]
 
 
@@ -96,8 +96,8 @@ class Gate:
         self, service: str, name: str, method: Method, model: ModelName = NO_MODEL
     ) -> "grpc.RpcMethodHandler[Any, Any]":
         """The gRPC handler of one method; messages are bytes on gRPC's side."""
-        streams = isinstance(method, Stream)
-        work = _streamed(method) if isinstance(method, Stream) else _parsed(method)
+        streams = isinstance(method, StreamMethod)
+        work = _streamed(method) if isinstance(method, StreamMethod) else _parsed(method)
         handle = self._guarded(service, name, method, model, work)
         if self._tracing is not None and not method.keyless:
             handle = self._tracing.around(service, name, handle)
@@ -176,7 +176,7 @@ def _parsed(method: Unary) -> _Work:
     return work
 
 
-def _streamed(method: Stream) -> _Work:
+def _streamed(method: StreamMethod) -> _Work:
     answer = method.answer
 
     async def work(_: Any, call: Call) -> None:

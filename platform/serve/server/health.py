@@ -11,7 +11,7 @@ from typing import Any
 from grpc_health.v1 import health_pb2 as pb
 
 from striate.core.errors import UnknownName
-from striate.serve.server.handlers import Call, Method, Stream, Unary, parser
+from striate.serve.server.handlers import Call, Method, StreamMethod, Unary, parser
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Health"].full_name
 WHOLE = ""
@@ -42,7 +42,7 @@ class Health:
     def methods(self) -> Mapping[str, Method]:
         """`Check` and `Watch`; neither asks for the edge's key, so that load balancers may."""
         check = Unary(pb.HealthCheckRequest, self._check, keyless=True)
-        return {"Check": check, "Watch": Stream(self._watch, keyless=True)}
+        return {"Check": check, "Watch": StreamMethod(self._watch, keyless=True)}
 
     async def _check(self, request: pb.HealthCheckRequest, call: Call) -> pb.HealthCheckResponse:
         if request.service not in self._serving:

@@ -16,14 +16,14 @@ from striate.core.errors import UsageError
 from striate.serve.common.tensors import ModelCard
 from striate.serve.common.types import ModelName
 from striate.serve.observability.observer import NoObserver, Observer
-from striate.serve.server.models import ServedModel, found
+from striate.serve.server.models import ServedModel, find_versions
 from striate.serve.server.servable import Servable
 
 LOADS_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
-class Entry:
+class CachedModel:
     """A model that can be loaded.
 
     Attributes:
@@ -66,7 +66,7 @@ class ModelCache:
 
     def __init__(
         self,
-        entries: Sequence[Entry],
+        entries: Sequence[CachedModel],
         most: int,
         most_bytes: int,
         warm: bool = True,
@@ -74,7 +74,7 @@ class ModelCache:
     ) -> None:
         if not entries:
             raise UsageError("No model is given.", "Give at least one.")
-        self._entries: dict[str, dict[str, Entry]] = {}
+        self._entries: dict[str, dict[str, CachedModel]] = {}
         for entry in entries:
             versions = self._entries.setdefault(entry.model.name, {})
             if entry.model.version in versions:
@@ -100,7 +100,7 @@ class ModelCache:
 
     def versions(self, name: str) -> tuple[str, ...]:
         """The versions of a model."""
-        return tuple(found(self._entries, name, ""))
+        return tuple(find_versions(self._entries, name, ""))
 
     def card(self, name: str, version: str) -> ModelCard:
         """What a model takes and gives."""
@@ -141,11 +141,11 @@ class ModelCache:
             task.cancel()
         self._threads.shutdown(wait=False)
 
-    def _find(self, name: str, version: str) -> Entry:
-        versions = found(self._entries, name, version)
+    def _find(self, name: str, version: str) -> CachedModel:
+        versions = find_versions(self._entries, name, version)
         return versions[version or next(reversed(versions))]
 
-    def _warm(self, entries: Sequence[Entry]) -> None:
+    def _warm(self, entries: Sequence[CachedModel]) -> None:
         size = 0
         for entry in entries[: self._most]:
             size += entry.nbytes
@@ -153,7 +153,7 @@ class ModelCache:
                 break
             self._held[entry.model] = _Held(entry.load(), entry.nbytes)
 
-    async def _load(self, entry: Entry) -> Exception | None:
+    async def _load(self, entry: CachedModel) -> Exception | None:
         """Load one model, which is at hand afterwards; or why it cannot be used."""
         loop = asyncio.get_running_loop()
         try:

@@ -94,7 +94,7 @@ class FixedModels:
 
     def versions(self, name: str) -> tuple[str, ...]:
         """The versions of a model."""
-        return tuple(found(self._models, name, ""))
+        return tuple(find_versions(self._models, name, ""))
 
     def card(self, name: str, version: str) -> ModelCard:
         """What a model takes and gives."""
@@ -118,11 +118,13 @@ class FixedModels:
         """Nothing is held beside the servables."""
 
     def _find(self, name: str, version: str) -> ServedModel:
-        versions = found(self._models, name, version)
+        versions = find_versions(self._models, name, version)
         return versions[version or next(reversed(versions))]
 
 
-def found(models: Mapping[str, dict[str, Value]], name: str, version: str) -> dict[str, Value]:
+def find_versions(
+    models: Mapping[str, dict[str, Value]], name: str, version: str
+) -> dict[str, Value]:
     """The versions of a model, `version` among them where it is given.
 
     Raises:

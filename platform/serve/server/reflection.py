@@ -6,7 +6,7 @@ from typing import Any
 from grpc.aio import EOF
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from striate.serve.server.handlers import Call, Method, Stream, parser
+from striate.serve.server.handlers import Call, Method, StreamMethod, parser
 
 SERVICE = reflection.SERVICE_NAME
 _parse = parser(reflection_pb2.ServerReflectionRequest)
@@ -20,7 +20,7 @@ class Reflection:
 
     def methods(self) -> Mapping[str, Method]:
         """The one method."""
-        return {"ServerReflectionInfo": Stream(self._info)}
+        return {"ServerReflectionInfo": StreamMethod(self._info)}
 
     async def _info(self, call: Call) -> None:
         responses: Any = self._answers.ServerReflectionInfo(_requests(call), None)

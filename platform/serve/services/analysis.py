@@ -22,9 +22,9 @@ from striate.serve.server.batcher import Batcher, TooLate
 from striate.serve.server.handlers import Call, Method, Unary
 from striate.serve.server.servable import Servable
 from striate.serve.services import analysis_parts as parts
-from striate.serve.services.analysis_parts import Outcome
+from striate.serve.services.analysis_parts import PartOutcome
 from striate.serve.services.region_policy import RegionPolicy
-from striate.serve.services.tag_messages import checked
+from striate.serve.services.tag_messages import check_request
 from striate.serve.services.tagging import Tagger
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Photos"].full_name
@@ -109,14 +109,14 @@ class Photos:
 
     async def _analyze(self, message: pb.AnalyzeRequest, call: Call) -> pb.AnalyzeResponse:
         leave_by = _leave_by(time.monotonic(), self._deadline_s, call.deadline)
-        request = checked(message, self._limits)
+        request = check_request(message, self._limits)
         off = self._off(message.region)
         asked = {name: model for name, model in self._models.items() if name not in off}
         outcomes = await self._within(leave_by, asked, request)
         _raise_if_nothing(outcomes)
         every = {
             **outcomes,
-            **{name: Outcome(pb.PART_STATUS_OFF, why) for name, why in off.items()},
+            **{name: PartOutcome(pb.PART_STATUS_OFF, why) for name, why in off.items()},
         }
         names = {name: model.model for name, model in self._models.items()}
         return pb.AnalyzeResponse(
@@ -142,7 +142,7 @@ class Photos:
         leave_by: float,
         models: Mapping[str, Servable[TagRequest, Any]],
         request: TagRequest,
-    ) -> dict[str, Outcome]:
+    ) -> dict[str, PartOutcome]:
         """What each model says of the photo by then.
 
         Raises:
@@ -154,15 +154,15 @@ class Photos:
         try:
             stored = await asyncio.wait_for(decoding, leave_by - time.monotonic())
         except (TimeoutError, TooLate):
-            return {name: parts.late() for name in models}
+            return {name: parts.leave_out() for name in models}
         futures: dict[str, asyncio.Future[Any]] = {}
-        outcomes: dict[str, Outcome] = {}
+        outcomes: dict[str, PartOutcome] = {}
         for name, model in models.items():
             try:
                 asked = parts.request(name, parts.ready(stored[name]), request)
                 futures[name] = model.submit(asked, leave_by, 1, parts.nbytes(asked))
             except StriateError as error:
-                outcomes[name] = parts.failed(error)
+                outcomes[name] = parts.fail_part(error)
         if futures:
             await asyncio.wait(futures.values(), timeout=max(0.0, leave_by - time.monotonic()))
         return outcomes | {name: parts.outcome(future) for name, future in futures.items()}
@@ -193,7 +193,7 @@ def _leave_by(now: float, deadline_s: float, callers: float | None) -> float:
     return now + left_s - min(_WAY_BACK_S, _WAY_BACK_SHARE * max(0.0, left_s))
 
 
-def _raise_if_nothing(outcomes: Mapping[str, Outcome]) -> None:
+def _raise_if_nothing(outcomes: Mapping[str, PartOutcome]) -> None:
     """Where every part failed, the call does, with the first one's own status."""
     errors = [outcome.error for outcome in outcomes.values()]
     if errors and all(errors):

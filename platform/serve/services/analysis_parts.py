@@ -20,7 +20,7 @@ _LATE = "Not ready when the answer had to leave."
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PartOutcome:
     """What came of one part: a status and why, the answer of its model, or the error."""
 
     status: "photos_pb2.PartStatus"
@@ -52,32 +52,32 @@ def nbytes(asked: TagRequest) -> int:
     return asked.image.nbytes if isinstance(asked.image, Tensor) else len(asked.image)
 
 
-def outcome(future: "asyncio.Future[Any]") -> Outcome:
+def outcome(future: "asyncio.Future[Any]") -> PartOutcome:
     """What came of a model's answer by now; one that is not there is not waited for any more."""
     if not future.done():
         future.cancel()
-        return late()
+        return leave_out()
     if future.cancelled():
-        return late()
+        return leave_out()
     error = future.exception()
     if error is None:
-        return Outcome(pb.PART_STATUS_OK, "", future.result())
+        return PartOutcome(pb.PART_STATUS_OK, "", future.result())
     if isinstance(error, TooLate) or not isinstance(error, Exception):
-        return late()
-    return failed(error)
+        return leave_out()
+    return fail_part(error)
 
 
-def late() -> Outcome:
+def leave_out() -> PartOutcome:
     """A part that is left out."""
-    return Outcome(pb.PART_STATUS_LATE, _LATE)
+    return PartOutcome(pb.PART_STATUS_LATE, _LATE)
 
 
-def failed(error: Exception) -> Outcome:
+def fail_part(error: Exception) -> PartOutcome:
     """A part that could not be computed; the reason is what a caller may know."""
-    return Outcome(pb.PART_STATUS_FAILED, status_of(error)[1], None, error)
+    return PartOutcome(pb.PART_STATUS_FAILED, status_of(error)[1], None, error)
 
 
-def tags(outcome: Outcome, model: ModelName) -> pb.Tags:
+def tags(outcome: PartOutcome, model: ModelName) -> pb.Tags:
     """The message of the tags."""
     found: Sequence[Tag] = outcome.answer or ()
     return pb.Tags(
@@ -85,7 +85,7 @@ def tags(outcome: Outcome, model: ModelName) -> pb.Tags:
     )
 
 
-def faces(outcome: Outcome, model: ModelName | None) -> pb.FaceDescription:
+def faces(outcome: PartOutcome, model: ModelName | None) -> pb.FaceDescription:
     """The message of the description: scores of a model that classifies, else its vector."""
     answer = outcome.answer or []
     scores = [entry for entry in answer if isinstance(entry, Tag)]
@@ -99,7 +99,7 @@ def faces(outcome: Outcome, model: ModelName | None) -> pb.FaceDescription:
 
 
 def content(
-    outcome: Outcome, model: ModelName | None, thresholds: Mapping[str, float]
+    outcome: PartOutcome, model: ModelName | None, thresholds: Mapping[str, float]
 ) -> pb.ContentFilter:
     """The message of the filter: the classes that reach their threshold."""
     found: Sequence[Tag] = outcome.answer or ()

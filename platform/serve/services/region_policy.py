@@ -44,7 +44,7 @@ class RegionPolicy(BaseModel):
         Raises:
             RequestError: the region is no code.
         """
-        region = checked_region(region)
+        region = check_region(region)
         if not self.faces_off:
             return ""
         if not region:
@@ -54,7 +54,7 @@ class RegionPolicy(BaseModel):
         return ""
 
 
-def checked_region(region: str) -> str:
+def check_region(region: str) -> str:
     """A region's code in capitals, or nothing.
 
     Raises:

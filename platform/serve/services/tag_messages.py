@@ -11,7 +11,7 @@ from striate.serve.protos.striate.v1.photos_pb2 import AnalyzeRequest
 DEFAULT_TOP_K = 5
 
 
-def checked(message: pb.TagRequest | AnalyzeRequest, limits: Limits) -> TagRequest:
+def check_request(message: pb.TagRequest | AnalyzeRequest, limits: Limits) -> TagRequest:
     """The request, once every field is in its range.
 
     Raises:

@@ -16,7 +16,7 @@ from striate.serve.common.types import Tag, TagRequest
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 from striate.serve.server.handlers import Call, parser
 from striate.serve.server.servable import Servable
-from striate.serve.services.tag_messages import checked, response
+from striate.serve.services.tag_messages import check_request, response
 
 LONGEST_ID_BYTES = 256
 _parse = parser(pb.TagStreamRequest)
@@ -91,7 +91,7 @@ class TagStream:
             if len(identity.encode()) > LONGEST_ID_BYTES:
                 identity = ""
                 raise RequestError(f"An id is longer than {LONGEST_ID_BYTES} bytes.")
-            request = checked(message.photo, self._limits)
+            request = check_request(message.photo, self._limits)
             if self._tagger.immediate:
                 self._answer(identity, self._tagger.now(request))
                 return

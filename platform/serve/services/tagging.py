@@ -7,9 +7,9 @@ from striate.serve.common.limits import Limits
 from striate.serve.common.types import Tag, TagRequest
 from striate.serve.observability.observer import Observer
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
-from striate.serve.server.handlers import Call, Method, Stream, Unary
+from striate.serve.server.handlers import Call, Method, StreamMethod, Unary
 from striate.serve.server.servable import Servable
-from striate.serve.services.tag_messages import checked, response
+from striate.serve.services.tag_messages import check_request, response
 from striate.serve.services.tag_stream import TagStream
 
 SERVICE = pb.DESCRIPTOR.services_by_name["PhotoTagging"].full_name
@@ -36,7 +36,7 @@ class PhotoTagging:
 
     def methods(self) -> Mapping[str, Method]:
         """`Tag` and `TagStream`."""
-        return {"Tag": Unary(pb.TagRequest, self._tag), "TagStream": Stream(self._tag_stream)}
+        return {"Tag": Unary(pb.TagRequest, self._tag), "TagStream": StreamMethod(self._tag_stream)}
 
     def servables(self) -> Sequence[Servable[Any, Any]]:
         """The tagger."""
@@ -54,7 +54,7 @@ class PhotoTagging:
         """Nothing is held beside the tagger."""
 
     async def _tag(self, message: pb.TagRequest, call: Call) -> pb.TagResponse:
-        request = checked(message, self._limits)
+        request = check_request(message, self._limits)
         tags = await self._tagger.ask(request, call.deadline, 1, len(request.image))
         return response(tags, self._model)
 

@@ -12,7 +12,9 @@ LONGEST_PAUSE_S = 5.0
 _Result = TypeVar("_Result")
 
 
-def patient(action: Callable[[], _Result], within_s: float, said: Callable[[str], None]) -> _Result:
+def retry_until(
+    action: Callable[[], _Result], within_s: float, said: Callable[[str], None]
+) -> _Result:
     """Do something that needs the storage, again and again until it is done.
 
     Args:

@@ -126,7 +126,7 @@ class CheckpointStore:
             hashes = {name: sha256_of(folder / name) for name in (TENSORS_FILE, DOCUMENT_FILE)}
             (folder / HASHES_FILE).write_text(json.dumps(hashes, indent=1), encoding="utf-8")
         scores = {step: self.score(step) for step in self.steps()} if self.keep_best else {}
-        for step in superfluous(self.steps(), self.keep, scores):
+        for step in find_superfluous(self.steps(), self.keep, scores):
             shutil.rmtree(self.path(step), ignore_errors=True)
 
     def score(self, step: int) -> float | None:
@@ -191,7 +191,7 @@ class CheckpointStore:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def superfluous(steps: list[int], keep: int, scores: Mapping[int, float | None]) -> list[int]:
+def find_superfluous(steps: list[int], keep: int, scores: Mapping[int, float | None]) -> list[int]:
     """Which checkpoints are neither among the latest nor the best; the earlier of equals is best.
 
     >>> superfluous([10, 20, 30, 40], 2, {10: 0.7, 20: 0.9, 30: None, 40: 0.8})

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from striate.train.distributed.world import Place
+from striate.train.distributed.world import World
 
 EVERY_S = 0.25
 _FURTHEST = 10_000
@@ -38,7 +38,7 @@ class Agreement:
         every_s: seconds between two looks.
     """
 
-    def __init__(self, place: Place, step: int, now_s: float, every_s: float = EVERY_S) -> None:
+    def __init__(self, place: World, step: int, now_s: float, every_s: float = EVERY_S) -> None:
         self._place = place
         self._every_s = every_s
         self._looked_at, self._looked_s = step, now_s

@@ -20,13 +20,13 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.parallel import DistributedDataParallel
 
 from striate.core.errors import PlatformError
-from striate.train.distributed.world import Place
+from striate.train.distributed.world import World
 
 LARGE = 1 << 20
 """Parameters from which a layer is gathered and let go by itself; smaller ones go together."""
 
 
-def shard(model: nn.Module, place: Place) -> None:
+def shard(model: nn.Module, place: World) -> None:
     """Divide a model's parameters among the workers; they are gathered when a layer needs them."""
     mesh = init_device_mesh(place.device.type, (place.world,))
     for layer in list(model.modules()):
@@ -38,7 +38,7 @@ def shard(model: nn.Module, place: Place) -> None:
         model.register_forward_pre_hook(lambda module, _: _same_while_training(module, place))
 
 
-def replicated(model: nn.Module, place: Place) -> nn.Module:
+def wrap_model(model: nn.Module, place: World) -> nn.Module:
     """What to call in training: the model alone or sharded, or its replica under DDP."""
     if place.world == 1 or isinstance(model, FSDPModule):
         return model
@@ -51,7 +51,7 @@ def replicated(model: nn.Module, place: Place) -> nn.Module:
     return replica
 
 
-def synced(network: nn.Module, last: bool) -> AbstractContextManager[None]:
+def sync_gradients(network: nn.Module, last: bool) -> AbstractContextManager[None]:
     """Gradients are exchanged with the last part of a share only."""
     if isinstance(network, FSDPModule):
         network.set_requires_gradient_sync(last)
@@ -76,7 +76,7 @@ def translate(network: nn.Module) -> None:
 
 
 @contextmanager
-def gathered(model: nn.Module) -> Iterator[None]:
+def gather_model(model: nn.Module) -> Iterator[None]:
     """Inside it the whole model is on each worker, so that they may call it a different number of
     times; every worker must enter."""
     shards = [module for module in model.modules() if isinstance(module, FSDPModule)]
@@ -97,14 +97,14 @@ def statistics(model: nn.Module) -> list[Tensor]:
     return [buffer for norm in norms for buffer in norm.buffers()]
 
 
-def equalise(model: nn.Module, place: Place) -> None:
+def equalise(model: nn.Module, place: World) -> None:
     """Give every worker the running statistics of rank 0; every worker must call."""
     if place.world > 1:
         for buffer in statistics(model):
             dist.broadcast(buffer, 0)
 
 
-def whole(tensor: Tensor) -> Tensor:
+def gather_tensor(tensor: Tensor) -> Tensor:
     """A tensor without the division among workers, each of which must call."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
@@ -114,7 +114,7 @@ def local(tensor: Tensor) -> Tensor:
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
-def like(tensor: Tensor, other: Tensor) -> Tensor:
+def distribute_like(tensor: Tensor, other: Tensor) -> Tensor:
     """A whole tensor, which all workers hold, on the device, laid out and divided as `other` is.
 
     Fused optimisers go through weights and momenta in the order of memory.
@@ -127,6 +127,6 @@ def like(tensor: Tensor, other: Tensor) -> Tensor:
     return torch.empty_like(other, dtype=tensor.dtype).copy_(tensor)
 
 
-def _same_while_training(model: nn.Module, place: Place) -> None:
+def _same_while_training(model: nn.Module, place: World) -> None:
     if model.training:
         equalise(model, place)

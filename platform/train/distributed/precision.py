@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from striate.data.stream.batch import Batch
 from striate.train.config import Recipe
-from striate.train.distributed.world import Place
+from striate.train.distributed.world import World
 
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
@@ -17,7 +17,7 @@ def type_of(recipe: Recipe) -> torch.dtype:
     return torch.float64 if recipe.precision == "fp64" else torch.float32
 
 
-def autocast(recipe: Recipe, place: Place) -> AbstractContextManager[object]:
+def autocast(recipe: Recipe, place: World) -> AbstractContextManager[object]:
     """What the network runs under."""
     if recipe.precision != "bf16":
         return nullcontext()
@@ -32,7 +32,7 @@ def lay_out(model: nn.Module) -> None:
             parameter.data = parameter.data.contiguous(memory_format=form)
 
 
-def on_device(batch: Batch, recipe: Recipe, place: Place) -> Batch:
+def on_device(batch: Batch, recipe: Recipe, place: World) -> Batch:
     """A batch on the device, in the recipe's type and memory format."""
     kind = type_of(recipe)
     if place.device.type == "cpu" and kind == torch.float32 and not recipe.channels_last:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Place:
+class World:
     """Where this process stands in the job.
 
     Attributes:

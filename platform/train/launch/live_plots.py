@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from striate.core.errors import StriateError
-from striate.core.tracking import connect, said_when_unavailable
+from striate.core.tracking import connect, explain_unavailable
 from striate.train.run.spec import Assignment
 
 EVERY_S = 300.0
@@ -15,7 +15,7 @@ _LEAST_REST = 50  # times as long as drawing took: 2 % of one core at most
 
 
 @contextmanager
-def painting(run: Assignment, every_s: float = EVERY_S) -> Iterator[None]:
+def live_plots(run: Assignment, every_s: float = EVERY_S) -> Iterator[None]:
     """Draw from a thread while the block runs; what fails is drawn again the next time."""
     done = threading.Event()
     thread = threading.Thread(
@@ -35,11 +35,11 @@ def _paint(run: Assignment, every_s: float, done: threading.Event) -> None:
         began = time.monotonic()
         # A disk that is full, a server that is away: the run itself says so.
         with contextlib.suppress(StriateError, OSError):
-            paint(run)
+            update_plots(run)
         rest_s = max(every_s, _LEAST_REST * (time.monotonic() - began))
 
 
-def paint(run: Assignment) -> None:
+def update_plots(run: Assignment) -> None:
     """Draw what there is to draw now, and bring it to MLflow.
 
     Raises:
@@ -49,6 +49,6 @@ def paint(run: Assignment) -> None:
 
     pictures = draw_all(run)
     client = connect(run.tracking_uri)
-    with said_when_unavailable(run.tracking_uri):
+    with explain_unavailable(run.tracking_uri):
         for picture in pictures:
             client.log_artifact(run.run_id, str(picture), "pictures")

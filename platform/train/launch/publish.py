@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from striate.core.bundle import Bundle
 from striate.core.errors import TrackingUnavailable
 from striate.core.registry import ModelVersion, register
-from striate.core.tracking import connect, said_when_unavailable
-from striate.train.launch.live_plots import paint, painting
+from striate.core.tracking import connect, explain_unavailable
+from striate.train.launch.live_plots import live_plots, update_plots
 from striate.train.run.spec import RECIPE_FILE, Assignment
 from striate.train.tracking.mlflow_run import close_run
-from striate.train.tracking.uploader import Shipper, ship_all
+from striate.train.tracking.uploader import Uploader, upload_all
 
 
 def publish(run: Assignment, within_s: float = 30.0) -> ModelVersion | None:
@@ -32,16 +32,16 @@ def publish(run: Assignment, within_s: float = 30.0) -> ModelVersion | None:
             return _publish(run)
         except TrackingUnavailable:
             if time.monotonic() - began > within_s:
-                raise kept(run) from None
+                raise explain_kept(run) from None
             time.sleep(min(1.0, within_s / 10))
 
 
 def _publish(run: Assignment) -> ModelVersion | None:
-    ship_all(run.run_id, run.tracking_uri, run.spools())
+    upload_all(run.run_id, run.tracking_uri, run.spools())
     client = connect(run.tracking_uri)
-    with said_when_unavailable(run.tracking_uri):
+    with explain_unavailable(run.tracking_uri):
         client.log_artifact(run.run_id, str(run.folder / RECIPE_FILE))
-        paint(run)
+        update_plots(run)
         if run.outcome.is_file():
             client.log_artifact(run.run_id, str(run.outcome))
     if not run.outcome.is_file():
@@ -54,7 +54,7 @@ def _publish(run: Assignment) -> ModelVersion | None:
     return version
 
 
-def kept(run: Assignment) -> TrackingUnavailable:
+def explain_kept(run: Assignment) -> TrackingUnavailable:
     """The one line for a run that MLflow could not take in."""
     return TrackingUnavailable(
         f"MLflow at {run.tracking_uri} does not answer; the run's metrics and model are kept in"
@@ -64,11 +64,11 @@ def kept(run: Assignment) -> TrackingUnavailable:
 
 
 @contextmanager
-def shipping(run: Assignment) -> Iterator[None]:
+def upload_while(run: Assignment) -> Iterator[None]:
     """Ship metrics while the block runs, the run's own and those of each node, and pictures."""
-    shipper = Shipper(run.run_id, run.tracking_uri, run.spools)
+    shipper = Uploader(run.run_id, run.tracking_uri, run.spools)
     try:
-        with painting(run):
+        with live_plots(run):
             yield
     finally:
         shipper.close()

@@ -26,7 +26,7 @@ _TALKATIVE = (
 _OVERRIDING = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")  # Ray prefers them to what it is given
 
 
-class Job(BaseModel):
+class SubmittedJob(BaseModel):
     """One submitted job.
 
     Attributes:
@@ -122,7 +122,7 @@ class JobServer:
                 entrypoint_num_gpus=gpus or None,
             )
 
-    def jobs(self) -> list[Job]:
+    def jobs(self) -> list[SubmittedJob]:
         """The jobs that Striate submitted, newest first.
 
         Raises:
@@ -131,9 +131,9 @@ class JobServer:
         with self._said():
             found = self._client.list_jobs()
         ours = [job for job in found if job.submission_id and RECIPE_KEY in (job.metadata or {})]
-        return sorted(map(Job.of, ours), key=lambda job: -job.started_unix_s)
+        return sorted(map(SubmittedJob.of, ours), key=lambda job: -job.started_unix_s)
 
-    def job(self, job_id: str) -> Job:
+    def job(self, job_id: str) -> SubmittedJob:
         """A job by its id, or by a part of it that only one has.
 
         Raises:

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from striate.core import errors
-from striate.core.cluster import connected
+from striate.core.cluster import connection
 from striate.core.errors import PlatformError, StriateError, TrainingFailed, TrainingStopped
 from striate.core.settings import Settings
 from striate.train.run import startup_times
 from striate.train.run.attempts import attempts_of
 from striate.train.run.spec import Assignment
-from striate.train.tracking.metric_log import Record, SpoolWriter
+from striate.train.tracking.metric_log import MetricLog, MetricRecord
 
 _REMEDY = "Run `striate up`, or train here with --workers 0."
 _ELASTIC_WAIT_S = 20.0
@@ -38,7 +38,7 @@ def on_ray(assignment: Assignment, settings: Settings) -> None:
         TrainingFailed: workers or controllers died more often than the recipe allows.
         TrainingStopped: the run was asked to end.
     """
-    with connected(settings.ray_address, _REMEDY):
+    with connection(settings.ray_address, _REMEDY):
         startup_times.mark(assignment.folder, "connection to Ray")
         _check_room(assignment)
         failures = 0
@@ -234,7 +234,7 @@ def _last_line(error: object) -> str:
 def _note(assignment: Assignment, text: str) -> None:
     """Tell the user through the run's own spool."""
     with contextlib.suppress(OSError, PlatformError):
-        writer = SpoolWriter(assignment.spool)
+        writer = MetricLog(assignment.spool)
         now = time.time_ns() // 1_000_000
-        writer.append([Record(kind="note", text=text, time_ms=now)])
+        writer.append([MetricRecord(kind="note", text=text, time_ms=now)])
         writer.close()

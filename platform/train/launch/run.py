@@ -11,14 +11,14 @@ from striate.core.tracking import tracking_uri_of
 from striate.train.config import Recipe
 from striate.train.launch.publish import (
     publish,
-    shipping,
+    upload_while,
 )
 from striate.train.launch.signals import stopping_softly
-from striate.train.recipes.resolve import overridden
+from striate.train.recipes.resolve import override
 from striate.train.run import startup_times as startup
-from striate.train.run.spec import Assignment, Outcome
+from striate.train.run.spec import Assignment, RunOutcome
 from striate.train.tracking.events import Digest, TrainEvent, headline_of
-from striate.train.tracking.metric_log import Record, SpoolWriter
+from striate.train.tracking.metric_log import MetricLog, MetricRecord
 from striate.train.tracking.mlflow_run import (
     close_run,
     open_run,
@@ -103,7 +103,7 @@ def run(
     startup.mark(assignment.folder, "shards and tracked run")
     digest = Digest.of(assignment.recipe, len(assignment.labels), assignment.total_steps)
 
-    def handle(records: list[Record]) -> None:
+    def handle(records: list[MetricRecord]) -> None:
         for event in digest.events(records):
             tell(event)
 
@@ -112,7 +112,7 @@ def run(
 
     follower = Follower(assignment.spool, handle)
     try:
-        with shipping(assignment), stopping_softly(assignment, say):
+        with upload_while(assignment), stopping_softly(assignment, say):
             _train(assignment, settings)
     except BaseException as error:
         ended = isinstance(error, KeyboardInterrupt | TrainingStopped)
@@ -120,7 +120,7 @@ def run(
         raise
     finally:
         follower.close()
-    outcome = Outcome.model_validate_json(assignment.outcome.read_bytes())
+    outcome = RunOutcome.model_validate_json(assignment.outcome.read_bytes())
     version = publish(assignment)
     return TrainResult(
         run_id=assignment.run_id,
@@ -199,7 +199,7 @@ def recipe_of(settings: Settings, run_id: str, overrides: tuple[str, ...] = ()) 
         UnknownName: this home holds no such run.
         RecipeError: a wrong override.
     """
-    return overridden(Assignment.load(settings, run_id).recipe, overrides)
+    return override(Assignment.load(settings, run_id).recipe, overrides)
 
 
 def _classes_of(recipe: Recipe) -> int:
@@ -251,9 +251,9 @@ def _train(assignment: Assignment, settings: Settings) -> None:
         TrainingFailed, or what a worker wrote down as its reason to give up.
     """
     if assignment.recipe.scaling.workers == 0:
-        from striate.train.launch.worker import here
+        from striate.train.launch.worker import train_here
 
-        here(assignment)
+        train_here(assignment)
     else:
         from striate.train.launch.ray_train import on_ray
 
@@ -272,5 +272,5 @@ def _mark(assignment: Assignment, status: str) -> None:
         close_run(assignment.tracking_uri, assignment.run_id, status)
     except StriateError as error:
         now = time.time_ns() // 1_000_000
-        note = Record(kind="note", text=f"Not closed in MLflow: {error}", time_ms=now)
-        SpoolWriter(assignment.spool).append([note])
+        note = MetricRecord(kind="note", text=f"Not closed in MLflow: {error}", time_ms=now)
+        MetricLog(assignment.spool).append([note])

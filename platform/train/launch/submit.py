@@ -53,7 +53,7 @@ def submit(
     }
     with tempfile.TemporaryDirectory(prefix="striate-") as working:
         if recipe is not None:
-            content = placed(recipe).model_dump_json(indent=2)
+            content = make_absolute(recipe).model_dump_json(indent=2)
             Path(working, RECIPE_FILE).write_text(content, encoding="utf-8")
             runtime["working_dir"] = working
             arguments = [RECIPE_FILE, *arguments]
@@ -69,7 +69,7 @@ def _own(recipe: Recipe | None, arguments: Sequence[str]) -> tuple[float, float]
     return recipe.scaling.cpus_per_worker, int(recipe.scaling.gpu)
 
 
-def placed(recipe: Recipe) -> Recipe:
+def make_absolute(recipe: Recipe) -> Recipe:
     """The recipe with a relative folder of shards made absolute: a job starts elsewhere."""
     shards = recipe.data.shards
     if shards is None or "://" in shards:

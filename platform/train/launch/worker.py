@@ -9,18 +9,18 @@ import torch
 
 from striate.core.errors import StriateError, TrainingStopped
 from striate.core.files import write_atomic
-from striate.train.checkpoint.retry import patient
-from striate.train.distributed.world import Place
+from striate.train.checkpoint.retry import retry_until
+from striate.train.distributed.world import World
 from striate.train.loop.train import train
 from striate.train.run import startup_times
 from striate.train.run.spec import Assignment
 from striate.train.run.stop_requests import HERE
-from striate.train.tracking.system_metrics import sampling
+from striate.train.tracking.system_metrics import sample_node
 
 _BEHIND_SERVING = 10  # niceness: training may wait where it shares cores with replicas, callers not
 
 
-def here(assignment: Assignment) -> None:
+def train_here(assignment: Assignment) -> None:
     """Train in this process, without Ray, with as many threads as a worker would have."""
     scaling = assignment.recipe.scaling
     device = torch.device("cuda" if scaling.gpu else "cpu")
@@ -28,8 +28,8 @@ def here(assignment: Assignment) -> None:
     torch.set_num_threads(scaling.cpus_per_worker)
     HERE.begin()
     try:
-        with sampling(assignment):
-            train(assignment, Place(device=device))
+        with sample_node(assignment):
+            train(assignment, World(device=device))
     finally:
         HERE.end()
         torch.set_num_threads(threads)
@@ -46,11 +46,11 @@ def work(config: dict[str, Any]) -> None:
     os.nice(max(0, _BEHIND_SERVING - os.nice(0)))
     torch.set_num_threads(assignment.recipe.scaling.cpus_per_worker)
     context = ray.train.get_context()
-    place = Place(context.get_world_rank(), context.get_world_size(), get_device())
+    place = World(context.get_world_rank(), context.get_world_size(), get_device())
     if place.first:
         startup_times.mark(assignment.folder, "loop")
     # One worker of a node samples it for all.
-    sampled = sampling(assignment) if context.get_local_rank() == 0 else nullcontext()
+    sampled = sample_node(assignment) if context.get_local_rank() == 0 else nullcontext()
     HERE.begin()
     try:
         with sampled:
@@ -69,4 +69,4 @@ def _write_down(assignment: Assignment, error: StriateError) -> None:
     document = {"error": type(error).__name__, "args": [error.message, error.remedy]}
     content = json.dumps(document).encode()
     within_s = assignment.recipe.checkpoint.patience_s
-    patient(lambda: write_atomic(assignment.failure, content), within_s, lambda reason: None)
+    retry_until(lambda: write_atomic(assignment.failure, content), within_s, lambda reason: None)

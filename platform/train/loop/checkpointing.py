@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from striate.core.errors import CheckpointError, PlatformError, TrainingStopped
 from striate.core.files import write_atomic
 from striate.train.checkpoint.async_writer import Saver
-from striate.train.checkpoint.retry import patient
+from striate.train.checkpoint.retry import retry_until
 from striate.train.checkpoint.store import Checkpoint, CheckpointStore, HostBuffers
 from striate.train.distributed.consensus import Agreement
-from striate.train.distributed.world import Place
+from striate.train.distributed.world import World
 from striate.train.loop.state import TrainState
 from striate.train.run.spec import Assignment
 from striate.train.run.stop_requests import HERE
@@ -19,10 +19,10 @@ from striate.train.run.stop_requests import HERE
 BLOCKED_SHARE = "train/checkpoint_blocked_share"
 
 Note = Callable[[int, str], None]
-Metrics = Callable[[int, Mapping[str, float]], None]
+WriteMetrics = Callable[[int, Mapping[str, float]], None]
 
 
-class Keeper:
+class Checkpointer:
     """Takes checkpoints of a run on its training thread, and writes them from another.
 
     A checkpoint is due after every so many steps and seconds, after the best evaluation so far,
@@ -41,10 +41,10 @@ class Keeper:
     def __init__(
         self,
         run: Assignment,
-        place: Place,
+        place: World,
         durable: Callable[[], None],
         note: Note,
-        metrics: Metrics,
+        metrics: WriteMetrics,
     ) -> None:
         config = run.recipe.checkpoint
         self._run, self._place = run, place
@@ -65,7 +65,7 @@ class Keeper:
         """
         self._store.sweep()
         try:
-            checkpoint, complaints = patient(
+            checkpoint, complaints = retry_until(
                 self._store.load_latest,
                 self._run.recipe.checkpoint.patience_s,
                 lambda reason: self._note(0, f"The checkpoints cannot be read yet: {reason}"),

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from striate.train.distributed.parallel import equalise, gathered
+from striate.train.distributed.parallel import equalise, gather_model
 from striate.train.distributed.precision import autocast, on_device
-from striate.train.distributed.world import Place
+from striate.train.distributed.world import World
 from striate.train.loop.batches import open_evaluation
 from striate.train.run.spec import Assignment
 from striate.train.tasks.base import Tally, Task
@@ -28,13 +28,13 @@ class Evaluation:
 
 
 @torch.no_grad()
-def evaluate(network: nn.Module, task: Task, run: Assignment, place: Place) -> Evaluation:
+def evaluate(network: nn.Module, task: Task, run: Assignment, place: World) -> Evaluation:
     """Evaluate over the whole split; every worker must call, and gets the same."""
     recipe, was_training = run.recipe, network.training
     network.eval()
     equalise(network, place)
     tally, mistakes = task.zero(place.device), Mistakes()
-    with gathered(network):
+    with gather_model(network):
         for batch in open_evaluation(run, place, task.by_row):
             batch = on_device(batch, recipe, place)
             with autocast(recipe, place):

@@ -12,8 +12,8 @@ from striate.core.errors import PlatformError, StriateError, TrainingFailed
 from striate.core.files import write_atomic
 from striate.data.stream.batch import Batch
 from striate.data.stream.reader import SplitReader
-from striate.train.distributed.parallel import statistics, whole
-from striate.train.distributed.world import Place
+from striate.train.distributed.parallel import gather_tensor, statistics
+from striate.train.distributed.world import World
 from striate.train.run.spec import Assignment
 
 MOST_SKIPS = 20
@@ -27,7 +27,7 @@ class Guard:
     device once a step.
     """
 
-    def __init__(self, network: nn.Module, place: Place) -> None:
+    def __init__(self, network: nn.Module, place: World) -> None:
         self._network = network
         self._place = place
         self._before = [one.clone() for one in statistics(network)]
@@ -40,7 +40,7 @@ class Guard:
             loss: of this worker's share.
         """
         gradients = [one.grad for one in self._network.parameters() if one.grad is not None]
-        norm = whole(nn.utils.get_total_norm(gradients))  # the same on all workers
+        norm = gather_tensor(nn.utils.get_total_norm(gradients))  # the same on all workers
         if bool(torch.isfinite(self._place.sum(loss.clone()) + norm)):
             return True
         for statistic, before in zip(statistics(self._network), self._before, strict=True):
@@ -61,7 +61,7 @@ class NanWatch:
         place: this process; all processes make the same calls.
     """
 
-    def __init__(self, run: Assignment, place: Place) -> None:
+    def __init__(self, run: Assignment, place: World) -> None:
         self._run = run
         self._place = place
         self._ids: dict[int, _Ids] = {}

@@ -10,11 +10,11 @@ from torch.optim import Optimizer
 
 from striate.train.config import OptimizerConfig
 
-Group = dict[str, Any]
+ParameterGroup = dict[str, Any]
 RATE_FACTOR = "rate_factor"
 
 
-def _sgd(groups: list[Group], config: OptimizerConfig) -> Optimizer:
+def _sgd(groups: list[ParameterGroup], config: OptimizerConfig) -> Optimizer:
     divided = any(isinstance(one, DTensor) for group in groups for one in group["params"])
     return torch.optim.SGD(
         groups,
@@ -25,11 +25,11 @@ def _sgd(groups: list[Group], config: OptimizerConfig) -> Optimizer:
     )
 
 
-def _adamw(groups: list[Group], config: OptimizerConfig) -> Optimizer:
+def _adamw(groups: list[ParameterGroup], config: OptimizerConfig) -> Optimizer:
     return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, fused=True)
 
 
-OPTIMIZERS: dict[str, Callable[[list[Group], OptimizerConfig], Optimizer]] = {
+OPTIMIZERS: dict[str, Callable[[list[ParameterGroup], OptimizerConfig], Optimizer]] = {
     "sgd": _sgd,
     "adamw": _adamw,
 }
@@ -44,7 +44,7 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
     decay, decay_of_vectors = config.weight_decay, config.weight_decay * config.decay_biases
     weights = [parameter for parameter in trainable if parameter.ndim > 1]
     vectors = [parameter for parameter in trainable if parameter.ndim <= 1]
-    groups: list[Group] = [
+    groups: list[ParameterGroup] = [
         {"params": weights, "weight_decay": decay, RATE_FACTOR: 1.0},
         {"params": vectors, "weight_decay": decay_of_vectors, RATE_FACTOR: config.bias_lr},
     ]

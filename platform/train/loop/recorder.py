@@ -11,19 +11,19 @@ from torch import Tensor, nn
 from striate.core.bundle import Bundle
 from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
-from striate.train.checkpoint.retry import patient
+from striate.train.checkpoint.retry import retry_until
 from striate.train.checkpoint.store import Checkpoint
-from striate.train.distributed.parallel import whole
-from striate.train.distributed.world import Place
+from striate.train.distributed.parallel import gather_tensor
+from striate.train.distributed.world import World
 from striate.train.loop.bundle_spec import bundle_assets, bundle_spec
-from striate.train.loop.checkpointing import Keeper
+from striate.train.loop.checkpointing import Checkpointer
 from striate.train.loop.evaluate import Evaluation
 from striate.train.loop.state import TrainState
 from striate.train.run import startup_times
 from striate.train.run.attempts import Ledger
-from striate.train.run.spec import Assignment, Outcome
+from striate.train.run.spec import Assignment, RunOutcome
 from striate.train.tasks.base import Tally
-from striate.train.tracking.metric_log import SpoolWriter
+from striate.train.tracking.metric_log import MetricLog
 from striate.train.tracking.metric_names import (
     SKIPPED,
 )
@@ -39,12 +39,12 @@ class Recorder:
     note and tried again. Only the finished model must be written.
     """
 
-    def __init__(self, run: Assignment, place: Place) -> None:
+    def __init__(self, run: Assignment, place: World) -> None:
         self.run = run
         self.place = place
-        self._spool = SpoolWriter(run.spool) if place.first else None
+        self._spool = MetricLog(run.spool) if place.first else None
         self._reporter = Reporter(place, self._spool, run.recipe.batch_size)
-        self._keeper = Keeper(
+        self._keeper = Checkpointer(
             run, place, self._durable, self._reporter.note, self._reporter.metrics
         )
         self._ledger = Ledger(run.folder)
@@ -119,7 +119,7 @@ class Recorder:
         metrics = {f"test/{name}": value for name, value in counts.metrics().items()}
         self._reporter.metrics(state.step, metrics)
         weights = first_layer(state.network)
-        weights = None if weights is None else whole(weights)
+        weights = None if weights is None else gather_tensor(weights)
         if self.place.first and weights is not None:
             content = save({"weight": weights.detach().float().cpu().contiguous()})
             path = self.run.filters / f"step-{state.step:08d}.safetensors"
@@ -146,7 +146,7 @@ class Recorder:
         spec = bundle_spec(self.run, state.network, metrics)
         assets = bundle_assets(self.run)
         self._patiently(state.step, lambda: Bundle.write(self.run.bundle, spec, weights, assets))
-        outcome = Outcome(
+        outcome = RunOutcome(
             metrics=metrics,
             confusion=[] if counts.confusion is None else counts.confusion.long().tolist(),
             mistakes=evaluation.mistakes.worst,
@@ -194,7 +194,7 @@ class Recorder:
         def said(reason: str) -> None:
             self._reporter.note(step, f"The storage refuses: {reason} It is tried again.")
 
-        patient(write, self.run.recipe.checkpoint.patience_s, said)
+        retry_until(write, self.run.recipe.checkpoint.patience_s, said)
 
     def _attempt(self, step: int, what: str, write: Callable[[], None]) -> None:
         try:

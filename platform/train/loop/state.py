@@ -18,9 +18,9 @@ from striate.core.bundle import Architecture
 from striate.models import build
 from striate.train.checkpoint.store import Checkpoint
 from striate.train.config import Recipe
-from striate.train.distributed.parallel import like, local, shard, whole
+from striate.train.distributed.parallel import distribute_like, gather_tensor, local, shard
 from striate.train.distributed.precision import lay_out, type_of
-from striate.train.distributed.world import Place
+from striate.train.distributed.world import World
 from striate.train.loop.optimizers import build_optimizer
 
 
@@ -51,7 +51,7 @@ class TrainState:
     history: list[float] = field(default_factory=list)
 
     @classmethod
-    def fresh(cls, recipe: Recipe, place: Place) -> "TrainState":
+    def fresh(cls, recipe: Recipe, place: World) -> "TrainState":
         """The seeded state before the first step, the same on every worker."""
         torch.manual_seed(recipe.seed)
         model = build(Architecture(name=recipe.model.name, arguments=recipe.model.arguments))
@@ -77,7 +77,9 @@ class TrainState:
         """Name → whole tensor of the network to bundle; every worker of a sharded run must call."""
         return {
             name: tensor.float() if tensor.dtype == torch.float64 else tensor
-            for name, tensor in ((k, whole(v)) for k, v in self.network.state_dict().items())
+            for name, tensor in (
+                (k, gather_tensor(v)) for k, v in self.network.state_dict().items()
+            )
         }
 
     def advance(self, cursor: int, moved: bool) -> None:
@@ -97,10 +99,10 @@ class TrainState:
         modules = {"model": self.model, "average": self.average}
         for prefix, module in modules.items():
             for name, value in ({} if module is None else module.state_dict()).items():
-                yield f"{prefix}.{name}", whole(value).detach()
+                yield f"{prefix}.{name}", gather_tensor(value).detach()
         for name, parameter in self.model.named_parameters():
             for key, value in self.optimizer.state.get(parameter, {}).items():
-                yield f"optimizer.{name}.{key}", whole(value).detach()
+                yield f"optimizer.{name}.{key}", gather_tensor(value).detach()
 
     def document(self) -> dict[str, Any]:
         """The rest of the state, as JSON has it."""
@@ -113,7 +115,7 @@ class TrainState:
         modules = {"model": self.model, "average": self.average}
         for prefix, module in modules.items():
             for name, held in ({} if module is None else module.state_dict()).items():
-                local(held).copy_(local(like(tensors[f"{prefix}.{name}"], held)))
+                local(held).copy_(local(distribute_like(tensors[f"{prefix}.{name}"], held)))
         self._restore_optimizer(_under("optimizer.", tensors))
         self.step, self.cursor = checkpoint.step, document["cursor"]
         self.skipped, self.history = document["skipped"], list(document["history"])
@@ -124,7 +126,7 @@ class TrainState:
         for path, value in tensors.items():
             name, _, key = path.rpartition(".")
             parameter = parameters[name]
-            self.optimizer.state[parameter][key] = like(value, parameter)
+            self.optimizer.state[parameter][key] = distribute_like(value, parameter)
 
 
 def _follow(average: nn.Module, model: nn.Module, weight: float) -> None:

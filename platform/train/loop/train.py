@@ -16,9 +16,9 @@ from torch.optim import Optimizer
 from striate.data.stream.batch import Batch
 from striate.models.layers.dropout import sample_keys
 from striate.train.config import Recipe
-from striate.train.distributed.parallel import replicated, synced, translate
+from striate.train.distributed.parallel import sync_gradients, translate, wrap_model
 from striate.train.distributed.precision import autocast, on_device
-from striate.train.distributed.world import Place
+from striate.train.distributed.world import World
 from striate.train.loop.batches import open_stream
 from striate.train.loop.evaluate import Evaluation, evaluate
 from striate.train.loop.lr_schedule import rate_at
@@ -34,7 +34,7 @@ KEYS = "keys"
 KEY_STEP = 0x9E3779B97F4A7C15  # far apart for neighbouring seeds
 
 
-def train(run: Assignment, place: Place) -> None:
+def train(run: Assignment, place: World) -> None:
     """Train a run to its end, from its latest good checkpoint if it has one.
 
     Every worker of the run calls this with its own place; rank 0 writes metrics, checkpoints and
@@ -53,7 +53,7 @@ def train(run: Assignment, place: Place) -> None:
     record, watch = Recorder(run, place), NanWatch(run, place)
     record.restore(state)
     task = TASKS[recipe.task.name](recipe.task, len(run.labels))
-    network = replicated(state.model, place)
+    network = wrap_model(state.model, place)
     evaluation: Evaluation | None = None
 
     # Train
@@ -111,7 +111,7 @@ def train_step(
     task: Task,
     batch: Batch,
     recipe: Recipe,
-    place: Place,
+    place: World,
 ) -> StepResult:
     """One optimiser step on this worker's share of a global batch.
 
@@ -119,12 +119,12 @@ def train_step(
     number of workers, so that the mean over workers is the mean over the global batch, however
     unevenly it is split. Every worker cuts its share into as many parts.
     """
-    batch = on_device(keyed(batch, recipe.seed, place), recipe, place)
+    batch = on_device(add_keys(batch, recipe.seed, place), recipe, place)
     parts = batch.parts(min(recipe.accumulate, batch.global_size // place.world))
     guard = Guard(network, place) if recipe.on_nan == "skip" else None
     loss: Tensor | None = None
     for part in parts:
-        with synced(network, part is parts[-1]), sample_keys(part.tensors[KEYS]):
+        with sync_gradients(network, part is parts[-1]), sample_keys(part.tensors[KEYS]):
             with autocast(recipe, place):
                 output = network(part.inputs)
             summed = task.loss(output, part)
@@ -140,7 +140,7 @@ def train_step(
     return StepResult(loss, moved)
 
 
-def keyed(batch: Batch, seed: int, place: Place) -> Batch:
+def add_keys(batch: Batch, seed: int, place: World) -> Batch:
     """A batch with what `SampleDropout` draws by: a key for each seed and place in the order."""
     first = batch.cursor - batch.global_size + place.rank
     origin = seed * KEY_STEP % 2**62

@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from striate.train.plots.curves import log_scale, smoothed
-from striate.train.plots.style import SEVERAL, quiet
-from striate.train.tracking.metric_names import in_words
+from striate.train.plots.curves import log_scale, smooth
+from striate.train.plots.style import SEVERAL, simplify_axes
+from striate.train.tracking.metric_names import display_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,12 +65,12 @@ def comparison(runs: Sequence[Curves]) -> Figure:
         times.plot(minutes, [value for _, value in run.timed], **marked)
     if lowest and min(lowest) > 0:
         log_scale(losses, min(lowest))
-    what = " / ".join(sorted({in_words(run.headline) for run in runs}))
+    what = " / ".join(sorted({display_name(run.headline) for run in runs}))
     losses.set(xlabel="epoch", ylabel="training loss", title="Training loss")
     scores.set(xlabel="epoch", ylabel=what, title=f"Held-out {what}")
     times.set(xlabel="minutes", ylabel=what, title=f"Held-out {what} by the clock")
     for axes in (losses, scores, times):
-        quiet(axes)
+        simplify_axes(axes)
         axes.set_xlim(left=0)
     scores.legend(frameon=False, fontsize=8)
     return figure
@@ -83,7 +83,7 @@ def _draw_loss(axes: "Axes", run: Curves, look: dict[str, Any]) -> list[float]:
     epochs = np.array([step for step, _ in run.loss]) / run.steps_per_epoch
     values = np.array([value for _, value in run.loss])
     width = max(1, min(round(run.steps_per_epoch), len(values) // 4))
-    means = smoothed(values, width)
+    means = smooth(values, width)
     every = max(1, len(means) // _MOST_POINTS)
     axes.plot(epochs, values, color=look["color"], alpha=0.18, linewidth=0.6)
     axes.plot(epochs[width - 1 :][::every], means[::every], linewidth=1.4, **look)
@@ -125,7 +125,9 @@ def parallel_coordinates(
     _draw_axes(axes, fields, places, (low, high), metric)
     failed = len(scores) - len(known)
     note = f", {failed} failed (dotted)" if failed else ""
-    axes.set_title(f"{len(trials)} trials{note}; the best {in_words(metric)} is thick", fontsize=10)
+    axes.set_title(
+        f"{len(trials)} trials{note}; the best {display_name(metric)} is thick", fontsize=10
+    )
     return figure
 
 
@@ -147,7 +149,7 @@ def _draw_axes(
     for share in (0.0, 0.25, 0.5, 0.75, 1.0) if high > low else (1.0,):
         value = low + share * (high - low)
         axes.text(len(fields) + 0.03, share, f"{value:.4g}", ha="left", va="center", fontsize=8)
-    axes.set_xticks(range(len(fields) + 1), [*fields, in_words(metric)], fontsize=9)
+    axes.set_xticks(range(len(fields) + 1), [*fields, display_name(metric)], fontsize=9)
     axes.set_yticks([])
     axes.set(xlim=(-0.55, len(fields) + 0.45), ylim=(-0.07, 1.07))
     axes.tick_params(length=0)

@@ -7,10 +7,10 @@ from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from striate.train.plots.style import TEST, quiet
-from striate.train.run.spec import Assignment, Outcome
+from striate.train.plots.style import TEST, simplify_axes
+from striate.train.run.spec import Assignment, RunOutcome
 from striate.train.tracking.events import headline_of, unit_of
-from striate.train.tracking.metric_names import in_words
+from striate.train.tracking.metric_names import display_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,7 @@ def confusion_matrix(run: Assignment) -> Figure | None:
     """
     if not run.outcome.is_file():
         return None
-    outcome = Outcome.model_validate_json(run.outcome.read_bytes())
+    outcome = RunOutcome.model_validate_json(run.outcome.read_bytes())
     counts = np.array(outcome.confusion)
     if not counts.size:
         return None
@@ -39,7 +39,7 @@ def confusion_matrix(run: Assignment) -> Figure | None:
     wrong, samples = int(errors.sum()), int(counts.sum())
     title = f"{run.recipe.name}: {wrong:,} of {samples:,} held-out {_counted(run)} wrong"
     score = outcome.metrics[headline]
-    figure.suptitle(f"{title}, {in_words(headline)} {score:.4f}", fontsize=10)
+    figure.suptitle(f"{title}, {display_name(headline)} {score:.4f}", fontsize=10)
     return figure
 
 
@@ -51,7 +51,7 @@ def most_confused(errors: np.ndarray, most: int) -> list[tuple[int, int, int]]:
     return [(true, found, int(errors[true, found])) for true, found in pairs if errors[true, found]]
 
 
-def pooled(errors: np.ndarray, most: int) -> tuple[np.ndarray, int]:
+def pool_errors(errors: np.ndarray, most: int) -> tuple[np.ndarray, int]:
     """Sums of square blocks, so that no more than `most` rows are left; and the blocks' side."""
     side = -(-len(errors) // most)
     padding = -len(errors) % side
@@ -76,7 +76,7 @@ def _draw_small(counts: np.ndarray, errors: np.ndarray, labels: tuple[str, ...])
             colour, weight = ("#5f7386", "normal") if row == column else ("black", "bold")
             middle: dict[str, Any] = {"ha": "center", "va": "center", "weight": weight}
             axes.text(column, row, str(count), color=colour, **middle)
-    names = [shortened(name) for name in labels]
+    names = [shorten(name) for name in labels]
     axes.set_xticks(range(size), names, rotation=90 if size > 12 or _long(names) else 0)
     axes.set_yticks(range(size), names)
     axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
@@ -91,7 +91,7 @@ def _draw_large(counts: np.ndarray, errors: np.ndarray, labels: tuple[str, ...])
     size = len(counts)
     figure = Figure(figsize=(16, 7.8), layout="constrained")
     axes, listed = figure.subplots(1, 2, width_ratios=(1.9, 1))
-    cells, side = pooled(errors, _MOST_CELLS)
+    cells, side = pool_errors(errors, _MOST_CELLS)
     edge = len(cells) * side - 0.5
     axes.imshow(
         np.sqrt(cells),  # one error among many must still be seen
@@ -103,7 +103,7 @@ def _draw_large(counts: np.ndarray, errors: np.ndarray, labels: tuple[str, ...])
     axes.plot([-0.5, size - 0.5], [-0.5, size - 0.5], color="#c9d6e2", linewidth=0.8)
     axes.set(xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5))
     if size <= _MOST_WITH_NAMES:
-        names = [shortened(name, 16) for name in labels]
+        names = [shorten(name, 16) for name in labels]
         axes.set_xticks(range(size), names, rotation=90, fontsize=7)
         axes.set_yticks(range(size), names, fontsize=7)
     shared = f"; {side} × {side} classes share a cell" if side > 1 else ""
@@ -122,7 +122,7 @@ def _draw_pairs(
         axes.set_axis_off()
         return
     of = counts.sum(axis=1)
-    names = [f"{shortened(labels[true])} → {shortened(labels[found])}" for true, found, _ in pairs]
+    names = [f"{shorten(labels[true])} → {shorten(labels[found])}" for true, found, _ in pairs]
     values = [count for _, _, count in pairs]
     axes.barh(range(len(pairs)), values, color=TEST, alpha=0.75, height=0.62)
     for at, (true, _, count) in enumerate(pairs):
@@ -132,10 +132,10 @@ def _draw_pairs(
     axes.set_title("confused most often: true → most likely", fontsize=9)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.tick_params(length=0)
-    quiet(axes)
+    simplify_axes(axes)
 
 
-def shortened(name: str, longest: int = _LONGEST_NAME) -> str:
+def shorten(name: str, longest: int = _LONGEST_NAME) -> str:
     """A class in a few letters: the first of its synonyms, cut where it is still long."""
     first = name.split(",")[0].strip()
     return first if len(first) <= longest else f"{first[: longest - 1]}…"

@@ -6,13 +6,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
-from striate.train.plots.style import TEST, TRAIN, TRAIN_SMOOTH, quiet
+from striate.train.plots.style import TEST, TRAIN, TRAIN_SMOOTH, simplify_axes
 from striate.train.run.spec import Assignment
 from striate.train.tracking.events import headline_of
 from striate.train.tracking.metric_log import SpoolReader, history
 from striate.train.tracking.metric_names import (
     LOSS,
-    in_words,
+    display_name,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def learning_curves(run: Assignment) -> Figure | None:
     _draw_losses(losses, run, series[LOSS], series.get("test/loss", []))
     _draw_scores(scores, run, series)
     for axes in (losses, scores):
-        quiet(axes)
+        simplify_axes(axes)
     figure.suptitle(f"{run.recipe.name}, seed {run.recipe.seed}")
     return figure
 
@@ -51,7 +51,7 @@ def log_scale(axes: "Axes", lowest: float) -> None:
     axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
 
 
-def smoothed(values: np.ndarray, width: int) -> np.ndarray:
+def smooth(values: np.ndarray, width: int) -> np.ndarray:
     """The mean of each value and the ones before it, `width` altogether."""
     return np.convolve(values, np.ones(width) / width, mode="valid")
 
@@ -60,12 +60,12 @@ def _draw_losses(axes: "Axes", run: Assignment, train: Points, held_out: Points)
     values = np.array([value for _, value in train])
     epochs = epochs_of(run, train)
     width = max(1, round(run.train_rows / run.recipe.batch_size))
-    smooth = len(values) >= 2 * width > 2
-    faint = 0.35 if smooth else 1.0
-    label = None if smooth else "train, each batch"
+    enough = len(values) >= 2 * width > 2
+    faint = 0.35 if enough else 1.0
+    label = None if enough else "train, each batch"
     axes.plot(epochs, values, color=TRAIN, alpha=faint, linewidth=0.8, label=label)
-    if smooth:
-        means = smoothed(values, width)
+    if enough:
+        means = smooth(values, width)
         axes.plot(epochs[width - 1 :], means, color=TRAIN_SMOOTH, label="train, mean of an epoch")
     _draw_held_out(axes, run, held_out, "held out")
     axes.set(xlabel="epoch", ylabel="loss", title="Loss")
@@ -85,10 +85,10 @@ def _draw_scores(axes: "Axes", run: Assignment, series: dict[str, Points]) -> No
     for metric, style in named.items():
         points = series.get(f"test/{metric}", [])
         drawn[metric] = [(s, 100 * (1 - v if error else v)) for s, v in points]
-        label = in_words(metric) + (" error" if error and metric in {"top1", "top5"} else "")
+        label = display_name(metric) + (" error" if error and metric in {"top1", "top5"} else "")
         label = _AS_ERROR.get(metric, label)
         _draw_held_out(axes, run, drawn[metric], label, style)
-    title = _AS_ERROR.get(headline, in_words(headline))
+    title = _AS_ERROR.get(headline, display_name(headline))
     what = ("error" if error else "share of the held-out") if second else title
     axes.set(xlabel="epoch", ylabel=f"{what}, %", title=f"Held-out {title}")
     axes.set_ylim(bottom=0)

@@ -35,7 +35,7 @@ def first_layer_filters(run: Assignment) -> Figure | None:
     limit = max(float(np.abs(kernels).max()) for _, kernels in times)
     for at, ((step, kernels), line) in enumerate(zip(times, grid, strict=True)):
         for index, axes in enumerate(line):
-            _draw(axes, coloured(kernels[index], limit))
+            _draw(axes, colour_kernel(kernels[index], limit))
             if at == 0:
                 axes.set_title(str(index + 1), fontsize=8)
         line[0].set_ylabel(f"epoch {_epoch(run, step)}", fontsize=8)
@@ -61,7 +61,7 @@ def animation(run: Assignment, path: Path) -> Path | None:
     return path
 
 
-def coloured(kernel: Kernels, limit: float) -> Pixels:
+def colour_kernel(kernel: Kernels, limit: float) -> Pixels:
     """(height, width, 3) of a (channels, height, width) kernel.
 
     Three channels are colours about grey; any other number is averaged, blue below zero and red
@@ -107,7 +107,7 @@ def _frame(kernels: Kernels, limit: float, caption: str) -> Image.Image:
     frame = Image.new("RGB", size, "white")
     ImageDraw.Draw(frame).text((_MARGIN, 6), caption, "#22252a", font)
     for index, kernel in enumerate(kernels):
-        picture = Image.fromarray(coloured(kernel, limit))
+        picture = Image.fromarray(colour_kernel(kernel, limit))
         picture = picture.resize((width * scale, height * scale), Image.Resampling.NEAREST)
         at = _MARGIN + index % columns * step_x, _CAPTION + 4 + index // columns * step_y
         frame.paste(picture, at)

@@ -8,13 +8,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from striate.core.errors import StriateError
-from striate.data.show.contact_sheet import Cell, contact_sheet, stacked
-from striate.data.show.rows import Row, image_of
+from striate.data.show.contact_sheet import Cell, contact_sheet, stack
+from striate.data.show.rows import SampleRow, image_of
 from striate.data.stream.reader import SplitReader
 from striate.data.transforms.audio.frames import frame_centres
-from striate.train.plots.confusion import shortened
+from striate.train.plots.confusion import shorten
 from striate.train.run.mistake import Mistake
-from striate.train.run.spec import Assignment, Outcome
+from striate.train.run.spec import Assignment, RunOutcome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +32,7 @@ def worst_mistakes(run: Assignment) -> Image.Image | Figure | None:
     """
     if not run.outcome.is_file():
         return None
-    mistakes = Outcome.model_validate_json(run.outcome.read_bytes()).mistakes
+    mistakes = RunOutcome.model_validate_json(run.outcome.read_bytes()).mistakes
     if not mistakes:
         return None
     title = f"{run.recipe.name}: the most confident mistakes on held-out data"
@@ -49,7 +49,7 @@ def worst_mistakes(run: Assignment) -> Image.Image | Figure | None:
     return _sheet(title, run.labels, mistakes, rows)
 
 
-def row_of(reader: SplitReader, number: int) -> Row:
+def row_of(reader: SplitReader, number: int) -> SampleRow:
     """A row of a split by its number.
 
     Raises:
@@ -57,27 +57,29 @@ def row_of(reader: SplitReader, number: int) -> Row:
     """
     ends = np.cumsum(reader.shard_rows)
     index = int(np.searchsorted(ends, number, side="right"))
-    return Row(number, reader.shard(index), number - int(ends[index]) + reader.shard_rows[index])
+    return SampleRow(
+        number, reader.shard(index), number - int(ends[index]) + reader.shard_rows[index]
+    )
 
 
-def said(mistake: Mistake, labels: tuple[str, ...]) -> str:
+def describe_mistake(mistake: Mistake, labels: tuple[str, ...]) -> str:
     """A mistake in words."""
-    true, found = shortened(labels[mistake.true]), shortened(labels[mistake.predicted])
+    true, found = shorten(labels[mistake.true]), shorten(labels[mistake.predicted])
     return f"is {true}, taken for {found}  {mistake.score:.2f}"
 
 
 def _sheet(
-    title: str, labels: tuple[str, ...], mistakes: Sequence[Mistake], rows: Sequence[Row]
+    title: str, labels: tuple[str, ...], mistakes: Sequence[Mistake], rows: Sequence[SampleRow]
 ) -> Image.Image:
     cells = []
     for mistake, row in zip(mistakes, rows, strict=True):
-        true, found = shortened(labels[mistake.true]), shortened(labels[mistake.predicted])
+        true, found = shorten(labels[mistake.true]), shorten(labels[mistake.predicted])
         captions = (f"is {true}", f"taken for {found}", f"{mistake.score:.3f}, row {row.number}")
         cells.append(Cell(_decoded(row), captions))
     return contact_sheet(title, cells)
 
 
-def _decoded(row: Row) -> Any:
+def _decoded(row: SampleRow) -> Any:
     try:
         return image_of(row)
     except StriateError:
@@ -85,7 +87,7 @@ def _decoded(row: Row) -> Any:
 
 
 def _strips(
-    title: str, labels: tuple[str, ...], mistakes: Sequence[Mistake], rows: Sequence[Row]
+    title: str, labels: tuple[str, ...], mistakes: Sequence[Mistake], rows: Sequence[SampleRow]
 ) -> Image.Image:
     from striate.data.show.film import film_strip
 
@@ -96,12 +98,12 @@ def _strips(
             strip = film_strip(payload, _FRAMES_IN_STRIP, height=_STRIP_HEIGHT, key=key)
         except StriateError:
             strip = None
-        strips.append((f"{said(mistake, labels)}   {key}", strip))
-    return stacked(title, strips)
+        strips.append((f"{describe_mistake(mistake, labels)}   {key}", strip))
+    return stack(title, strips)
 
 
 def _spectrograms(
-    title: str, labels: tuple[str, ...], mistakes: Sequence[Mistake], rows: Sequence[Row]
+    title: str, labels: tuple[str, ...], mistakes: Sequence[Mistake], rows: Sequence[SampleRow]
 ) -> Figure:
     """A quarter of a second before and after each frame, which stands between the two lines."""
     columns = min(4, len(mistakes))
@@ -112,7 +114,7 @@ def _spectrograms(
         axes.set_axis_off()
     for axes, mistake, row in zip(grid.flat, mistakes, rows, strict=False):
         _draw_sound(axes, row, mistake)
-        axes.set_title(said(mistake, labels), fontsize=8)
+        axes.set_title(describe_mistake(mistake, labels), fontsize=8)
     for axes in grid[:, 0]:
         axes.set_ylabel("kHz", fontsize=8)
     for axes in list(grid.flat[: len(mistakes)])[-columns:]:  # the lowest one of each column
@@ -122,7 +124,7 @@ def _spectrograms(
     return figure
 
 
-def _draw_sound(axes: "Axes", row: Row, mistake: Mistake) -> None:
+def _draw_sound(axes: "Axes", row: SampleRow, mistake: Mistake) -> None:
     from striate.data.show.spectrogram import spectrogram
     from striate.data.transforms.audio.load import RATE_HZ, load_mono
 

@@ -11,7 +11,7 @@ SEVERAL = ("#2d5f8f", "#c4452d", "#3a8a5a", "#8a5aa8", "#b5862c", "#2c9aa8", "#8
 DPI = 130
 
 
-def quiet(axes: "Axes") -> None:
+def simplify_axes(axes: "Axes") -> None:
     """A faint grid, and no frame at the top and on the right."""
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)

@@ -6,7 +6,7 @@ from striate.train.config import (
     Recipe,
     ScheduleConfig,
 )
-from striate.train.recipes.images import GPUS, imagenet, photos, resized_256
+from striate.train.recipes.images import GPUS, crops_from_256, imagenet, photos
 
 
 def alexnet_imagenet() -> Recipe:
@@ -25,7 +25,7 @@ def alexnet_imagenet() -> Recipe:
         name="alexnet-imagenet",
         registered_name="alexnet-imagenet",
         model=ModelConfig(name="alexnet"),
-        data=resized_256(227),
+        data=crops_from_256(227),
         optimizer=OptimizerConfig(lr=0.01, weight_decay=5e-4, bias_lr=2),
         schedule=ScheduleConfig(name="plateau", factor=0.1, patience=5, final_share=1e-3),
         scaling=GPUS,

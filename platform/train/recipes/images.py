@@ -37,7 +37,7 @@ def imagenet(size: int, evaluated_at: int = 256, **arguments: Any) -> DataConfig
     )
 
 
-def resized_256(size: int, **arguments: Any) -> DataConfig:
+def crops_from_256(size: int, **arguments: Any) -> DataConfig:
     """ImageNet as AlexNet saw it: crops from the image at a shorter side of 256, less the mean.
 
     Flips and noise along the principal components of colour (Krizhevsky et al., NIPS 2012, 4.1).

@@ -7,7 +7,7 @@ from striate.train.config import (
     Recipe,
     ScheduleConfig,
 )
-from striate.train.recipes.images import GPUS, photos, resized_256
+from striate.train.recipes.images import GPUS, crops_from_256, photos
 
 # Of the published networks' pixels, all channels alike.
 _MEAN, _STD = (118.380948,) * 3, (61.896913,) * 3
@@ -40,7 +40,7 @@ def overfeat_accurate_imagenet() -> Recipe:
 
 def overfeat_data(size: int) -> DataConfig:
     """ImageNet in OverFeat's crops and pixels."""
-    return resized_256(size, mean=_MEAN, std=_STD, colour_noise=0)
+    return crops_from_256(size, mean=_MEAN, std=_STD, colour_noise=0)
 
 
 def _imagenet(name: str, model: str, size: int) -> Recipe:

@@ -34,7 +34,7 @@ __all__ = [
     "ScheduleConfig",
     "TaskConfig",
     "load",
-    "overridden",
+    "override",
     "resolve",
 ]
 
@@ -61,7 +61,7 @@ def resolve(
         recipe = load(Path(name_or_file))
     else:
         raise UnknownName.of("recipe", name_or_file, RECIPES)
-    recipe = overridden(recipe, overrides)
+    recipe = override(recipe, overrides)
     _check_names(recipe, shards_here)
     return recipe
 
@@ -81,7 +81,7 @@ def load(path: Path) -> Recipe:
     return _validated(document, source=str(path))
 
 
-def overridden(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
+def override(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
     """`recipe` with ``field=value`` overrides, validated again.
 
     Raises:

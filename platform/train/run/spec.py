@@ -85,7 +85,7 @@ class Assignment(BaseModel):
 
     @property
     def outcome(self) -> Path:
-        """What the run came to; see `Outcome`."""
+        """What the run came to; see `RunOutcome`."""
         return self.folder / "outcome.json"
 
     @property
@@ -143,7 +143,7 @@ class Assignment(BaseModel):
         return cls.model_validate_json(known[found[0]].read_bytes())
 
 
-class Outcome(BaseModel):
+class RunOutcome(BaseModel):
     """What a finished run came to.
 
     Attributes:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from striate.core.errors import UsageError
 from striate.train.config import Recipe
-from striate.train.recipes.resolve import overridden, value_of
+from striate.train.recipes.resolve import override, value_of
 
 MOST_TRIALS = 500
 
@@ -154,7 +154,7 @@ def grid(recipe: Recipe, sweeps: Sequence[str]) -> list[Trial]:
         Trial(
             number,
             {field: value_of(text) for field, text in zip(axes, chosen, strict=True)},
-            overridden(plain, [f"{f}={text}" for f, text in zip(axes, chosen, strict=True)]),
+            override(plain, [f"{f}={text}" for f, text in zip(axes, chosen, strict=True)]),
         )
         for number, chosen in enumerate(itertools.product(*axes.values()), start=1)
     ]
@@ -179,14 +179,14 @@ def split(listed: str) -> list[str]:
     return parts
 
 
-def ordered(results: Sequence[TrialResult]) -> tuple[TrialResult, ...]:
+def rank_trials(results: Sequence[TrialResult]) -> tuple[TrialResult, ...]:
     """The best first, those without a score last, else in the order of the grid."""
     return tuple(
         sorted(results, key=lambda one: (one.score is None, -(one.score or 0.0), one.number))
     )
 
 
-def at_once(room: Mapping[str, float], recipe: Recipe) -> int:
+def concurrent_trials(room: Mapping[str, float], recipe: Recipe) -> int:
     """How many trials of a recipe a cluster's free resources hold, at least one."""
     scaling = recipe.scaling
     processes = max(1, scaling.most_workers)

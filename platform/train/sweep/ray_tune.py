@@ -11,9 +11,9 @@ from ray import tune
 
 from striate.core.errors import StriateError
 from striate.core.settings import Settings
-from striate.core.tracking import connect, said_when_unavailable, tracking_uri_of
+from striate.core.tracking import connect, explain_unavailable, tracking_uri_of
 from striate.train.config import Recipe
-from striate.train.sweep.grid import OnTrial, Trial, TrialEvent, TrialResult, at_once
+from striate.train.sweep.grid import OnTrial, Trial, TrialEvent, TrialResult, concurrent_trials
 from striate.train.tracking.events import TrainEvent, headline_of
 
 PARENT_TAG, TRIAL_TAG = "mlflow.parentRunId", "striate.trial"
@@ -41,7 +41,7 @@ def run_all(
         tune.with_resources(train_trial, own),
         param_space={"trial": tune.grid_search([trial.number for trial in trials])},
         tune_config=tune.TuneConfig(
-            max_concurrent_trials=at_once(ray.available_resources(), recipe),
+            max_concurrent_trials=concurrent_trials(ray.available_resources(), recipe),
             trial_name_creator=lambda trial: f"trial-{trial.config['trial']}",
             trial_dirname_creator=lambda trial: f"trial-{trial.config['trial']}",
             reuse_actors=True,
@@ -112,7 +112,7 @@ def trial_runs(parent: str, uri: str) -> list[Any]:
         TrackingUnavailable: MLflow does not answer.
     """
     client = connect(uri)
-    with said_when_unavailable(uri):
+    with explain_unavailable(uri):
         experiment = client.get_run(parent).info.experiment_id
         chosen = f"tags.`{PARENT_TAG}` = '{parent}'"
         return list(client.search_runs([experiment], chosen, max_results=1000))

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from striate.core.bundle import Bundle
-from striate.core.cluster import connected
+from striate.core.cluster import connection
 from striate.core.registry import register
 from striate.core.settings import Settings
-from striate.core.tracking import connect, said_when_unavailable, tracking_uri_of
+from striate.core.tracking import connect, explain_unavailable, tracking_uri_of
 from striate.train.config import Recipe
 from striate.train.plots.style import DPI
-from striate.train.sweep.grid import OnTrial, SweepResult, Trial, TrialResult, draw, ordered
+from striate.train.sweep.grid import OnTrial, SweepResult, Trial, TrialResult, draw, rank_trials
 from striate.train.sweep.ray_tune import run_all, trial_runs
 from striate.train.tracking.events import headline_of
 
@@ -52,8 +52,8 @@ def sweep(
     parent, url = open_parent(uri, recipe, f"sweep of {len(trials)} trials", tags)
     status = "KILLED"
     try:
-        with connected(settings.ray_address, _REMEDY):
-            results = ordered(run_all(trials, settings, parent, tell))
+        with connection(settings.ray_address, _REMEDY):
+            results = rank_trials(run_all(trials, settings, parent, tell))
         status = "FINISHED" if any(one.score is not None for one in results) else "FAILED"
         picture = _publish(results, headline, settings.runs_folder / parent, parent, uri)
         version = None
@@ -78,7 +78,7 @@ def sweep(
 def _close_trials(parent: str, uri: str) -> None:
     """Say of trials that an interrupted sweep left running that they run no more."""
     client = connect(uri)
-    with said_when_unavailable(uri):
+    with explain_unavailable(uri):
         for run in trial_runs(parent, uri):
             if run.info.status == "RUNNING":
                 client.set_terminated(run.info.run_id, "KILLED")
@@ -89,7 +89,7 @@ def _publish(
 ) -> Path | None:
     """Bring the picture, the table and the best score to the parent run."""
     client = connect(uri)
-    with said_when_unavailable(uri):
+    with explain_unavailable(uri):
         client.log_dict(parent, [one.model_dump(mode="json") for one in results], "trials.json")
         if results[0].score is None:
             return None

@@ -6,10 +6,10 @@ from striate.train.config import TaskConfig
 from striate.train.tasks.base import Task
 from striate.train.tasks.classification import Classification
 from striate.train.tasks.clips import Clips
-from striate.train.tasks.frames import Frames
+from striate.train.tasks.frames import FrameStates
 
 TASKS: dict[str, Callable[[TaskConfig, int], Task]] = {
     "classification": Classification,
     "clips": Clips,
-    "frames": Frames,
+    "frames": FrameStates,
 }

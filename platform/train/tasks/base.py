@@ -69,7 +69,7 @@ class Task(Protocol):
         """The inverse of `Tally.pack`."""
 
 
-def full_precision(values: Tensor) -> Tensor:
+def to_full_precision(values: Tensor) -> Tensor:
     """At least float32: losses and softmaxes are not for the half-width types."""
     return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
 
@@ -77,5 +77,5 @@ def full_precision(values: Tensor) -> Tensor:
 def main_and_auxiliary(output: Output) -> tuple[Tensor, tuple[Tensor, ...]]:
     """The main logits, and those of auxiliary heads, all in full precision."""
     if isinstance(output, Tensor):
-        return full_precision(output), ()
-    return full_precision(output[0]), tuple(full_precision(one) for one in output[1:])
+        return to_full_precision(output), ()
+    return to_full_precision(output[0]), tuple(to_full_precision(one) for one in output[1:])

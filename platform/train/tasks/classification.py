@@ -10,7 +10,7 @@ from torch import Tensor
 
 from striate.data.stream.batch import Batch
 from striate.train.config import TaskConfig
-from striate.train.tasks.base import Network, Output, full_precision, main_and_auxiliary
+from striate.train.tasks.base import Network, Output, main_and_auxiliary, to_full_precision
 from striate.train.tasks.counts import Counts
 from striate.train.tasks.crops import crop_average, dense_average, scales_of
 from striate.train.tasks.mistakes import Mistakes
@@ -69,11 +69,11 @@ class Classification:
 
     def count(self, output: Tensor, batch: Batch) -> Counts:
         """Counts of one batch, from (N, classes) logits or log-probabilities."""
-        logits, labels = full_precision(output), batch.labels
+        logits, labels = to_full_precision(output), batch.labels
         return Counts.of(logits, labels, self._of(logits, labels))
 
     def mistakes(self, output: Tensor, batch: Batch) -> Mistakes:
         """The most confident wrong answers of one batch."""
-        labels, probabilities = batch.labels, full_precision(output).softmax(1)
+        labels, probabilities = batch.labels, to_full_precision(output).softmax(1)
         right = probabilities.argmax(1) == labels
         return Mistakes.among(probabilities, labels, right, batch.rows, batch.units)

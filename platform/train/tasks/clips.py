@@ -13,7 +13,7 @@ from torch import Tensor
 
 from striate.data.stream.batch import Batch
 from striate.train.config import TaskConfig
-from striate.train.tasks.base import Network, Output, full_precision, main_and_auxiliary
+from striate.train.tasks.base import Network, Output, main_and_auxiliary, to_full_precision
 from striate.train.tasks.mistakes import Mistakes
 
 _SUMS = 6
@@ -95,7 +95,7 @@ class Clips:
 
     def count(self, output: Tensor, batch: Batch) -> VideoCounts:
         """Counts of one batch that holds all clips of its videos."""
-        logits, labels = full_precision(output), _labels(batch)
+        logits, labels = to_full_precision(output), _labels(batch)
         scores, first = _videos(logits, batch.rows)
         of_videos = labels[first]
         found, best = _hit(scores, of_videos, 1), scores.argmax(1)
@@ -116,7 +116,7 @@ class Clips:
 
     def mistakes(self, output: Tensor, batch: Batch) -> Mistakes:
         """The videos of one batch that were most confidently taken for others."""
-        scores, first = _videos(full_precision(output), batch.rows)
+        scores, first = _videos(to_full_precision(output), batch.rows)
         labels, rows = _labels(batch)[first], batch.rows[first]
         right = _hit(scores, labels, 1)
         return Mistakes.among(scores, labels[:, 0], right, rows, torch.zeros_like(rows))

@@ -10,7 +10,7 @@ from striate.data.pipelines.scales import SCALE_PREFIX
 from striate.data.stream.batch import Batch
 from striate.models.evaluation.dense import classify_scales
 from striate.models.layers.tower import Tower
-from striate.train.tasks.base import Network, full_precision
+from striate.train.tasks.base import Network, to_full_precision
 
 
 def crop_average(network: Network, images: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ def scales_of(batch: Batch) -> list[Tensor]:
 def mean_of_softmax(logits: Tensor) -> Tensor:
     """(N, views, classes) logits → (N, classes) log of the mean probability over the views."""
     views = logits.shape[1]
-    return full_precision(logits).log_softmax(2).logsumexp(1) - math.log(views)
+    return to_full_precision(logits).log_softmax(2).logsumexp(1) - math.log(views)
 
 
 def _logits(network: Network, images: Tensor) -> Tensor:

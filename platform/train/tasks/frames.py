@@ -11,14 +11,14 @@ from torch import Tensor
 
 from striate.data.stream.batch import Batch
 from striate.train.config import TaskConfig
-from striate.train.tasks.base import Network, Output, full_precision, main_and_auxiliary
+from striate.train.tasks.base import Network, Output, main_and_auxiliary, to_full_precision
 from striate.train.tasks.counts import Counts
 from striate.train.tasks.mistakes import Mistakes
 
 NAMES = ("frame_accuracy", "frame_top5")
 
 
-class Frames:
+class FrameStates:
     """Loss and counts of a network that tells the state of a window's centre frame."""
 
     headline = NAMES[0]
@@ -49,11 +49,11 @@ class Frames:
 
     def count(self, output: Tensor, batch: Batch) -> Counts:
         """Counts of one batch of frames."""
-        logits = full_precision(output)
+        logits = to_full_precision(output)
         return Counts.of(logits, batch.labels, self._of(logits, batch.labels), NAMES)
 
     def mistakes(self, output: Tensor, batch: Batch) -> Mistakes:
         """The most confident wrong answers of one batch."""
-        labels, probabilities = batch.labels, full_precision(output).softmax(1)
+        labels, probabilities = batch.labels, to_full_precision(output).softmax(1)
         right = probabilities.argmax(1) == labels
         return Mistakes.among(probabilities, labels, right, batch.rows, batch.units)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from striate.core.tracking import connect, said_when_unavailable
+from striate.core.tracking import connect, explain_unavailable
 from striate.train.tracking.metric_names import (
     LOSS,
     THROUGHPUT,
@@ -69,21 +69,21 @@ class Comparison(BaseModel):
     costs: Values
 
 
-def compared(runs: Sequence[RunSummary], histories: Sequence[History]) -> Comparison:
+def compare_runs(runs: Sequence[RunSummary], histories: Sequence[History]) -> Comparison:
     """Compare runs; the first one is what the others are held against."""
     metrics = _metrics(runs)
     return Comparison(
         runs=[run.run_id for run in runs],
-        configuration=differing(runs, lambda run: run.parameters),
-        data=differing(runs, lambda run: _those(run.tags, _DATA)),
-        code=differing(runs, lambda run: _those(run.tags, _CODE)),
+        configuration=find_differences(runs, lambda run: run.parameters),
+        data=find_differences(runs, lambda run: _those(run.tags, _DATA)),
+        code=find_differences(runs, lambda run: _those(run.tags, _CODE)),
         metrics=metrics,
         differences={name: _less_first(values) for name, values in metrics.items()},
         costs=_costs(runs, histories),
     )
 
 
-def differing(
+def find_differences(
     runs: Sequence[RunSummary], of: Callable[[RunSummary], Mapping[str, str]]
 ) -> dict[str, list[Any]]:
     """Name → its value in each run, None where a run has none; of those that are not all equal."""
@@ -107,7 +107,7 @@ def history_of(run: RunSummary, tracking_uri: str) -> History:
     def steps(key: str) -> Points:
         return [(point.step, point.value) for point in points(key)]
 
-    with said_when_unavailable(tracking_uri):
+    with explain_unavailable(tracking_uri):
         known = client.get_run(run.run_id).data.metrics
         score = points(f"test/{run.headline}")
         return History(
@@ -120,7 +120,7 @@ def history_of(run: RunSummary, tracking_uri: str) -> History:
         )
 
 
-def waited(throughput: Points, wait: Points, batch_size: int) -> tuple[float, float]:
+def sum_waits(throughput: Points, wait: Points, batch_size: int) -> tuple[float, float]:
     """Seconds spent waiting for data, and seconds of training altogether.
 
     Args:
@@ -155,7 +155,7 @@ def _costs(runs: Sequence[RunSummary], histories: Sequence[History]) -> Values:
     """Rows of the table of costs; a row that no run has is left out."""
     pairs = list(zip(runs, histories, strict=True))
     times = [
-        waited(history.throughput, history.wait, int(run.parameters.get("batch_size", 1)))
+        sum_waits(history.throughput, history.wait, int(run.parameters.get("batch_size", 1)))
         for run, history in pairs
     ]
     units = {run.tags.get("unit", "samples") for run in runs}

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from striate.train.config import Recipe
-from striate.train.tracking.metric_log import Record
+from striate.train.tracking.metric_log import MetricRecord
 from striate.train.tracking.metric_names import (
     LOSS,
     THROUGHPUT,
@@ -65,7 +65,7 @@ class Digest:
         """The digest of a run of a recipe."""
         return cls(total_steps, unit_of(recipe), headline_of(recipe, classes))
 
-    def events(self, records: Sequence[Record]) -> list[TrainEvent]:
+    def events(self, records: Sequence[MetricRecord]) -> list[TrainEvent]:
         """One event for each note, and one for all metrics together."""
         for record in records:
             if record.kind == "metric":
@@ -105,7 +105,7 @@ def line_of(kind: str, document: Mapping[str, Any]) -> str:
     return json.dumps({"striate": kind, **document}, default=str)
 
 
-def parsed(line: str) -> tuple[str, dict[str, Any]] | None:
+def parse_event(line: str) -> tuple[str, dict[str, Any]] | None:
     """Kind and content of such a line; None for any other line of a log."""
     if not line.startswith(_MARK):
         return None

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from striate.core.errors import PlatformError
 
 
-class Record(BaseModel):
+class MetricRecord(BaseModel):
     """One line of the spool.
 
     Attributes:
@@ -55,7 +55,7 @@ class Record(BaseModel):
             return None
 
 
-class SpoolWriter:
+class MetricLog:
     """Appends records; what a full disk refuses is held in memory and tried again.
 
     Several threads may use one writer. A line that a killed predecessor left torn is closed
@@ -71,7 +71,7 @@ class SpoolWriter:
         torn = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
         self._held = b"\n" if torn else b""
 
-    def append(self, records: Iterable[Record]) -> bool:
+    def append(self, records: Iterable[MetricRecord]) -> bool:
         """Append records; whether all that was ever appended is now in the file."""
         try:
             with self._lock:
@@ -126,7 +126,7 @@ class SpoolReader:
         """Bytes of the file that were read."""
         return self._offset
 
-    def read(self, until: int | None = None) -> list[Record]:
+    def read(self, until: int | None = None) -> list[MetricRecord]:
         """Whole records appended since the last call, without repeated (key, step).
 
         Args:
@@ -140,10 +140,10 @@ class SpoolReader:
             return []
         whole = content[: content.rfind(b"\n") + 1]
         self._offset += len(whole)
-        records = [Record.parse(line) for line in whole.split(b"\n") if line]
+        records = [MetricRecord.parse(line) for line in whole.split(b"\n") if line]
         return [record for record in records if record is not None and self._first(record)]
 
-    def _first(self, record: Record) -> bool:
+    def _first(self, record: MetricRecord) -> bool:
         if record.kind == "note":
             return True
         return self._seen.setdefault(record.key, _Steps()).add(record.step)
@@ -169,7 +169,7 @@ class _Steps:
         return True
 
 
-def history(records: Iterable[Record]) -> dict[str, list[tuple[int, float]]]:
+def history(records: Iterable[MetricRecord]) -> dict[str, list[tuple[int, float]]]:
     """(step, value) by metric, in the order of the steps."""
     series: dict[str, list[tuple[int, float]]] = {}
     for record in records:

@@ -10,7 +10,7 @@ _WORDS = {
 }
 
 
-def in_words(metric: str) -> str:
+def display_name(metric: str) -> str:
     """A metric's name in words.
 
     >>> in_words("test/video_hit1"), in_words("frame_accuracy")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from striate.core.errors import UnknownName
-from striate.core.tracking import connect, said_when_unavailable
+from striate.core.tracking import connect, explain_unavailable
 from striate.data.shards.manifest import Manifest
 from striate.train.config import Recipe
 from striate.train.tracking.code_version import code_tags
@@ -40,7 +40,7 @@ def open_run(tracking_uri: str, recipe: Recipe, tags: Mapping[str, str]) -> tupl
         TrackingUnavailable: MLflow does not answer.
     """
     client = connect(tracking_uri)
-    with said_when_unavailable(tracking_uri):
+    with explain_unavailable(tracking_uri):
         experiment = _experiment(client, recipe.name)
         run = client.create_run(experiment, tags=dict(tags), run_name=_run_name(recipe))
         parameters = flat(recipe.model_dump(mode="json"))
@@ -62,7 +62,7 @@ def open_parent(
         TrackingUnavailable: MLflow does not answer.
     """
     client = connect(tracking_uri)
-    with said_when_unavailable(tracking_uri):
+    with explain_unavailable(tracking_uri):
         experiment = _experiment(client, recipe.name)
         known = {"striate.recipe": recipe.name, **code_tags(), **tags}
         run = client.create_run(experiment, tags=known, run_name=f"{recipe.name} {name}")
@@ -80,7 +80,7 @@ def reopen_run(tracking_uri: str, run_id: str) -> None:
     from mlflow.exceptions import MlflowException
 
     client = connect(tracking_uri)
-    with said_when_unavailable(tracking_uri):
+    with explain_unavailable(tracking_uri):
         try:
             client.update_run(run_id, status="RUNNING")
         except MlflowException as error:
@@ -98,7 +98,7 @@ def close_run(tracking_uri: str, run_id: str, status: str) -> None:
         TrackingUnavailable: MLflow does not answer.
     """
     client = connect(tracking_uri)
-    with said_when_unavailable(tracking_uri):
+    with explain_unavailable(tracking_uri):
         client.set_terminated(run_id, status)
 
 

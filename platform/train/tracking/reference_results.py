@@ -11,7 +11,7 @@ Certainty = Literal["read", "recalled"]
 
 
 @dataclass(frozen=True)
-class Published:
+class Reference:
     """One published figure.
 
     Attributes:
@@ -36,47 +36,47 @@ _VGG = "Simonyan and Zisserman, ICLR 2015"
 _GOOGLENET = "Szegedy et al., CVPR 2015"
 _TALK = "LeCun, talk of 2015, quoting Tran et al., ICCV 2015"
 
-PUBLISHED: dict[str, tuple[Published, ...]] = {
+PUBLISHED: dict[str, tuple[Reference, ...]] = {
     "alexnet-imagenet": (
-        Published("top5", 0.818, "one network, ten crops", _ALEXNET, "recalled"),
-        Published("top5", 0.836, "five networks", _ALEXNET, "recalled"),
-        Published("top5", 0.847, "seven networks, more data; test set", _ALEXNET, "recalled"),
+        Reference("top5", 0.818, "one network, ten crops", _ALEXNET, "recalled"),
+        Reference("top5", 0.836, "five networks", _ALEXNET, "recalled"),
+        Reference("top5", 0.847, "seven networks, more data; test set", _ALEXNET, "recalled"),
     ),
     "alexnet-one-tower-imagenet": (
-        Published("top5", 0.7907, "one network, one crop", _TORCHVISION, "recalled"),
+        Reference("top5", 0.7907, "one network, one crop", _TORCHVISION, "recalled"),
     ),
     "overfeat-imagenet": (
-        Published("top5", 0.8361, "one fast network, several scales", _OVERFEAT, "recalled"),
-        Published("top5", 0.8614, "seven fast networks", _OVERFEAT, "recalled"),
+        Reference("top5", 0.8361, "one fast network, several scales", _OVERFEAT, "recalled"),
+        Reference("top5", 0.8614, "seven fast networks", _OVERFEAT, "recalled"),
     ),
     "overfeat-accurate-imagenet": (
-        Published("top5", 0.8582, "one accurate network, several scales", _OVERFEAT, "recalled"),
-        Published("top5", 0.8676, "seven accurate networks", _OVERFEAT, "recalled"),
+        Reference("top5", 0.8582, "one accurate network, several scales", _OVERFEAT, "recalled"),
+        Reference("top5", 0.8676, "seven accurate networks", _OVERFEAT, "recalled"),
     ),
     "vgg16-imagenet": (
-        Published("top5", 0.925, "one network, several scales, dense", _VGG, "recalled"),
-        Published("top5", 0.932, "two networks (16 and 19 layers); test set", _VGG, "recalled"),
+        Reference("top5", 0.925, "one network, several scales, dense", _VGG, "recalled"),
+        Reference("top5", 0.932, "two networks (16 and 19 layers); test set", _VGG, "recalled"),
     ),
     "vgg19-imagenet": (
-        Published("top5", 0.925, "one network, several scales, dense", _VGG, "recalled"),
-        Published("top5", 0.932, "two networks (16 and 19 layers); test set", _VGG, "recalled"),
+        Reference("top5", 0.925, "one network, several scales, dense", _VGG, "recalled"),
+        Reference("top5", 0.932, "two networks (16 and 19 layers); test set", _VGG, "recalled"),
     ),
     "googlenet-imagenet": (
-        Published("top5", 0.8993, "one network, one crop", _GOOGLENET, "recalled"),
-        Published("top5", 0.9333, "seven networks, 144 crops; test set", _GOOGLENET, "recalled"),
+        Reference("top5", 0.8993, "one network, one crop", _GOOGLENET, "recalled"),
+        Reference("top5", 0.9333, "seven networks, 144 crops; test set", _GOOGLENET, "recalled"),
     ),
     "c3d-sports1m": (
-        Published("clip_hit1", 0.449, "from scratch, one crop in the centre", _TALK, "read"),
-        Published("video_hit1", 0.600, "from scratch, mean of ten clips", _TALK, "read"),
-        Published("video_hit5", 0.844, "from scratch, mean of ten clips", _TALK, "read"),
-        Published("clip_hit1", 0.461, "fine-tuned from I380K, an internal set", _TALK, "read"),
-        Published("video_hit1", 0.611, "fine-tuned from I380K, an internal set", _TALK, "read"),
-        Published("video_hit5", 0.852, "fine-tuned from I380K, an internal set", _TALK, "read"),
+        Reference("clip_hit1", 0.449, "from scratch, one crop in the centre", _TALK, "read"),
+        Reference("video_hit1", 0.600, "from scratch, mean of ten clips", _TALK, "read"),
+        Reference("video_hit5", 0.844, "from scratch, mean of ten clips", _TALK, "read"),
+        Reference("clip_hit1", 0.461, "fine-tuned from I380K, an internal set", _TALK, "read"),
+        Reference("video_hit1", 0.611, "fine-tuned from I380K, an internal set", _TALK, "read"),
+        Reference("video_hit5", 0.852, "fine-tuned from I380K, an internal set", _TALK, "read"),
     ),
 }
 
 
-def published_for(recipe_name: str) -> tuple[Published, ...]:
+def references_for(recipe_name: str) -> tuple[Reference, ...]:
     """What was published of a recipe's network and corpus; nothing for most others.
 
     The slide's tower and the speech ConvNet have no entry: no figure of theirs was ever found.

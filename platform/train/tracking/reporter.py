@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from striate.train.distributed.world import Place
-from striate.train.tracking.metric_log import Record, SpoolWriter
+from striate.train.distributed.world import World
+from striate.train.tracking.metric_log import MetricLog, MetricRecord
 from striate.train.tracking.metric_names import DAMAGED, LOSS, RATE, THROUGHPUT, WAIT_SHARE
 
 
@@ -20,7 +20,7 @@ class Reporter:
         batch_size: global batch size, by which summed losses are divided.
     """
 
-    def __init__(self, place: Place, spool: SpoolWriter | None, batch_size: int) -> None:
+    def __init__(self, place: World, spool: MetricLog | None, batch_size: int) -> None:
         self._place = place
         self._spool = spool
         self._batch_size = batch_size
@@ -81,7 +81,7 @@ class Reporter:
             by_step = {(LOSS, at): loss for at, loss in (losses or {}).items()}
             by_step |= {(key, step): value for key, value in values.items()}
             self._spool.append(
-                Record(key=key, step=at, value=value, time_ms=now)
+                MetricRecord(key=key, step=at, value=value, time_ms=now)
                 for (key, at), value in by_step.items()
             )
 
@@ -89,7 +89,7 @@ class Reporter:
         """Write one sentence for the user."""
         if self._spool is not None:
             now = time.time_ns() // 1_000_000
-            self._spool.append([Record(kind="note", step=step, text=text, time_ms=now)])
+            self._spool.append([MetricRecord(kind="note", step=step, text=text, time_ms=now)])
 
     def rest(self) -> None:
         """Leave the time since the last report (evaluation, checkpoint) out of the throughput."""

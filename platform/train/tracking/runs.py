@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from striate.core.errors import UnknownName
-from striate.core.tracking import connect, said_when_unavailable
+from striate.core.tracking import connect, explain_unavailable
 
 TAG = "striate."
 RECIPE_TAG = f"{TAG}recipe"
@@ -58,7 +58,7 @@ def list_runs(tracking_uri: str, recipe: str | None = None, limit: int = 50) -> 
     """
     client = connect(tracking_uri)
     chosen = f"tags.`{RECIPE_TAG}` = '{recipe}'" if recipe else f"tags.`{RECIPE_TAG}` != ''"
-    with said_when_unavailable(tracking_uri):
+    with explain_unavailable(tracking_uri):
         experiments = [e.experiment_id for e in client.search_experiments()]
         found = client.search_runs(
             experiments, chosen, max_results=limit, order_by=["attributes.start_time DESC"]
@@ -86,7 +86,7 @@ def _by_id(tracking_uri: str, run_id: str) -> RunSummary:
     from mlflow.exceptions import MlflowException
 
     client = connect(tracking_uri)
-    with said_when_unavailable(tracking_uri):
+    with explain_unavailable(tracking_uri):
         try:
             return _summary(client.get_run(run_id), tracking_uri)
         except MlflowException as error:

@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 
 from striate.train.run.spec import Assignment
-from striate.train.tracking.metric_log import Record, SpoolWriter
+from striate.train.tracking.metric_log import MetricLog, MetricRecord
 
 EVERY_S = 5.0
 POWER = "power_usage_watts"
@@ -29,7 +29,7 @@ Probe = Callable[[], dict[str, float]]
 
 
 @contextmanager
-def sampling(run: Assignment, every_s: float = EVERY_S) -> Iterator[None]:
+def sample_node(run: Assignment, every_s: float = EVERY_S) -> Iterator[None]:
     """Sample this node from a thread while the block runs, unless another process does so."""
     done = threading.Event()
     thread = threading.Thread(
@@ -73,7 +73,7 @@ def _sample(run: Assignment, every_s: float, done: threading.Event) -> None:
         while not _locked(lock):  # another Ray node of this machine samples it
             if done.wait(every_s):
                 return
-        writer = SpoolWriter(run.system / f"{node}.jsonl")
+        writer = MetricLog(run.system / f"{node}.jsonl")
         probes = [_processors, _network(), *_gpus(), *_power_of_processors()]
         psutil.cpu_percent()  # the first answer is about nothing
         while True:
@@ -85,13 +85,13 @@ def _sample(run: Assignment, every_s: float, done: threading.Event) -> None:
         os.close(lock)
 
 
-def _records(node: str, probes: Sequence[Probe], began_unix_s: float) -> list[Record]:
+def _records(node: str, probes: Sequence[Probe], began_unix_s: float) -> list[MetricRecord]:
     """One sample; its step is the age of the run in seconds."""
     now = time.time()
     step, time_ms = round(now - began_unix_s), round(now * 1000)
     values = {key: value for probe in probes for key, value in probe().items()}
     return [
-        Record(key=f"system/{node}/{key}", step=step, value=round(value, 3), time_ms=time_ms)
+        MetricRecord(key=f"system/{node}/{key}", step=step, value=round(value, 3), time_ms=time_ms)
         for key, value in values.items()
     ]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from striate.core.errors import TrackingUnavailable
 from striate.core.files import temporary_beside
-from striate.core.tracking import connect, said_when_unavailable
-from striate.train.tracking.metric_log import Record, SpoolReader
+from striate.core.tracking import connect, explain_unavailable
+from striate.train.tracking.metric_log import MetricRecord, SpoolReader
 
 BATCH = 1000
 """Metrics in one request: MLflow's own limit."""
@@ -26,7 +26,7 @@ class Follower:
     """Calls a function with new records of a file, from a thread, until it is closed."""
 
     def __init__(
-        self, path: Path, handle: Callable[[list[Record]], None], every_s: float = 0.2
+        self, path: Path, handle: Callable[[list[MetricRecord]], None], every_s: float = 0.2
     ) -> None:
         self._reader = SpoolReader(path)
         self._handle = handle
@@ -51,7 +51,7 @@ class Follower:
         self._thread.join()
 
 
-class Shipper:
+class Uploader:
     """Ships spools to an MLflow run from a thread.
 
     Args:
@@ -91,7 +91,7 @@ class Shipper:
                 pause_s = min(2 * pause_s, 10.0)
 
     def close(self) -> None:
-        """End after the request under way; `ship_all` ships what is left."""
+        """End after the request under way; `upload_all` ships what is left."""
         self._done.set()
         self._thread.join()
 
@@ -112,7 +112,7 @@ class Outbox:
         self._acknowledged = self._former(path)
         self._reader = SpoolReader(path)
         self._reader.read(until=self._acknowledged)  # it knows these, so that none is doubled
-        self._waiting: list[Record] = []
+        self._waiting: list[MetricRecord] = []
 
     def ship(self, stopped: Callable[[], bool] = lambda: False) -> None:
         """Send what the spool has got since the last call.
@@ -150,7 +150,7 @@ class Outbox:
             temporary.replace(self._shipped)
 
 
-def ship_all(run_id: str, tracking_uri: str, spools: Sequence[Path]) -> None:
+def upload_all(run_id: str, tracking_uri: str, spools: Sequence[Path]) -> None:
     """Ship what is left of spools; what MLflow has already stays as it is.
 
     Raises:
@@ -160,7 +160,7 @@ def ship_all(run_id: str, tracking_uri: str, spools: Sequence[Path]) -> None:
         Outbox(path, run_id, tracking_uri).ship()
 
 
-def send(run_id: str, tracking_uri: str, records: Sequence[Record]) -> None:
+def send(run_id: str, tracking_uri: str, records: Sequence[MetricRecord]) -> None:
     """Send up to 1,000 metrics to a run; sending them again changes nothing.
 
     Raises:
@@ -171,7 +171,7 @@ def send(run_id: str, tracking_uri: str, records: Sequence[Record]) -> None:
 
     client = connect(tracking_uri)
     metrics = [Metric(r.key, r.value, r.time_ms, r.step) for r in records]
-    with said_when_unavailable(tracking_uri):
+    with explain_unavailable(tracking_uri):
         try:
             client.log_batch(run_id, metrics=metrics, synchronous=True)
         except MlflowException as error:

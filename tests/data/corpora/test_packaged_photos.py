@@ -160,7 +160,7 @@ def test_faces_are_the_real_patches(faces_source: Path) -> None:
     train, test = samples(opened, "train"), samples(opened, "test")
     assert Counter(s.label for s in train.values()) == {0: 80, 1: 80}
     assert Counter(s.label for s in test.values()) == {0: 20, 1: 20}
-    real = np.load(packaged.packaged_file("skimage", "data/lfw_subset.npy")) * 255
+    real = np.load(packaged.find_packaged_file("skimage", "data/lfw_subset.npy")) * 255
     for key, sample in (train | test).items():
         index = int(key[-8:-4]) - 1 + 100 * (sample.label == 1)
         with Image.open(io.BytesIO(sample.payload)) as image:

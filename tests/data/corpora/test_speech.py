@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from striate.core.errors import DataError, PlatformError, RecipeError, UsageError
-from striate.data.corpora.espeak import Request, speak
+from striate.data.corpora.espeak import SpeechRequest, speak
 from striate.data.corpora.speech import sentence, speakers, write_speech
 from striate.data.corpora.timit import open_timit, parse_spans
 from striate.data.ingest.ingest import ingest
@@ -122,7 +122,10 @@ def test_times_are_exact_to_a_millisecond(source: Path) -> None:
 
 
 def test_a_sentence_is_the_same_whatever_was_said_before() -> None:
-    wanted, other = Request("The cat is here.", "en-us+m3"), Request("Go away.", "en-us+f2", 120)
+    wanted, other = (
+        SpeechRequest("The cat is here.", "en-us+m3"),
+        SpeechRequest("Go away.", "en-us+f2", 120),
+    )
     alone = speak([wanted])[0]
     after = speak([other, other, wanted])[2]
     np.testing.assert_array_equal(alone.samples, after.samples)
@@ -131,13 +134,13 @@ def test_a_sentence_is_the_same_whatever_was_said_before() -> None:
 
 def test_a_voice_that_is_not_there_is_named() -> None:
     with pytest.raises(PlatformError, match="xx-none"):
-        speak([Request("Hello.", "xx-none")])
+        speak([SpeechRequest("Hello.", "xx-none")])
 
 
 def test_without_the_synthesiser_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
     with pytest.raises(UsageError, match=r"striate\[speech\]"):
-        speak([Request("Hello.", "en-us")])
+        speak([SpeechRequest("Hello.", "en-us")])
 
 
 def test_the_stream_gives_every_frame_once_with_its_window_and_state(

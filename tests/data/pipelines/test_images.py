@@ -18,11 +18,11 @@ from striate.data.pipelines.images import MEAN, STD
 from striate.data.pipelines.registry import pipeline_of
 from striate.data.transforms.image.crops import (
     CROP_DRAWS,
-    Box,
+    CropBox,
     corners_and_centre,
-    jittered,
+    draw_jittered_box,
     random_resized,
-    resized,
+    scale_shorter,
 )
 
 pytestmark = pytest.mark.unit
@@ -59,7 +59,7 @@ def images(name: str, positions: list[int], epoch: int = 0, **arguments: Any) ->
     return pipeline(stored(len(positions)), places(positions, epoch))["images"]
 
 
-def inside(box: Box, image: tuple[int, int]) -> bool:
+def inside(box: CropBox, image: tuple[int, int]) -> bool:
     return (
         box.top >= 0
         and box.left >= 0
@@ -77,7 +77,7 @@ def test_random_boxes_lie_inside(image: tuple[int, int], draws: list[float]) -> 
 def test_jittered_boxes_lie_inside_and_are_square(
     image: tuple[int, int], draws: list[float]
 ) -> None:
-    box = jittered(image, draws, (256, 512), 224)
+    box = draw_jittered_box(image, draws, (256, 512), 224)
     assert inside(box, image)
     assert box.height == box.width
 
@@ -96,7 +96,9 @@ def test_boxes_have_the_areas_and_shapes_that_are_asked_for() -> None:
 
 
 def test_jitter_follows_vgg() -> None:
-    sides = {jittered((375, 500), [s / 100, 0, 0], (256, 512), 224).height for s in range(100)}
+    sides = {
+        draw_jittered_box((375, 500), [s / 100, 0, 0], (256, 512), 224).height for s in range(100)
+    }
     assert max(sides) == round(224 * 375 / 256)
     assert min(sides) <= round(224 * 375 / 510)
 
@@ -144,7 +146,7 @@ def test_colour_noise_shifts_channels_along_the_principal_components() -> None:
 def test_testing_takes_the_centre_at_256() -> None:
     """As torchvision's Resize(256) and CenterCrop(224), to within a level."""
     image = photograph()
-    height, width = resized((image.height, image.width), 256)
+    height, width = scale_shorter((image.height, image.width), 256)
     small = Image.open(io.BytesIO(PHOTO)).resize((width, height), Image.Resampling.BILINEAR)
     left, top = round((width - 224) / 2), round((height - 224) / 2)
     crop = np.asarray(small.crop((left, top, left + 224, top + 224)), np.float32)

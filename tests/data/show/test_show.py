@@ -22,8 +22,8 @@ from striate.data.shards.schema import (
     Sample,
     Skipped,
 )
-from striate.data.show.contact_sheet import Cell, contact_sheet, stacked
-from striate.data.show.rows import described, draw, rows, spread_rows
+from striate.data.show.contact_sheet import Cell, contact_sheet, stack
+from striate.data.show.rows import describe_row, draw, rows, spread_rows
 
 pytestmark = pytest.mark.unit
 
@@ -76,7 +76,7 @@ def test_images_and_their_regions_are_drawn(scenes: ShardFolder, tmp_path: Path)
 
 
 def test_rows_are_described_in_words(scenes: ShardFolder) -> None:
-    found = [described(row, scenes.manifest) for row in rows(scenes, "train", 2, 3)]
+    found = [describe_row(row, scenes.manifest) for row in rows(scenes, "train", 2, 3)]
     assert [row["row"] for row in found] == [2, 3, 4]
     assert found[0]["key"] == "scene2.png"
     assert found[0]["label"] == "1,200 pixels, 2 classes"
@@ -107,7 +107,7 @@ def test_a_damaged_sample_leaves_an_empty_cell() -> None:
 
 def test_pictures_are_stacked_and_damage_is_said() -> None:
     red = Image.new("RGB", (300, 40), RED)
-    sheet = stacked("title", [("a", red), ("b", None), ("c", Image.new("RGB", (200, 50), BLUE))])
+    sheet = stack("title", [("a", red), ("b", None), ("c", Image.new("RGB", (200, 50), BLUE))])
     assert {RED, BLUE} <= colours(sheet)
     assert sheet.width > 300
     assert sheet.height > 40 + 50

@@ -11,8 +11,8 @@ from striate.models.evaluation.boxes import Box, intersection, match, merge, ove
 from striate.models.evaluation.localise import (
     BoxRegressor,
     box_loss,
-    in_window,
     localise,
+    to_window,
     worth_learning,
 )
 from striate.models.overfeat import overfeat_fast
@@ -103,7 +103,7 @@ def test_samples_with_most_of_the_object_outside_are_left_out() -> None:
     assert worth_learning(Box(50, 0, 150, 50), window)
     assert not worth_learning(Box(51, 0, 151, 50), window)
     assert not worth_learning(Box(5, 5, 5, 50), window)
-    assert in_window(Box(25, 50, 125, 100), Box(0, 0, 100, 200)) == (0.25, 0.25, 1.25, 0.5)
+    assert to_window(Box(25, 50, 125, 100), Box(0, 0, 100, 200)) == (0.25, 0.25, 1.25, 0.5)
 
 
 def test_only_the_true_class_s_regressor_learns() -> None:
@@ -146,7 +146,7 @@ def test_an_object_is_found_where_it_lies() -> None:
         images = torch.cat([picture(FIELD, truth) for truth in truths])
         maps = tower.forward_features(images)
         window = Box(0, 0, FIELD, FIELD)
-        truth = torch.tensor([in_window(box, window) for box in truths])
+        truth = torch.tensor([to_window(box, window) for box in truths])
         loss = box_loss(regressor(maps), truth, torch.zeros(16, dtype=torch.int64)) / 16
         optimizer.zero_grad()
         torch.autograd.backward(loss)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from striate.core.errors import UsageError
 from striate.models import MODELS
-from striate.models.layers.dropout import SampleDropout, kept, sample_keys, splitmix64
+from striate.models.layers.dropout import SampleDropout, draw_mask, sample_keys, splitmix64
 
 pytestmark = pytest.mark.unit
 
@@ -21,7 +21,7 @@ SIGMAS = 5.5  # of all statistics below: met by chance less than once in ten mil
 
 def masks(salt: int, p: float = 0.5, keys: Tensor | None = None) -> Tensor:
     keys = torch.arange(SAMPLES) if keys is None else keys
-    return kept(keys, salt, torch.Size((len(keys), UNITS)), p).double()
+    return draw_mask(keys, salt, torch.Size((len(keys), UNITS)), p).double()
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.7])

@@ -13,9 +13,9 @@ from prometheus_client import generate_latest
 from striate.core.errors import PlacementError, UsageError
 from striate.serve.capacity import metrics_scrape
 from striate.serve.capacity.arrivals import poisson_arrivals
-from striate.serve.capacity.load_calls import Target
+from striate.serve.capacity.load_calls import LoadTarget
 from striate.serve.capacity.load_generator import LoadResult
-from striate.serve.capacity.measure import beyond, measured
+from striate.serve.capacity.measure import measure_overhead, measure_service_times
 from striate.serve.capacity.plan import Demand, plan, predict
 from striate.serve.capacity.plots import draw_plan
 from striate.serve.capacity.service_times import (
@@ -27,7 +27,7 @@ from striate.serve.capacity.service_times import (
 )
 from striate.serve.capacity.simulate import simulate
 from striate.serve.edge.app_table import DeployedApp
-from striate.serve.observability.metrics import Metrics
+from striate.serve.observability.metrics import MetricsObserver
 
 pytestmark = pytest.mark.unit
 
@@ -157,7 +157,7 @@ def test_what_queue_and_batch_do_not_explain_is_the_paths_share() -> None:
     latency_s[:5] += 2.0  # a hiccup
     none = np.zeros(len(due_s))
     load = LoadResult(due_s, latency_s, none, none.astype(np.int64), ("OK",), 30.0)
-    assert beyond(load, times, replicas=1) == pytest.approx(0.004, abs=2e-4)
+    assert measure_overhead(load, times, replicas=1) == pytest.approx(0.004, abs=2e-4)
 
 
 def test_sums_of_counters_become_means_and_deviations() -> None:
@@ -206,10 +206,10 @@ def test_a_chip_computes_one_batch_at_a_time(
         name="photos", app="photos", serve_name="photos", addresses=(), services=(), model_uri="",
         model="m", version="1", deployed_unix_s=0, pool=pool,
     )  # fmt: skip
-    metrics = Metrics("photos")
+    metrics = MetricsObserver("photos")
     for _ in range(40):
         metrics.batch(4, 0.0, 0.01)
     sample = metrics_scrape.parse(generate_latest(metrics.registry).decode())
     monkeypatch.setattr(metrics_scrape, "fetch", lambda _: [sample])
-    times = measured(Target("127.0.0.1:1", app), ["127.0.0.1:2"], [], 0)
+    times = measure_service_times(LoadTarget("127.0.0.1:1", app), ["127.0.0.1:2"], [], 0)
     assert (times.threads, times.cpus) == (threads, threads)

@@ -19,7 +19,7 @@ from striate.core.errors import (
     UsageError,
 )
 from striate.serve.apps.factory import load, tagging_server
-from striate.serve.client.channel import Security, open_channel
+from striate.serve.client.channel import ChannelSecurity, open_channel
 from striate.serve.client.client import Client, TagResult
 from striate.serve.common.limits import Limits
 from striate.serve.predictors import load_tagging
@@ -146,16 +146,16 @@ def test_analysis_comes_as_plain_answers(bundle: Bundle, png: Png) -> None:
 
 def test_a_token_does_not_travel_in_plain_text_to_another_machine() -> None:
     with pytest.raises(UsageError, match="plain text"):
-        open_channel("203.0.113.7:9000", Security(token="secret"))
-    open_channel("127.0.0.1:9000", Security(token="secret")).close()
+        open_channel("203.0.113.7:9000", ChannelSecurity(token="secret"))
+    open_channel("127.0.0.1:9000", ChannelSecurity(token="secret")).close()
 
 
 def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"ca\.pem cannot be read"):
-        open_channel("127.0.0.1:1", Security(ca=tmp_path / "ca.pem"))
+        open_channel("127.0.0.1:1", ChannelSecurity(ca=tmp_path / "ca.pem"))
     (tmp_path / "cert.pem").write_text("x")
     with pytest.raises(UsageError, match="go together"):
-        open_channel("127.0.0.1:1", Security(certificate=tmp_path / "cert.pem"))
+        open_channel("127.0.0.1:1", ChannelSecurity(certificate=tmp_path / "cert.pem"))
 
 
 def test_the_token_goes_with_every_call_and_a_refusal_is_said(png: Png) -> None:
@@ -171,7 +171,7 @@ def test_the_token_goes_with_every_call_and_a_refusal_is_said(png: Png) -> None:
     server = grpc.server(ThreadPoolExecutor(1), handlers=[Refusing()])
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    with Client(f"127.0.0.1:{port}", security=Security(token="secret")) as client:
+    with Client(f"127.0.0.1:{port}", security=ChannelSecurity(token="secret")) as client:
         for call in (lambda: client.tag(png()), lambda: list(client.tag_stream([("a", png())]))):
             with pytest.raises(Exception, match="does not serve this method"):
                 call()

@@ -15,7 +15,7 @@ from striate.core.settings import Settings
 from striate.models import build_from
 from striate.serve.client.client import Client
 from striate.serve.deployment import ray_serve
-from striate.serve.deployment.canary import Trial
+from striate.serve.deployment.canary import CanaryTrial
 from striate.serve.deployment.canary_analysis import Bounds
 from striate.serve.deployment.deploy import Deployed, deploy, edge_folder, list_apps, undeploy
 from striate.serve.edge.app_table import DeployedApp, read_table
@@ -75,7 +75,7 @@ def test_a_canary_takes_its_share_and_then_all(
     with traffic(deployed.address, NAME) as found:
         new = deploy(
             "photos", str(better.path), settings, name=NAME,
-            trial=Trial(percent=30, seconds=4),
+            trial=CanaryTrial(percent=30, seconds=4),
             say=lambda _: shares.append(entry(settings).canary_percent),
         )  # fmt: skip
         found.until(calls=50)
@@ -106,7 +106,7 @@ def test_a_version_that_fails_calls_is_taken_back(
         with pytest.raises(RolledBack, match=r"failed \d+ of \d+ calls; at most 1.00% may fail"):
             deploy(
                 "photos", str(blinded.path), settings, name=NAME,
-                trial=Trial(percent=20, seconds=60),
+                trial=CanaryTrial(percent=20, seconds=60),
             )  # fmt: skip
         failed = len(found.failed)
         found.until(calls=50)
@@ -124,7 +124,7 @@ def test_a_version_that_is_too_slow_is_taken_back(
         with pytest.raises(RolledBack, match=r"took longer than 0.5 ms"):
             deploy(
                 "photos", str(better.path), settings, name=NAME,
-                trial=Trial(percent=100, seconds=60, bounds=Bounds(max_latency_ms=0.5)),
+                trial=CanaryTrial(percent=100, seconds=60, bounds=Bounds(max_latency_ms=0.5)),
             )  # fmt: skip
         found.until(calls=20)
     assert not found.failed
@@ -146,7 +146,7 @@ def test_a_version_whose_replica_dies_on_trial_is_taken_back(
     with pytest.raises(RolledBack, match=better.digest):
         deploy(
             "photos", str(better.path), settings, name=NAME,
-            trial=Trial(percent=10, seconds=60), say=kill_the_canary,
+            trial=CanaryTrial(percent=10, seconds=60), say=kill_the_canary,
         )  # fmt: skip
     with Client(deployed.address, NAME) as client:
         assert client.tag(probe_image()).version == bundle.digest
@@ -159,7 +159,7 @@ def test_a_version_on_trial_is_seen_and_can_be_taken_back_by_hand(
 
     def try_it() -> None:
         try:
-            trial = Trial(percent=10, seconds=300)
+            trial = CanaryTrial(percent=10, seconds=300)
             deploy("photos", str(better.path), settings, name=NAME, trial=trial)
         except RolledBack as error:
             said.append(error)

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from striate.serve.deployment.canary_analysis import DOUBT, Bounds, at_least, objection
-from striate.serve.observability.call_stats import BOUNDS_S, Counter, Tally, total
+from striate.serve.deployment.canary_analysis import DOUBT, Bounds, binomial_tail, find_objection
+from striate.serve.observability.call_stats import BOUNDS_S, CallStats, Counter, total
 
 pytestmark = pytest.mark.unit
 seconds = st.floats(0, 1000)
 
 
-def counted(*calls: tuple[str, float]) -> Tally:
+def counted(*calls: tuple[str, float]) -> CallStats:
     counter = Counter()
     for code, took_s in calls:
         counter.request("s", "M", code, took_s, "m", "1")
@@ -67,30 +67,30 @@ def test_the_chance_is_that_of_the_binomial_distribution(calls: int, share: floa
             math.comb(calls, k) * share**k * (1 - share) ** (calls - k)
             for k in range(bad, calls + 1)
         )
-        assert at_least(bad, calls, share) == pytest.approx(exact, abs=1e-9)
+        assert binomial_tail(bad, calls, share) == pytest.approx(exact, abs=1e-9)
 
 
 @given(st.integers(0, 3000), st.integers(0, 50))
 def test_a_version_within_its_limit_is_never_sent_back(calls: int, failed: int) -> None:
-    tally = Tally(calls=calls, failed=min(failed, calls // 100))
+    tally = CallStats(calls=calls, failed=min(failed, calls // 100))
     for final in (False, True):
-        assert objection(tally, Bounds(max_error_rate=0.01), final=final) is None
+        assert find_objection(tally, Bounds(max_error_rate=0.01), final=final) is None
 
 
 def test_one_unlucky_call_is_no_reason_and_many_are_at_once() -> None:
     bounds = Bounds(max_error_rate=0.01)
-    assert objection(Tally(calls=5, failed=1), bounds, final=False) is None
-    assert at_least(1, 5, 0.01) > DOUBT
-    said = objection(Tally(calls=5, failed=3), bounds, final=False)
+    assert find_objection(CallStats(calls=5, failed=1), bounds, final=False) is None
+    assert binomial_tail(1, 5, 0.01) > DOUBT
+    said = find_objection(CallStats(calls=5, failed=3), bounds, final=False)
     assert said is not None
     assert "failed 3 of 5 calls" in said
-    assert objection(Tally(calls=5, failed=1), bounds, final=True) is not None
+    assert find_objection(CallStats(calls=5, failed=1), bounds, final=True) is not None
 
 
 def test_a_latency_limit_is_one_on_the_99th_percentile() -> None:
     bounds = Bounds(max_latency_ms=50)
     quick, slow = ("OK", 0.01), ("OK", 0.5)
-    assert objection(counted(*[quick] * 99, slow), bounds, final=True) is None
-    said = objection(counted(*[quick] * 90, *[slow] * 10), bounds, final=False)
+    assert find_objection(counted(*[quick] * 99, slow), bounds, final=True) is None
+    said = find_objection(counted(*[quick] * 90, *[slow] * 10), bounds, final=False)
     assert said is not None
     assert "longer than 50 ms" in said

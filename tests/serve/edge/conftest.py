@@ -13,7 +13,7 @@ import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from striate.serve.edge import control
-from striate.serve.edge.app_table import DeployedApp, Table, write_table
+from striate.serve.edge.app_table import AppTable, DeployedApp, write_table
 from striate.serve.edge.options import EdgeLimits, EdgeTls
 
 Metadata = Sequence[tuple[str, str]]
@@ -96,7 +96,7 @@ class Edge:
 
     def deploy(self, *apps: DeployedApp, wait_s: float = 10.0) -> None:
         """Route these applications, and no others."""
-        write_table(self.folder, Table(apps=apps))
+        write_table(self.folder, AppTable(apps=apps))
         assert control.reload(self.folder, wait_s)
 
     def channel(self, credentials: grpc.ChannelCredentials | None = None) -> grpc.Channel:

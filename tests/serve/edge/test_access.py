@@ -147,11 +147,11 @@ def test_tokens_survive_the_edge(guarded: Any) -> None:
     gone = create(guarded, "gone", ["tag"])
     tokens.revoke(guarded.file, "gone")
     edge_secrets.sync_tokens(guarded.edge.folder)
-    from striate.serve.edge.app_table import Table, read_table, write_table
+    from striate.serve.edge.app_table import AppTable, read_table, write_table
 
     table = read_table(guarded.edge.folder)
     extra = table.apps[0].model_copy(update={"name": "more"})
-    write_table(guarded.edge.folder, Table(apps=(*table.apps, extra)))
+    write_table(guarded.edge.folder, AppTable(apps=(*table.apps, extra)))
     control.reload(guarded.edge.folder)
     assert guarded.edge.call(token=secret).code is Code.OK
     assert guarded.edge.call(token=gone).code is Code.UNAUTHENTICATED

@@ -8,8 +8,8 @@ from striate.core.errors import PlatformError
 from striate.serve.edge.app_table import (
     HISTORY,
     TABLE_FILE,
+    AppTable,
     DeployedApp,
-    Table,
     read_table,
     write_table,
 )
@@ -31,7 +31,7 @@ def entry(name: str, address: str = "127.0.0.1:1") -> DeployedApp:
 
 
 def test_a_new_version_keeps_its_place() -> None:
-    table = Table().with_app(entry("a")).with_app(entry("b")).with_app(entry("a", "127.0.0.1:2"))
+    table = AppTable().with_app(entry("a")).with_app(entry("b")).with_app(entry("a", "127.0.0.1:2"))
     found = [(route.name, route.stable.addresses) for route in table.routes()]
     assert found == [("a", ("127.0.0.1:2",)), ("b", ("127.0.0.1:1",))]
     assert [route.name for route in table.without("a").routes()] == ["b"]
@@ -40,7 +40,7 @@ def test_a_new_version_keeps_its_place() -> None:
 @pytest.mark.parametrize(("percent", "share"), [(0, 0), (10, 1000), (0.5, 50), (100, 10_000)])
 def test_a_version_on_trial_takes_its_share(percent: float, share: int) -> None:
     trying = entry("a").trying(entry("a", "127.0.0.1:2"), percent)
-    (route,) = Table(apps=(trying,)).routes()
+    (route,) = AppTable(apps=(trying,)).routes()
     assert route.share == share
     assert route.stable.addresses == ("127.0.0.1:1",)
     assert route.canary.addresses == ("127.0.0.1:2",)
@@ -65,9 +65,9 @@ def test_history_is_what_ran_before_the_latest_last_and_has_an_end() -> None:
 
 
 def test_it_survives_the_disk(tmp_path: Path) -> None:
-    assert read_table(tmp_path) == Table()
+    assert read_table(tmp_path) == AppTable()
     new = entry("a", "127.0.0.1:2")
-    table = Table(apps=(entry("a").followed_by(new).trying(entry("a"), 10), entry("b")))
+    table = AppTable(apps=(entry("a").followed_by(new).trying(entry("a"), 10), entry("b")))
     write_table(tmp_path, table)
     assert read_table(tmp_path) == table
 

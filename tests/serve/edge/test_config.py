@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from striate.core.errors import UsageError
-from striate.serve.edge.config import Group, Route, backends_of, config_text, shares_text
+from striate.serve.edge.config import ReplicaGroup, Route, backends_of, config_text, shares_text
 from striate.serve.edge.control import binary
 from striate.serve.edge.options import EdgeOptions
 
@@ -21,9 +21,12 @@ ROUTES = (
         "photos",
         services=("striate.v1.PhotoTagging", "inference.GRPCInferenceService"),
         models=("tagger", 'odd "$name" \\'),
-        groups=(Group(("10.0.0.1:9100", "[fe80::1]:9100"), 9), Group(("10.0.0.3:9100",), 1)),
+        groups=(
+            ReplicaGroup(("10.0.0.1:9100", "[fe80::1]:9100"), 9),
+            ReplicaGroup(("10.0.0.3:9100",), 1),
+        ),
     ),
-    Route("digits.v2", groups=(Group(("127.0.0.1:9200",)),)),
+    Route("digits.v2", groups=(ReplicaGroup(("127.0.0.1:9200",)),)),
 )
 
 
@@ -72,7 +75,7 @@ def test_a_name_cannot_write_configuration(name: str) -> None:
 @pytest.mark.parametrize("address", ["", "host", "host:port", "h:1 check\n", "[::1", "a b:1"])
 def test_an_address_cannot_write_configuration(address: str) -> None:
     with pytest.raises(UsageError):
-        text((Route("photos", groups=(Group((address,)),)),))
+        text((Route("photos", groups=(ReplicaGroup((address,)),)),))
 
 
 @pytest.mark.parametrize("service", ["", "a b", "a/b", "a.", "}", "a\nb"])
@@ -97,6 +100,6 @@ def test_a_model_cannot_write_configuration(model: str) -> None:
 
 @given(st.integers(0, 10_000), st.integers(0, 10_000))
 def test_shares_are_those_of_the_weights(stable: int, canary: int) -> None:
-    route = Route("a", groups=(Group(weight=stable), Group(weight=canary)))
+    route = Route("a", groups=(ReplicaGroup(weight=stable), ReplicaGroup(weight=canary)))
     whole = stable + canary
     assert route.share == (round(10_000 * canary / whole) if whole else 0)

@@ -17,7 +17,7 @@ import pytest
 
 from striate.core.errors import PlatformError
 from striate.serve.edge import control, runtime_api
-from striate.serve.edge.app_table import Table, read_table, write_table
+from striate.serve.edge.app_table import AppTable, read_table, write_table
 from striate.serve.edge.files import CONFIG_FILE, routes_of
 
 pytestmark = pytest.mark.e2e
@@ -231,7 +231,7 @@ def test_a_broken_configuration_does_not_start(
     tmp_path: Path, app: Any, unused_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(control, "_drop_gone", lambda folder: None)
-    write_table(tmp_path, Table(apps=(app("photos", "no.such.host.invalid:1"),)))
+    write_table(tmp_path, AppTable(apps=(app("photos", "no.such.host.invalid:1"),)))
     with pytest.raises(PlatformError, match="does not come up"):
         control.start(tmp_path, "127.0.0.1", unused_port())
     assert not control.running(tmp_path)
@@ -240,9 +240,9 @@ def test_a_broken_configuration_does_not_start(
 def test_it_forgets_applications_of_a_cluster_that_is_gone(
     tmp_path: Path, app: Any, unused_port: Callable[[], int]
 ) -> None:
-    write_table(tmp_path, Table(apps=(app("photos", f"127.0.0.1:{unused_port()}"),)))
+    write_table(tmp_path, AppTable(apps=(app("photos", f"127.0.0.1:{unused_port()}"),)))
     control.start(tmp_path, "127.0.0.1", unused_port())
-    assert read_table(tmp_path) == Table()
+    assert read_table(tmp_path) == AppTable()
     control.stop(tmp_path)
 
 

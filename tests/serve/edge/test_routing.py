@@ -179,7 +179,7 @@ def test_calls_wait_for_an_application_without_a_replica(
     running.channel()
     for caller in callers:
         caller.start()
-    until(lambda: runtime_api.held(running.folder) == {"photos": 5})
+    until(lambda: runtime_api.count_queued(running.folder) == {"photos": 5})
     running.deploy(app("photos", late.address))
     for caller in callers:
         caller.join()

@@ -18,7 +18,7 @@ from striate.core.bundle import Bundle
 from striate.serve.apps import echo
 from striate.serve.apps.factory import inference_of, load
 from striate.serve.edge import control, tokens
-from striate.serve.edge.app_table import DeployedApp, Table, write_table
+from striate.serve.edge.app_table import AppTable, DeployedApp, write_table
 from striate.serve.edge.certificates import ensure_certificates
 from striate.serve.edge.config import APP_KEY
 from striate.serve.edge.files import edge_key
@@ -238,7 +238,7 @@ def guarded(
         limits=limits,
     )  # fmt: skip
     running = servers(edge_key(folder))
-    write_table(folder, Table(apps=tuple(_entry(name, running[name]) for name in running)))
+    write_table(folder, AppTable(apps=tuple(_entry(name, running[name]) for name in running)))
     assert control.reload(folder)
     credentials = grpc.ssl_channel_credentials(authority.read_bytes())
     yield SimpleNamespace(

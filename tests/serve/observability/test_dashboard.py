@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from striate.serve.observability.metrics import Metrics
+from striate.serve.observability.metrics import MetricsObserver
 
 pytestmark = pytest.mark.unit
 FILE = Path(__file__).parents[3] / "deploy" / "grafana" / "striate-serving.json"
@@ -30,7 +30,7 @@ def _dashboard() -> dict[str, Any]:
 
 def _known() -> dict[str, set[str]]:
     """Every series of a replica that has seen one of everything, with its labels."""
-    metrics = Metrics("photos")
+    metrics = MetricsObserver("photos")
     metrics.request("striate.v1.PhotoTagging", "Tag", "OK", 0.01, "tagger", "1")
     metrics.batch(1, 0.001, 0.01)
     metrics.rejected("queue full")

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from striate.core.errors import PlatformError
 from striate.serve.capacity.metrics_scrape import (
     batch_times,
+    counter_growth,
     fetch,
     figures,
-    growth,
     parse,
     quantile,
 )
 from striate.serve.observability import metrics as metrics_module
-from striate.serve.observability.metrics import Endpoint, Metrics
+from striate.serve.observability.metrics import Endpoint, MetricsObserver
 
 pytestmark = pytest.mark.unit
 CALL = ("striate.v1.PhotoTagging", "Tag")
@@ -29,7 +29,7 @@ def _text(endpoint: Endpoint) -> str:
 
 
 def test_what_a_server_tells_is_what_is_read() -> None:
-    metrics = Metrics("photos", in_flight=lambda: 3, queued=lambda: 2)
+    metrics = MetricsObserver("photos", in_flight=lambda: 3, queued=lambda: 2)
     endpoint = Endpoint(metrics, "127.0.0.1")
     try:
         before = fetch([endpoint.address])
@@ -59,7 +59,7 @@ def test_what_a_server_tells_is_what_is_read() -> None:
 
 
 def test_a_streams_messages_count_and_its_life_is_no_latency() -> None:
-    metrics = Metrics("photos")
+    metrics = MetricsObserver("photos")
     stream = ("striate.v1.PhotoTagging", "TagStream")
     metrics.request(*CALL, "OK", 0.003, "tagger", "4")
     for code in ("OK", "OK", "INVALID_ARGUMENT"):
@@ -73,13 +73,13 @@ def test_a_streams_messages_count_and_its_life_is_no_latency() -> None:
 
 
 def test_batches_tell_how_long_a_batch_of_each_size_takes() -> None:
-    metrics = Metrics("photos")
+    metrics = MetricsObserver("photos")
     endpoint = Endpoint(metrics, "127.0.0.1")
     for seconds in (0.01, 0.03):
         metrics.batch(4, 0.0, seconds)
     samples = fetch([endpoint.address])
     endpoint.close()
-    times = batch_times(growth([], samples))
+    times = batch_times(counter_growth([], samples))
     assert times[4].count == 2
     assert times[4].mean_s == pytest.approx(0.02)
     assert times[4].deviation_s == pytest.approx(0.01)
@@ -99,7 +99,7 @@ def test_a_replica_that_began_anew_counts_from_zero() -> None:
 
 
 def test_every_metric_carries_the_application() -> None:
-    metrics = Metrics("faces")
+    metrics = MetricsObserver("faces")
     metrics.request(*CALL, "OK", 0.01, "m", "1")
     metrics.batch(1, 0.0, 0.1)
     metrics.rejected("too large")
@@ -113,7 +113,7 @@ def test_every_metric_carries_the_application() -> None:
 
 def test_replicas_of_one_node_take_the_next_free_port(unused_port: Callable[[], int]) -> None:
     port = unused_port()
-    one, two = (Endpoint(Metrics("a"), "127.0.0.1", port) for _ in range(2))
+    one, two = (Endpoint(MetricsObserver("a"), "127.0.0.1", port) for _ in range(2))
     try:
         assert one.address != two.address
         assert "striate_in_flight" in _text(one) and "striate_in_flight" in _text(two)
@@ -127,10 +127,10 @@ def test_no_free_port_is_one_sentence(
 ) -> None:
     monkeypatch.setattr(metrics_module, "PORTS_TRIED", 1)
     port = unused_port()
-    held = Endpoint(Metrics("a"), "127.0.0.1", port)
+    held = Endpoint(MetricsObserver("a"), "127.0.0.1", port)
     try:
         with pytest.raises(PlatformError, match=f"No port from {port}"):
-            Endpoint(Metrics("a"), "127.0.0.1", port)
+            Endpoint(MetricsObserver("a"), "127.0.0.1", port)
     finally:
         held.close()
 

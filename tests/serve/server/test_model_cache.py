@@ -15,7 +15,7 @@ from striate.core.errors import BundleError, UnknownName, UsageError
 from striate.serve.common.limits import Batching, Limits
 from striate.serve.common.tensors import IMAGE, OUTPUT, ModelCard, TensorAnswer, TensorRequest
 from striate.serve.common.types import ModelName
-from striate.serve.server.model_cache import Entry, ModelCache
+from striate.serve.server.model_cache import CachedModel, ModelCache
 from striate.serve.server.models import ServedModel, TensorServable
 from striate.serve.server.servable import Servable
 
@@ -34,8 +34,8 @@ class Shop:
     unsound: set[str] = field(default_factory=set)
     go: threading.Event = field(default_factory=threading.Event)
 
-    def entry(self, name: str, nbytes: int = 1) -> Entry:
-        return Entry(ModelName(name, "1"), CARD, nbytes, lambda: self.load(name))
+    def entry(self, name: str, nbytes: int = 1) -> CachedModel:
+        return CachedModel(ModelName(name, "1"), CARD, nbytes, lambda: self.load(name))
 
     def load(self, name: str) -> ServedModel:
         self.loads.append(name)
@@ -169,7 +169,10 @@ def test_a_model_that_cannot_be_used_fails_alone_and_may_come_back(defect: str) 
 
 def test_names_and_versions() -> None:
     shop = Shop()
-    older, newer = shop.entry("a"), Entry(ModelName("a", "2"), CARD, 1, lambda: shop.load("a"))
+    older, newer = (
+        shop.entry("a"),
+        CachedModel(ModelName("a", "2"), CARD, 1, lambda: shop.load("a")),
+    )
     cache = ModelCache([older, newer, shop.entry("b")], 1, 100, warm=False)
     assert cache.names() == ("a", "b")
     assert cache.versions("a") == ("1", "2")

@@ -22,7 +22,7 @@ from striate.data.shards.manifest import Manifest
 from striate.models import MODELS
 from striate.models.layers.dropout import SampleDropout
 from striate.train.distributed import parallel
-from striate.train.distributed.world import Place
+from striate.train.distributed.world import World
 from striate.train.loop import train
 from striate.train.recipes.resolve import resolve
 from striate.train.run.spec import Assignment
@@ -129,7 +129,7 @@ def main(rank: int, plan: Path) -> None:
             dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=world)
         run = assignment(segment, plan.parent, document["shards"])
         train.train_step = weighed(run)
-        train.train(run, Place(rank, world))
+        train.train(run, World(rank, world))
         if world > 1:
             dist.destroy_process_group()
 

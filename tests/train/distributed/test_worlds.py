@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from striate.core.bundle import Bundle
-from striate.train.run.spec import Outcome
+from striate.train.run.spec import RunOutcome
 from striate.train.tracking.metric_log import SpoolReader, history
 
 pytestmark = pytest.mark.unit
@@ -148,7 +148,7 @@ def test_averaged_weights_and_metrics_are_those_of_one_worker(runs: Path, name: 
     assert ours.keys() == theirs.keys()
     assert all(torch.allclose(ours[key], theirs[key], rtol=1e-5, atol=1e-7) for key in ours)
     one, other = (
-        Outcome.model_validate_json((runs / run / "outcome.json").read_bytes())
+        RunOutcome.model_validate_json((runs / run / "outcome.json").read_bytes())
         for run in (name, "fp64-1")
     )
     assert one.metrics == pytest.approx(other.metrics, rel=1e-6)

@@ -21,8 +21,8 @@ from striate.core.tracking import connect
 from striate.data.shards.manifest import Manifest
 from striate.local import engines, loopback, processes
 from striate.local.probes import NoAnswer, ray_nodes
-from striate.local.state import Part, PlatformState
-from striate.train.distributed.world import Place
+from striate.local.state import PlatformProcess, PlatformState
+from striate.train.distributed.world import World
 from striate.train.loop import train as loop
 from striate.train.loop.train import train
 from striate.train.recipes.resolve import resolve
@@ -59,7 +59,7 @@ class Nodes:
         self._record(engines.start_ray(self._home, loopback.HOST, *ports, 1, self._variables))
         self.wait_for(1)
 
-    def add(self, name: str) -> Part:
+    def add(self, name: str) -> PlatformProcess:
         """Another node with one CPU."""
         script = str(Path(sys.executable).with_name("ray"))
         command = [
@@ -72,7 +72,7 @@ class Nodes:
         log = engines.log_of(self._home, name)
         return self._record(processes.start(name, command, variables, log))
 
-    def kill(self, node: Part) -> None:
+    def kill(self, node: PlatformProcess) -> None:
         """SIGKILL the node's own process of Ray."""
         children = psutil.Process(node.pid).children(recursive=True)
         (raylet,) = [child for child in children if child.name() == "raylet"]
@@ -88,7 +88,7 @@ class Nodes:
         """End everything."""
         processes.end(self.state, self.state.parts)
 
-    def _record(self, part: Part) -> Part:
+    def _record(self, part: PlatformProcess) -> PlatformProcess:
         self.state = self.state.with_part(part)
         return part
 
@@ -228,7 +228,7 @@ def undisturbed(shards: Path, steps: int, folder: Path, monkeypatch: Any) -> dic
 
     monkeypatch.setattr(loop, "train_step", counting)
     with pytest.raises(TrainingStopped):
-        train(run, Place())
+        train(run, World())
     return dict(history(SpoolReader(run.spool).read())["train/loss"])
 
 

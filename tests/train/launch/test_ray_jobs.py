@@ -13,7 +13,7 @@ import pytest
 from striate.core.errors import PlatformError, UnknownName, UsageError
 from striate.core.settings import Settings
 from striate.train.launch import ray_jobs, submit
-from striate.train.launch.ray_jobs import Job, JobServer
+from striate.train.launch.ray_jobs import JobServer, SubmittedJob
 from striate.train.recipes.resolve import resolve
 
 pytestmark = pytest.mark.unit
@@ -93,7 +93,9 @@ def test_a_log_whose_connection_breaks_is_told_once(monkeypatch: pytest.MonkeyPa
     server = object.__new__(JobServer)
     server.address = "http://head:8265"
     server._client = Broken(["a\nb", "c\n", "d\n", "e"], [1, 2, 3])
-    ended = Job(job_id="x", recipe="r", status="SUCCEEDED", message="", started_unix_s=0, seconds=1)
+    ended = SubmittedJob(
+        job_id="x", recipe="r", status="SUCCEEDED", message="", started_unix_s=0, seconds=1
+    )
     monkeypatch.setattr(server, "job", lambda job_id: ended)
     monkeypatch.setattr(
         ray_jobs, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda s: None)
@@ -103,7 +105,9 @@ def test_a_log_whose_connection_breaks_is_told_once(monkeypatch: pytest.MonkeyPa
 
 def test_a_job_is_found_by_a_part_of_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
     server = object.__new__(JobServer)
-    job = Job(job_id="", recipe="r", status="RUNNING", message="", started_unix_s=0, seconds=None)
+    job = SubmittedJob(
+        job_id="", recipe="r", status="RUNNING", message="", started_unix_s=0, seconds=None
+    )
     known = [job.model_copy(update={"job_id": name}) for name in ("lenet-12", "lenet-123", "c3d-9")]
     monkeypatch.setattr(server, "jobs", lambda: known)
     assert server.job("lenet-12").job_id == "lenet-12"
@@ -131,9 +135,9 @@ def test_shards_of_a_job_are_named_from_the_root(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     recipe = resolve("lenet5-digits", ["data.shards=some/shards"], shards_here=False)
-    assert submit.placed(recipe).data.shards == str(tmp_path / "some" / "shards")
+    assert submit.make_absolute(recipe).data.shards == str(tmp_path / "some" / "shards")
     bucket = resolve("lenet5-digits", ["data.shards=s3://bucket/shards"], shards_here=False)
-    assert submit.placed(bucket) == bucket
+    assert submit.make_absolute(bucket) == bucket
 
 
 @pytest.mark.parametrize(

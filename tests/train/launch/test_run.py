@@ -16,10 +16,10 @@ from striate.core.settings import Settings
 from striate.core.tracking import connect
 from striate.train.config import Recipe
 from striate.train.launch import run as job
+from striate.train.launch.publish import publish
 from striate.train.launch.run import TrainResult
 from striate.train.recipes.resolve import resolve
 from striate.train.run.spec import Assignment
-from striate.train.tracking import mlflow_run
 from striate.train.tracking.events import TrainEvent
 from striate.train.tracking.system_metrics import node_name
 
@@ -215,7 +215,7 @@ def test_mlflow_that_dies_in_mid_run_loses_nothing(
     """The run trains to its end without it; what it left is brought over when it is back."""
     settings = Settings(home=tmp_path / "home", tracking_uri=tracking_server.uri)
     recipe = two_worker_recipe(digits_shards, "scaling.workers=0", "epochs=4")
-    patient = mlflow_run.publish
+    patient = publish
     monkeypatch.setattr(job, "publish", lambda run, within_s=1.0: patient(run, 1.0))
 
     def stop_server(event: TrainEvent) -> None:

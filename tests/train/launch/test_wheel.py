@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from striate.train.launch import wheel
+from striate.train.tracking import code_version
+from striate.train.tracking.code_version import code_files
 
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.unit
@@ -50,8 +52,9 @@ def test_another_content_has_another_name(tmp_path: Path, monkeypatch: pytest.Mo
     assert wheel.build_wheel(tmp_path) == first
     mine = tmp_path / "mine.py"
     mine.write_text("LAYERS = 5\n")
-    files = [*wheel.code_files(), ("striate/models/mine.py", mine)]
-    monkeypatch.setattr(wheel, "code_files", lambda: iter(files))
+    files = [*code_files(), ("striate/models/mine.py", mine)]
+    for module in (wheel, code_version):
+        monkeypatch.setattr(module, "code_files", lambda: iter(files))
     second = wheel.build_wheel(tmp_path)
     mine.write_text("LAYERS = 6\n")
     assert len({first, second, wheel.build_wheel(tmp_path)}) == 3

@@ -12,7 +12,7 @@ from striate.data.pipelines.base import DamagedSample, Places, Stored
 from striate.data.pipelines.raw import raw_images
 from striate.data.pipelines.registry import PIPELINES
 from striate.data.shards.manifest import Manifest
-from striate.train.distributed.world import Place
+from striate.train.distributed.world import World
 from striate.train.loop.batches import open_evaluation, open_stream, samples_per_epoch
 from striate.train.loop.train import train
 from striate.train.recipes.resolve import resolve
@@ -55,13 +55,13 @@ def made_by(make_run: MakeRun, *overrides: str) -> Assignment:
 def test_a_pipeline_feeds_what_the_raw_way_does(make_run: MakeRun) -> None:
     raw = make_run("lenet5-digits", *SHORT)
     named = made_by(make_run, *through_pipeline("digits"), "data.threads=2")
-    with open_stream(raw, Place(), 100) as one, open_stream(named, Place(), 100) as other:
+    with open_stream(raw, World(), 100) as one, open_stream(named, World(), 100) as other:
         for _ in range(3):
             expected, batch = next(one), next(other)
             assert torch.equal(expected.images, batch.inputs)
             assert torch.equal(expected.labels, batch.labels)
     for expected, batch in zip(
-        open_evaluation(raw, Place()), open_evaluation(named, Place()), strict=True
+        open_evaluation(raw, World()), open_evaluation(named, World()), strict=True
     ):
         assert torch.equal(expected.images, batch.inputs)
     assert samples_per_epoch(named.recipe.data, Manifest.load(named.shards)) == 1437
@@ -72,7 +72,7 @@ def test_damage_is_logged_with_the_share_of_time_spent_waiting(
 ) -> None:
     monkeypatch.setitem(PIPELINES, "fragile", Fragile)
     run = made_by(make_run, *through_pipeline("fragile"), "epochs=1.1", "data.max_damaged=3")
-    train(run, Place())
+    train(run, World())
     records = list(SpoolReader(run.spool).read())
     series = history(records)
     assert dict(series["train/damaged_samples"])[run.total_steps] == 3.0
@@ -88,7 +88,7 @@ def test_beyond_the_recipes_limit_the_run_ends(
     monkeypatch.setitem(PIPELINES, "fragile", Fragile)
     run = made_by(make_run, *through_pipeline("fragile"), "epochs=2", "data.max_damaged=2")
     with pytest.raises(DataError, match=r"digit \d+ and 2 more cannot be used"):
-        train(run, Place())
+        train(run, World())
 
 
 def test_what_cannot_be_meant_is_said() -> None:

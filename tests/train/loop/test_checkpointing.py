@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from striate.core.errors import TrainingStopped
-from striate.train.checkpoint.store import Checkpoint, CheckpointStore, superfluous
+from striate.train.checkpoint.store import Checkpoint, CheckpointStore, find_superfluous
 from striate.train.distributed.consensus import steps_ahead
-from striate.train.distributed.world import Place
+from striate.train.distributed.world import World
 from striate.train.loop import checkpointing
 from striate.train.loop import train as loop
 from striate.train.loop.train import train
 from striate.train.run.attempts import attempts_of
-from striate.train.run.spec import Assignment, Outcome
+from striate.train.run.spec import Assignment, RunOutcome
 from striate.train.run.stop_requests import HERE
 from striate.train.tracking.metric_log import SpoolReader, history
 
@@ -76,28 +76,28 @@ def test_a_storage_that_refuses_for_a_while_loses_nothing(
 ) -> None:
     """It is read-only from step 8 on, and back when training has gone on without it to its end."""
     whole = make_run("lenet1-anna-digits", *SHORT, folder="whole")
-    train(whole, Place())
+    train(whole, World())
     run = make_run("lenet1-anna-digits", *SHORT, "checkpoint.every_steps=5")
-    finish = checkpointing.Keeper.finish
+    finish = checkpointing.Checkpointer.finish
 
-    def back_again(self: checkpointing.Keeper, step: int) -> None:
+    def back_again(self: checkpointing.Checkpointer, step: int) -> None:
         assert any("could not be written" in note for note in notes_of(run))
         refusing("rw")
         finish(self, step)
 
     monkeypatch.setattr("striate.train.checkpoint.async_writer.FIRST_PAUSE_S", 0.05)
-    monkeypatch.setattr(checkpointing.Keeper, "finish", back_again)
+    monkeypatch.setattr(checkpointing.Checkpointer, "finish", back_again)
     monkeypatch.setattr(
-        checkpointing.Keeper, "_flush", lambda self: None
+        checkpointing.Checkpointer, "_flush", lambda self: None
     )  # no patience at the last step
     at_step(monkeypatch, 8, lambda: refusing("ro"))
-    train(run, Place())
+    train(run, World())
     said = notes_of(run)
     assert sum("Training goes on and tries again" in note for note in said) == 1
     assert sum("is written: the storage refused for" in note for note in said) == 1
     assert losses_of(run) == losses_of(whole)
     assert CheckpointStore(run.checkpoints).steps()[-1] > 8
-    assert Outcome.model_validate_json(run.outcome.read_bytes()).repeated_steps == 0
+    assert RunOutcome.model_validate_json(run.outcome.read_bytes()).repeated_steps == 0
 
 
 def test_a_restart_waits_for_a_storage_that_is_away(
@@ -108,7 +108,7 @@ def test_a_restart_waits_for_a_storage_that_is_away(
     HERE.begin()
     at_step(monkeypatch, 5, HERE.stop)
     with pytest.raises(TrainingStopped):
-        train(run, Place())
+        train(run, World())
     load, refusals = CheckpointStore.load_latest, [errno.EIO, errno.ESTALE]
 
     def away(store: CheckpointStore) -> Any:
@@ -118,7 +118,7 @@ def test_a_restart_waits_for_a_storage_that_is_away(
 
     monkeypatch.setattr(CheckpointStore, "load_latest", away)
     HERE.begin()
-    train(run, Place())
+    train(run, World())
     assert attempts_of(run.folder)[1].repeated == 0
     assert any("checkpoints cannot be read yet" in note for note in notes_of(run))
 
@@ -139,7 +139,7 @@ def test_training_goes_on_while_a_checkpoint_is_written(
     monkeypatch.setattr(CheckpointStore, "save", saving)
     at_step(monkeypatch, 15, slow.set)
     run = make_run("lenet1-anna-digits", *SHORT, "checkpoint.every_steps=5")
-    train(run, Place())
+    train(run, World())
     assert written[0] == 5
     assert 10 not in written
     assert written[-1] == run.total_steps
@@ -161,7 +161,7 @@ def test_checkpoints_come_by_time_as_well(
     run = make_run(
         "lenet1-anna-digits", *SHORT, "checkpoint.every_steps=1000", "checkpoint.every_s=1e-6"
     )
-    train(run, Place())
+    train(run, World())
     assert len(written) > 2
     assert written == sorted(set(written))
 
@@ -170,21 +170,21 @@ def test_a_run_that_is_asked_to_stop_saves_and_goes_on_from_there(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = make_run("lenet1-anna-digits", *SHORT, folder="whole")
-    train(whole, Place())
+    train(whole, World())
     run = make_run("lenet1-anna-digits", *SHORT, "checkpoint.every_steps=1000")
     HERE.begin()
     at_step(monkeypatch, 9, HERE.stop)
     with pytest.raises(TrainingStopped, match=r"stopped after step \d+ of 22") as caught:
-        train(run, Place())
+        train(run, World())
     assert "--resume" in caught.value.remedy
     stopped = json.loads(run.stopped.read_text())["step"]
     assert stopped >= 9
     HERE.begin()
-    train(run, Place())
+    train(run, World())
     first, second = attempts_of(run.folder)
     assert (first.step, second.step, second.repeated) == (0, stopped, 0)
     assert losses_of(run) == losses_of(whole)
-    outcome = Outcome.model_validate_json(run.outcome.read_bytes())
+    outcome = RunOutcome.model_validate_json(run.outcome.read_bytes())
     assert (outcome.restarts, outcome.repeated_steps) == (1, 0)
     assert outcome.startup["first step"] >= 0
 
@@ -195,7 +195,7 @@ def test_the_driver_asks_through_the_run_s_folder(
     run = make_run("lenet1-anna-digits", *SHORT)
     at_step(monkeypatch, 3, run.stop_request.touch)
     with pytest.raises(TrainingStopped):
-        train(run, Place())
+        train(run, World())
 
 
 def test_the_best_is_kept_beside_the_latest(make_run: MakeRun) -> None:
@@ -208,7 +208,7 @@ def test_the_best_is_kept_beside_the_latest(make_run: MakeRun) -> None:
             "schedule.name=constant",
         ),
     )
-    train(run, Place())
+    train(run, World())
     series = history(SpoolReader(run.spool).read())["test/top1"]
     best = max(series, key=lambda point: (point[1], -point[0]))
     store = CheckpointStore(run.checkpoints)
@@ -224,7 +224,7 @@ def test_the_best_is_kept_beside_the_latest(make_run: MakeRun) -> None:
 def test_neither_the_latest_nor_the_best_goes(
     steps: list[int], keep: int, scores: dict[int, float | None]
 ) -> None:
-    gone = superfluous(sorted(steps), keep, scores)
+    gone = find_superfluous(sorted(steps), keep, scores)
     left = set(steps) - set(gone)
     assert left >= set(sorted(steps)[-keep:])
     assert len(left) <= keep + 1

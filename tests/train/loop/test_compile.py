@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from striate.core.errors import PlatformError
 from striate.models import MODELS
 from striate.models.layers.dropout import SampleDropout
-from striate.train.distributed.world import Place
+from striate.train.distributed.world import World
 from striate.train.loop.train import train
 from striate.train.run.spec import Assignment
 from striate.train.tracking.metric_log import SpoolReader, history
@@ -46,9 +46,9 @@ def make_straight_run(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> Mak
 def test_a_compiled_network_learns_as_the_plain_one(make_straight_run: MakeRun) -> None:
     plain, compiled = make_straight_run(), make_straight_run("compile=true")
     graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
-    train(plain, Place())
+    train(plain, World())
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == graphs
-    train(compiled, Place())
+    train(compiled, World())
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > graphs
     ours, theirs = (
         dict(history(SpoolReader(run.spool).read())["train/loss"]) for run in (compiled, plain)
@@ -62,5 +62,5 @@ def test_without_a_compiler_that_is_said(
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CXX", raising=False)
     with pytest.raises(PlatformError, match="needs a C\\+\\+ compiler") as caught:
-        train(make_straight_run("compile=true"), Place())
+        train(make_straight_run("compile=true"), World())
     assert "compile=false" in caught.value.remedy

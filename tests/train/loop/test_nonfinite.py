@@ -15,7 +15,7 @@ from striate.data.pipelines.raw import raw_images
 from striate.data.pipelines.registry import PIPELINES
 from striate.data.stream.batch import Batch
 from striate.train.checkpoint.store import CheckpointStore
-from striate.train.distributed.world import Place
+from striate.train.distributed.world import World
 from striate.train.loop import nonfinite
 from striate.train.loop import train as loop
 from striate.train.loop.optimizers import build_optimizer
@@ -93,7 +93,7 @@ def test_a_skipped_step_is_counted_and_changes_neither_order_nor_weights(
 
     monkeypatch.setattr(loop, "train_step", watching)
     run = poisoned("on_nan=skip")
-    train(run, Place())
+    train(run, World())
     bad = bad_step(run)
     assert list(series_of(run, "train/loss")) == list(range(1, run.total_steps + 1))
     assert series_of(run, "train/skipped_steps") == {bad: 1.0}
@@ -107,7 +107,7 @@ def test_a_skipped_step_is_counted_and_changes_neither_order_nor_weights(
     skipped, before = dict(seen), run.total_steps
     monkeypatch.setattr(Poisoned, "rows", ())
     clean = poisoned(folder="clean")
-    train(clean, Place())
+    train(clean, World())
     assert seen == skipped and clean.total_steps == before
     losses, others = series_of(run, "train/loss"), series_of(clean, "train/loss")
     assert all(losses[step] == others[step] for step in range(1, bad))
@@ -116,16 +116,16 @@ def test_a_skipped_step_is_counted_and_changes_neither_order_nor_weights(
 def test_a_restart_remembers_what_was_skipped(poisoned: MakeRun) -> None:
     """Every sample is met once in each of two epochs, before and after the restart."""
     run = poisoned("on_nan=skip", "schedule.name=constant")
-    train(run, Place())
+    train(run, World())
     more = run.model_copy(update={"recipe": run.recipe.model_copy(update={"epochs": 2.0})})
-    train(more, Place())
+    train(more, World())
     assert list(series_of(more, "train/skipped_steps").values()) == [1.0, 2.0]
 
 
 def test_a_run_that_stops_names_the_step_and_keeps_the_samples(poisoned: MakeRun) -> None:
     run = poisoned()
     with pytest.raises(TrainingFailed, match="not finite at step") as caught:
-        train(run, Place())
+        train(run, World())
     bad = min(step for step, loss in series_of(run, "train/loss").items() if math.isnan(loss))
     file = run.folder / "nan" / f"step-{bad:08d}-rank-0.json"
     assert f"step {bad}" in caught.value.message and str(file) in caught.value.message
@@ -140,9 +140,9 @@ def test_a_run_that_stops_names_the_step_and_keeps_the_samples(poisoned: MakeRun
 def test_a_stopped_run_goes_on_with_skipping(poisoned: MakeRun) -> None:
     run = poisoned()
     with pytest.raises(TrainingFailed):
-        train(run, Place())
+        train(run, World())
     again = run.model_copy(update={"recipe": run.recipe.model_copy(update={"on_nan": "skip"})})
-    train(again, Place())
+    train(again, World())
     assert again.outcome.is_file()
 
 
@@ -152,7 +152,7 @@ def test_too_many_skips_in_a_row_end_the_run(
     monkeypatch.setattr(Poisoned, "rows", tuple(range(1437)))
     run = poisoned("on_nan=skip")
     with pytest.raises(TrainingFailed, match=f"{nonfinite.MOST_SKIPS} steps in a row") as caught:
-        train(run, Place())
+        train(run, World())
     assert "look at the samples" in caught.value.remedy
     assert len(list((run.folder / "nan").iterdir())) == nonfinite.MOST_SKIPS
 
@@ -186,7 +186,7 @@ def test_a_skipped_step_leaves_every_tensor_as_it_was(
 
     def step(images: Tensor, at: int) -> StepResult:
         tensors = {"images": images, "labels": torch.arange(8), "rows": torch.arange(8)}
-        return train_step(network, optimizer, task, Batch(tensors, 8 * at, 0, 8), recipe, Place())
+        return train_step(network, optimizer, task, Batch(tensors, 8 * at, 0, 8), recipe, World())
 
     def tensors() -> list[Tensor]:
         momenta = [v for s in optimizer.state.values() for v in s.values()]

@@ -9,9 +9,9 @@ from striate.data.stream.batch import Batch
 from striate.train.checkpoint.store import Checkpoint
 from striate.train.config import Recipe
 from striate.train.distributed.precision import on_device
-from striate.train.distributed.world import Place
+from striate.train.distributed.world import World
 from striate.train.loop.state import TrainState
-from striate.train.loop.train import keyed, train_step
+from striate.train.loop.train import add_keys, train_step
 from striate.train.run.spec import Assignment
 from striate.train.tasks.classification import Classification
 
@@ -30,7 +30,7 @@ def stepped(state: TrainState, recipe: Recipe) -> None:
     """One step of training."""
     batch = batch_at(state.cursor + 8)
     task = Classification(recipe.task, 10)
-    _, moved = train_step(state.model, state.optimizer, task, batch, recipe, Place())
+    _, moved = train_step(state.model, state.optimizer, task, batch, recipe, World())
     state.advance(batch.cursor, moved)
 
 
@@ -42,7 +42,7 @@ def through_bytes(state: TrainState) -> Checkpoint:
 
 def test_averaged_weights_begin_at_the_first_and_follow_by_the_decay(make_run: MakeRun) -> None:
     recipe = make_run("lenet5-modern-digits", "ema_decay=0.75", "batch_size=8").recipe
-    state = TrainState.fresh(recipe, Place())
+    state = TrainState.fresh(recipe, World())
     expected: torch.Tensor | None = None
     for _ in range(4):
         stepped(state, recipe)
@@ -63,7 +63,7 @@ def test_a_restored_state_takes_the_next_step_of_the_old_one(
 ) -> None:
     overrides = (f"optimizer.name={name}", f"precision={precision}", "channels_last=true")
     recipe = make_run("lenet5-modern-digits", "ema_decay=0.5", "batch_size=8", *overrides).recipe
-    old, new = TrainState.fresh(recipe, Place()), TrainState.fresh(recipe, Place())
+    old, new = TrainState.fresh(recipe, World()), TrainState.fresh(recipe, World())
     for _ in range(2):
         stepped(old, recipe)
     old.skipped, old.history = 3, [0.5, 0.25]
@@ -77,20 +77,20 @@ def test_a_restored_state_takes_the_next_step_of_the_old_one(
 
 
 def test_what_is_bundled_is_float32_also_of_a_float64_run(make_run: MakeRun) -> None:
-    state = TrainState.fresh(make_run("lenet5-digits", "precision=fp64").recipe, Place())
+    state = TrainState.fresh(make_run("lenet5-digits", "precision=fp64").recipe, World())
     floats = {v.dtype for v in state.weights().values() if v.is_floating_point()}
     assert floats == {torch.float32}
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])
 def test_a_samples_key_is_its_position_and_the_seed_whoever_has_it(world: int) -> None:
-    whole = keyed(Batch({"labels": torch.zeros(10)}, 40, 0, 10), 7, Place()).tensors["keys"]
+    whole = add_keys(Batch({"labels": torch.zeros(10)}, 40, 0, 10), 7, World()).tensors["keys"]
     assert len(set(whole.tolist())) == 10
     for rank in range(world):
         share = Batch({"labels": torch.zeros(len(range(rank, 10, world)))}, 40, 0, 10)
-        keys = keyed(share, 7, Place(rank, world)).tensors["keys"]
+        keys = add_keys(share, 7, World(rank, world)).tensors["keys"]
         assert torch.equal(keys, whole[rank::world])
-    other = keyed(Batch({"labels": torch.zeros(10)}, 40, 0, 10), 8, Place()).tensors["keys"]
+    other = add_keys(Batch({"labels": torch.zeros(10)}, 40, 0, 10), 8, World()).tensors["keys"]
     assert not set(other.tolist()) & set(whole.tolist())
 
 
@@ -100,6 +100,6 @@ def test_images_and_clips_are_laid_out_with_channels_last(
 ) -> None:
     recipe = make_run("lenet5-digits", "channels_last=true", "precision=fp64").recipe
     tensors = {"images": torch.zeros(shape), "labels": torch.zeros(2, dtype=torch.int64)}
-    batch = on_device(Batch(tensors, 2, 0, 2), recipe, Place())
+    batch = on_device(Batch(tensors, 2, 0, 2), recipe, World())
     assert batch.images.dtype == torch.float64 and batch.labels.dtype == torch.int64
     assert batch.images.stride(1) == 1 and batch.images.shape == shape

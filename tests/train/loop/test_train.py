@@ -14,13 +14,13 @@ from striate.data.stream import stream
 from striate.models import build_from
 from striate.train.checkpoint.async_writer import Saver
 from striate.train.checkpoint.store import TENSORS_FILE, Checkpoint, CheckpointStore
-from striate.train.distributed.world import Place
+from striate.train.distributed.world import World
 from striate.train.loop import batches as feed
 from striate.train.loop import recorder
 from striate.train.loop import train as loop
 from striate.train.loop.state import TrainState
 from striate.train.loop.train import train
-from striate.train.run.spec import Assignment, Outcome
+from striate.train.run.spec import Assignment, RunOutcome
 from striate.train.tasks.classification import Classification
 from striate.train.tracking.metric_log import SpoolReader, history
 
@@ -65,7 +65,7 @@ def train_until(run: Assignment, step: int, monkeypatch: pytest.MonkeyPatch) -> 
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(loop, "train_step", dying)
         patch.setattr(Saver, "submit", at_once)  # so that no checkpoint is put off
-        train(run, Place())
+        train(run, World())
 
 
 @pytest.mark.parametrize("killed_at", [3, 6, 13])
@@ -87,10 +87,10 @@ def test_a_resumed_run_is_the_undisturbed_one_bit_for_bit(
 ) -> None:
     """Before the first checkpoint, right at one, and between two."""
     whole = make_run("lenet5-digits", *SHORT, "optimizer.lr=1e-3", *extra, folder="whole")
-    train(whole, Place())
+    train(whole, World())
     broken = make_run("lenet5-digits", *SHORT, "optimizer.lr=1e-3", *extra, folder="broken")
     train_until(broken, killed_at, monkeypatch)
-    train(broken, Place())
+    train(broken, World())
     assert losses_of(broken) == losses_of(whole)
     assert list(losses_of(broken)) == list(range(1, whole.total_steps + 1))
     left, right = Bundle.open(whole.bundle).state(), Bundle.open(broken.bundle).state()
@@ -109,10 +109,10 @@ def test_a_resumed_run_sees_the_batches_of_the_undisturbed_one(
         return original(network, optimizer, task, batch, *rest)
 
     monkeypatch.setattr(loop, "train_step", watching)
-    train(make_run("lenet1-anna-digits", *SHORT, folder="whole"), Place())
+    train(make_run("lenet1-anna-digits", *SHORT, folder="whole"), World())
     broken = make_run("lenet1-anna-digits", *SHORT, folder="broken")
     train_until(broken, 9, monkeypatch)
-    train(broken, Place())
+    train(broken, World())
     assert len(seen) == broken.total_steps
 
 
@@ -120,12 +120,12 @@ def test_a_damaged_checkpoint_costs_steps_and_nothing_else(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = make_run("lenet1-anna-digits", *SHORT, folder="whole")
-    train(whole, Place())
+    train(whole, World())
     broken = make_run("lenet1-anna-digits", *SHORT, folder="broken")
     train_until(broken, 14, monkeypatch)
     tensors = CheckpointStore(broken.checkpoints).path(12) / TENSORS_FILE
     tensors.write_bytes(tensors.read_bytes()[:-3] + b"\x00\x01\x02")
-    train(broken, Place())
+    train(broken, World())
     assert losses_of(broken) == losses_of(whole)
     assert any("step-00000012 is damaged" in note and "step 6" in note for note in notes_of(broken))
 
@@ -142,7 +142,7 @@ def test_a_full_disk_does_not_end_training(
 
     monkeypatch.setattr(CheckpointStore, "save", full_at_first)
     run = make_run("lenet1-anna-digits", *SHORT)
-    train(run, Place())
+    train(run, World())
     assert any("checkpoint of step 6 could not be written" in note for note in notes_of(run))
     assert CheckpointStore(run.checkpoints).steps()[-1] == run.total_steps
     assert run.outcome.is_file()
@@ -151,21 +151,21 @@ def test_a_full_disk_does_not_end_training(
 def test_a_loss_that_is_not_finite_ends_the_run_by_name(make_run: MakeRun) -> None:
     run = make_run("lenet5-modern-digits", *SHORT, "optimizer.name=sgd", "optimizer.lr=1e30")
     with pytest.raises(TrainingFailed, match=r"not finite at step \d+") as caught:
-        train(run, Place())
+        train(run, World())
     assert "optimizer.lr" in caught.value.remedy
 
 
 def test_the_bundle_is_the_evaluated_network(make_run: MakeRun) -> None:
     """Its own logits give the accuracy that it states."""
     run = make_run("lenet5-digits", *SHORT, "ema_decay=0.8")
-    train(run, Place())
+    train(run, World())
     bundle = Bundle.open(run.bundle)
     network, right, rows = build_from(bundle), 0, 0
     for batch in stream.evaluation_batches(run.shards, "test", 50, 0, 1, bundle.spec.preprocessing):
         with torch.no_grad():
             right += int((network(batch.images).argmax(1) == batch.labels).sum())
         rows += len(batch.labels)
-    outcome = Outcome.model_validate_json(run.outcome.read_bytes())
+    outcome = RunOutcome.model_validate_json(run.outcome.read_bytes())
     assert outcome.metrics["top1"] == right / rows
     assert bundle.spec.provenance.metrics == outcome.metrics
     assert bundle.spec.provenance.data_manifest_sha256 == run.manifest_sha256
@@ -182,21 +182,21 @@ def test_precision_layout_clipping_and_parts_change_nothing_that_matters(
     low = ("precision=bf16", "channels_last=true", "clip_norm=1e9")
     close = make_run("lenet5-modern-digits", *SHORT, *low, folder="bf16")
     for run in (plain, parts, close):
-        train(run, Place())
+        train(run, World())
     assert losses_of(parts) == pytest.approx(losses_of(plain), rel=1e-3)
     assert losses_of(close) == pytest.approx(losses_of(plain), rel=0.1)
 
 
 def test_evaluations_come_at_epochs_and_at_the_end(make_run: MakeRun) -> None:
     run = make_run("lenet1-anna-digits", "epochs=3.5", "batch_size=128", "evaluate_every_epochs=1")
-    train(run, Place())
+    train(run, World())
     steps = [step for step, _ in history(SpoolReader(run.spool).read())["test/top1"]]
     assert steps == [12, 23, 34, run.total_steps]
 
 
 def test_a_worker_says_which_process_it_is(make_run: MakeRun) -> None:
     run = make_run("lenet1-anna-digits", *SHORT)
-    recorder.Recorder(run, Place())
+    recorder.Recorder(run, World())
     assert json.loads((run.workers / "rank-0.json").read_text())["rank"] == 0
 
 
@@ -206,20 +206,20 @@ def test_uneven_shares_average_to_the_mean_gradient(make_run: MakeRun) -> None:
     run = make_run("lenet1-anna-digits", "batch_size=65", *overrides)
     task = Classification(run.recipe.task, len(run.labels))
 
-    def moved(place: Place) -> torch.Tensor:
+    def moved(place: World) -> torch.Tensor:
         state = TrainState.fresh(run.recipe, place)
         before = torch.cat([p.detach().flatten().clone() for p in state.model.parameters()])
         with feed.open_stream(run, place, 0) as batches:
             loop.train_step(state.model, state.optimizer, task, next(batches), run.recipe, place)
         return torch.cat([p.detach().flatten() for p in state.model.parameters()]) - before
 
-    shares = torch.stack([moved(Place(rank, 3)) for rank in range(3)])
-    state = TrainState.fresh(run.recipe, Place())
-    with feed.open_stream(run, Place(), 0) as batches:
+    shares = torch.stack([moved(World(rank, 3)) for rank in range(3)])
+    state = TrainState.fresh(run.recipe, World())
+    with feed.open_stream(run, World(), 0) as batches:
         batch = next(batches)
     loss = torch.nn.functional.cross_entropy(state.model(batch.images), batch.labels)
     loss.backward()  # type: ignore[no-untyped-call]
     gradient = torch.cat([p.grad.flatten() for p in state.model.parameters() if p.grad is not None])
     asked = -run.recipe.optimizer.lr * gradient
     assert torch.allclose(shares.mean(0), asked, rtol=1e-3, atol=1e-7)
-    assert torch.allclose(moved(Place()), asked, rtol=1e-3, atol=1e-7)
+    assert torch.allclose(moved(World()), asked, rtol=1e-3, atol=1e-7)

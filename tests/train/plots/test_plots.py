@@ -18,11 +18,11 @@ from striate.train import plots
 from striate.train.launch import live_plots
 from striate.train.loop.recorder import first_layer
 from striate.train.plots import comparison
-from striate.train.plots.confusion import confusion_matrix, most_confused, pooled
-from striate.train.plots.filters import animation, coloured
+from striate.train.plots.confusion import confusion_matrix, most_confused, pool_errors
+from striate.train.plots.filters import animation, colour_kernel
 from striate.train.plots.mistakes import row_of, worst_mistakes
 from striate.train.run.mistake import Mistake
-from striate.train.run.spec import Assignment, Outcome
+from striate.train.run.spec import Assignment, RunOutcome
 
 pytestmark = pytest.mark.unit
 
@@ -31,7 +31,7 @@ Make = Any
 
 def _leave(run: Assignment, **outcome: Any) -> None:
     """Put an outcome into a run's folder."""
-    whole = Outcome.model_validate(
+    whole = RunOutcome.model_validate(
         {"metrics": {"top1": 0.5}, "confusion": (), "steps": 1, "seconds": 1.0, **outcome}
     )
     run.folder.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ def test_the_filters_animation_has_a_frame_for_each_time(make_run: Make, tmp_pat
 def test_kernels_of_any_number_of_channels_have_colours(channels: int) -> None:
     kernel = np.zeros((channels, 5, 4), np.float32)
     kernel[:, 0, 0] = 1
-    pixels = coloured(kernel, limit=1.0)
+    pixels = colour_kernel(kernel, limit=1.0)
     assert pixels.shape == (5, 4, 3)
     assert (pixels[0, 0] != pixels[1, 1]).any()
 
@@ -91,7 +91,7 @@ squares = st.integers(1, 16).flatmap(
 @given(squares, st.integers(1, 7))
 def test_pooling_loses_no_error(counts: list[list[int]], most: int) -> None:
     errors = np.array(counts)
-    cells, side = pooled(errors, most)
+    cells, side = pool_errors(errors, most)
     assert len(cells) <= most and cells.sum() == errors.sum()
     assert cells[0, 0] == errors[:side, :side].sum()
 
@@ -184,7 +184,7 @@ def test_pictures_reach_mlflow_while_the_run_runs(
 
     monkeypatch.setattr(live_plots, "connect", connect)
     monkeypatch.setattr(live_plots, "_LEAST_REST", 0)
-    with live_plots.painting(run, every_s=0.01):
+    with live_plots.live_plots(run, every_s=0.01):
         assert came.wait(60)
     assert logged[0] == (run.run_id, "pictures", "first_layer_filters.png")
 

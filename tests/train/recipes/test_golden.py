@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from striate.train.distributed.world import Place
+from striate.train.distributed.world import World
 from striate.train.loop.train import train
 from striate.train.recipes import RECIPES
 from striate.train.run.spec import Assignment
@@ -35,7 +35,7 @@ def test_the_first_ten_losses_are_the_golden_ones(
 ) -> None:
     torch.set_num_threads(threads)
     run = make_short_run(name, STEPS)
-    train(run, Place())
+    train(run, World())
     losses = dict(history(SpoolReader(run.spool).read())["train/loss"])
     file = GOLDEN / f"{name}.txt"
     if threads == 1 and os.environ.get("STRIATE_GOLDEN") == "write":

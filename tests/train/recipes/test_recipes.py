@@ -23,15 +23,15 @@ from striate.data.stream.reader import SplitReader
 from striate.data.stream.state_priors import PRIORS_FILE, StatePriors
 from striate.data.transforms.image.preprocess import apply, decode_image, fit
 from striate.models import MODELS, build_from
-from striate.train.distributed.world import Place
+from striate.train.distributed.world import World
 from striate.train.launch import run as job
 from striate.train.loop.batches import evaluation_pipeline, open_evaluation, training_pipeline
 from striate.train.loop.train import train
 from striate.train.recipes import RECIPES
 from striate.train.recipes.resolve import resolve
-from striate.train.run.spec import Assignment, Outcome
+from striate.train.run.spec import Assignment, RunOutcome
 from striate.train.tasks import TASKS
-from striate.train.tracking.reference_results import PUBLISHED, published_for
+from striate.train.tracking.reference_results import PUBLISHED, references_for
 
 pytestmark = pytest.mark.unit
 
@@ -40,7 +40,7 @@ MakeShort = Callable[[str, int], Assignment]
 
 def trained(run: Assignment) -> Bundle:
     """The bundle of a run."""
-    train(run, Place())
+    train(run, World())
     return Bundle.open(run.bundle)
 
 
@@ -61,7 +61,7 @@ def test_a_photo_reaches_the_served_model_as_it_reached_the_evaluated_one(
     assert (bundle.spec.task, bundle.spec.input.layout) == ("classification", "CHW")
     reader = SplitReader(run.shards, "val")
     steps = bundle.spec.preprocessing
-    batches = list(open_evaluation(run, Place()))
+    batches = list(open_evaluation(run, World()))
     images = torch.cat([batch.images for batch in batches])
     stored = reader.stored(np.arange(reader.rows))
     served = torch.stack(
@@ -128,7 +128,7 @@ def test_a_bundle_of_clips_says_how_clips_are_cut(make_short_run: MakeShort) -> 
         bundle.spec.pipeline.name, bundle.spec.pipeline.arguments, training=False
     )
     assert pipeline.units_per_row == 10
-    outcome = Outcome.model_validate_json(run.outcome.read_bytes())
+    outcome = RunOutcome.model_validate_json(run.outcome.read_bytes())
     videos = Manifest.load(run.shards).rows("test")
     assert sum(map(sum, outcome.confusion)) == videos
 
@@ -138,14 +138,14 @@ def test_clips_of_a_video_stay_with_one_worker(make_short_run: MakeShort) -> Non
     run = make_short_run("c3d-mini", 1)
     task = TASKS["clips"](run.recipe.task, len(run.labels))
 
-    def batches(place: Place) -> list[Batch]:
+    def batches(place: World) -> list[Batch]:
         return list(open_evaluation(run, place, task.by_row))
 
-    seen = [batch.rows for rank in range(3) for batch in batches(Place(rank, 3))]
+    seen = [batch.rows for rank in range(3) for batch in batches(World(rank, 3))]
     for rows in seen:
         assert set(torch.unique(rows, return_counts=True)[1].tolist()) == {10}
     assert sorted(torch.cat(seen).tolist()) == sorted(
-        torch.cat([batch.rows for batch in batches(Place())]).tolist()
+        torch.cat([batch.rows for batch in batches(World())]).tolist()
     )
 
 
@@ -180,7 +180,7 @@ def test_published_figures_are_of_recipes_and_of_metrics_that_these_report() -> 
             assert figure.metric in reported[task]
             assert 0 < figure.value < 1
             assert figure.source
-    assert published_for("alexnet-mini") == ()
+    assert references_for("alexnet-mini") == ()
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from striate.core.errors import RecipeError, UsageError
 from striate.train.recipes.resolve import resolve
-from striate.train.sweep.grid import TrialResult, at_once, draw, grid, ordered, split
+from striate.train.sweep.grid import TrialResult, concurrent_trials, draw, grid, rank_trials, split
 
 pytestmark = pytest.mark.unit
 
@@ -67,7 +67,7 @@ def _result(number: int, score: float | None) -> TrialResult:
 
 def test_trials_are_ordered_best_first_and_failed_ones_last() -> None:
     results = [_result(1, None), _result(2, 0.5), _result(3, 0.9), _result(4, 0.5)]
-    assert [one.number for one in ordered(results)] == [3, 2, 4, 1]
+    assert [one.number for one in rank_trials(results)] == [3, 2, 4, 1]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_trials_are_ordered_best_first_and_failed_ones_last() -> None:
 def test_as_many_trials_run_at_once_as_the_cluster_holds(
     room: dict[str, float], overrides: list[str], fits: int
 ) -> None:
-    assert at_once(room, resolve("lenet5-digits", overrides)) == fits
+    assert concurrent_trials(room, resolve("lenet5-digits", overrides)) == fits
 
 
 def test_the_picture_tells_failed_trials_apart() -> None:

@@ -17,7 +17,7 @@ from striate.core.errors import RecipeError
 from striate.data.pipelines.base import OfOneImage, Places, Stored
 from striate.data.pipelines.registry import pipeline_of
 from striate.data.stream.batch import Batch
-from striate.data.stream.evaluation import shares
+from striate.data.stream.evaluation import split_batches
 from striate.models import MODELS
 from striate.models.evaluation.dense import dense_scores
 from striate.models.layers.tower import Tower
@@ -28,7 +28,7 @@ from striate.train.tasks.classification import Classification
 from striate.train.tasks.clips import Clips
 from striate.train.tasks.counts import MOST_IN_CONFUSION, Counts
 from striate.train.tasks.crops import crop_average, scales_of
-from striate.train.tasks.frames import Frames
+from striate.train.tasks.frames import FrameStates
 from striate.train.tasks.mistakes import Mistake, Mistakes
 
 pytestmark = pytest.mark.unit
@@ -90,7 +90,7 @@ def test_no_number_depends_on_the_batches_or_on_the_world(
             task,
             [
                 chosen(whole, ids.tolist())
-                for _, _, ids in shares(rows * units, batch_size, rank, world, group)
+                for _, _, ids in split_batches(rows * units, batch_size, rank, world, group)
                 if len(ids)
             ],
         )
@@ -117,7 +117,7 @@ def test_every_sample_is_evaluated_once_and_rows_stay_whole(
     units: int, group: int, batch_size: int, world: int
 ) -> None:
     total = units // group * group
-    cuts = [list(shares(total, batch_size, rank, world, group)) for rank in range(world)]
+    cuts = [list(split_batches(total, batch_size, rank, world, group)) for rank in range(world)]
     ids = np.concatenate([ids for cut in cuts for _, _, ids in cut] or [np.zeros(0, np.int64)])
     assert sorted(ids.tolist()) == list(range(total))
     for cut in cuts:
@@ -180,14 +180,14 @@ def test_auxiliary_heads_add_their_share_to_the_loss_and_nothing_to_the_counts()
 
 def test_half_width_outputs_are_widened_before_the_softmax() -> None:
     logits, batch = torch.randn(6, CLASSES).bfloat16(), batch_of(6, 1, seed=4)
-    for task in (Classification(TaskConfig(), CLASSES), Frames(TaskConfig(), CLASSES)):
+    for task in (Classification(TaskConfig(), CLASSES), FrameStates(TaskConfig(), CLASSES)):
         assert task.loss(logits, batch).dtype == torch.float32
         assert task.loss(logits.double(), batch).dtype == torch.float64
 
 
 def test_frames_of_thousands_of_states_are_counted_without_a_matrix() -> None:
     states = MOST_IN_CONFUSION + 1
-    task = Frames(TaskConfig(name="frames"), states)
+    task = FrameStates(TaskConfig(name="frames"), states)
     logits = torch.eye(4, states)
     tensors = {"labels": torch.tensor([0, 1, 2, 9]), "rows": torch.arange(4)}
     counts = task.zero(CPU) + task.count(logits, Batch(tensors, 4, 0, 4))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from striate.train.tracking.compare import History, compared, waited
+from striate.train.tracking.compare import History, compare_runs, sum_waits
 from striate.train.tracking.runs import RunSummary
 from striate.train.tracking.system_metrics import energy_j
 
@@ -41,7 +41,7 @@ def test_a_comparison_tells_what_differs_and_by_how_much() -> None:
         parameters={"optimizer.lr": "0.01", "batch_size": "10", "clip_norm": "1"},
         tags={"unit": "images", "shards": "bb", "train_rows": "100", "code": "c0ffee", "git": "12"},
     )
-    result = compared([first, second], [_history(), _history()])
+    result = compare_runs([first, second], [_history(), _history()])
     assert result.configuration == {
         "clip_norm": [None, "1"],
         "optimizer.lr": ["0.1", "0.01"],
@@ -59,11 +59,11 @@ def test_what_no_run_reports_is_left_out_and_what_one_reports_is_not() -> None:
     power = {"system/n/gpu_0_power_usage_watts": [(0, 90.0), (5, 100.0), (10, 300.0)]}
     told = _history(throughput=[(10, 100.0), (20, 50.0)], wait=[(10, 0.5), (20, 0.0)], power=power)
     runs = [_run("a"), _run("b")]
-    costs = compared(runs, [_history(), told]).costs
+    costs = compare_runs(runs, [_history(), told]).costs
     assert costs["energy of the devices, kJ"] == [None, pytest.approx(2.0)]
     assert costs["images a second, median"] == [None, 75.0]
     assert costs["seconds waited for data"] == [None, pytest.approx(0.5)]
-    silent = compared(runs, [_history(), _history()]).costs
+    silent = compare_runs(runs, [_history(), _history()]).costs
     assert not {"energy of the devices, kJ", "images a second, median"} & set(silent)
 
 
@@ -82,7 +82,7 @@ def test_waiting_is_part_of_the_time_and_the_time_is_that_of_all_samples(
         throughput.append((step, rate))
         wait.append((step, share))
         seconds += steps * batch / rate
-    idle, whole = waited(throughput, wait, batch)
+    idle, whole = sum_waits(throughput, wait, batch)
     assert whole == pytest.approx(seconds)
     assert -1e-9 <= idle <= whole * (1 + 1e-9)
 

@@ -8,8 +8,8 @@ from striate.cli import train_progress
 from striate.core.errors import DataError, TrainingFailed
 from striate.train.recipes.resolve import resolve
 from striate.train.sweep.grid import TrialEvent
-from striate.train.tracking.events import Digest, TrainEvent, event_line, line_of, parsed
-from striate.train.tracking.metric_log import Record
+from striate.train.tracking.events import Digest, TrainEvent, event_line, line_of, parse_event
+from striate.train.tracking.metric_log import MetricRecord
 
 pytestmark = pytest.mark.unit
 
@@ -24,25 +24,25 @@ numbers = st.none() | st.floats(allow_nan=False)
 def test_an_event_is_the_same_after_the_log(event: TrainEvent) -> None:
     line = event_line(event)
     assert "\n" not in line
-    found = parsed(line)
+    found = parse_event(line)
     assert found is not None and found[0] == "event"
     assert TrainEvent(**found[1]) == event
 
 
 @given(texts)
 def test_another_line_of_a_log_is_no_event(line: str) -> None:
-    assert parsed(line) is None
-    assert parsed('{"striate": "event", "step": 3, "los') is None  # torn by a kill
+    assert parse_event(line) is None
+    assert parse_event('{"striate": "event", "step": 3, "los') is None  # torn by a kill
 
 
 def test_the_digest_tells_the_tasks_own_terms() -> None:
     recipe = resolve("lenet5-digits", [])
     digest = Digest.of(recipe, classes=10, total_steps=9)
     records = [
-        Record(key="train/loss", step=3, value=0.5, time_ms=1),
-        Record(key="train/samples_per_s", step=3, value=80.0, time_ms=1),
-        Record(key="test/top1", step=3, value=0.75, time_ms=1),
-        Record(kind="note", text="A worker died.", time_ms=2),
+        MetricRecord(key="train/loss", step=3, value=0.5, time_ms=1),
+        MetricRecord(key="train/samples_per_s", step=3, value=80.0, time_ms=1),
+        MetricRecord(key="test/top1", step=3, value=0.75, time_ms=1),
+        MetricRecord(kind="note", text="A worker died.", time_ms=2),
     ]
     note, figures = digest.events(records)
     assert note.note == "A worker died."
@@ -61,7 +61,7 @@ def test_a_jobs_log_is_watched_to_its_result() -> None:
         "a warning of the engine",
         line_of("result", {"run_id": "abc"}),
     ]
-    result = train_progress.watched(log, events.append, trials.append, said.append)
+    result = train_progress.follow_log(log, events.append, trials.append, said.append)
     assert result == {"run_id": "abc"}
     assert [event.step for event in events] == [1]
     assert said == [log[0], log[2]]
@@ -71,8 +71,8 @@ def test_a_jobs_error_is_raised_here_as_it_was_there() -> None:
     error = DataError("The shard a.arrow is damaged.", "Ingest it again.")
     line = line_of("error", train_progress.error_document(error))
     with pytest.raises(DataError) as caught:
-        train_progress.watched([line], lambda e: None, lambda e: None, lambda s: None)
+        train_progress.follow_log([line], lambda e: None, lambda e: None, lambda s: None)
     assert str(caught.value) == str(error)
     unknown = line_of("error", {"error": "FromTheFuture", "message": "Hm."})
     with pytest.raises(TrainingFailed, match="Hm"):
-        train_progress.watched([unknown], lambda e: None, lambda e: None, lambda s: None)
+        train_progress.follow_log([unknown], lambda e: None, lambda e: None, lambda s: None)

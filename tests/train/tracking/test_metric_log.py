@@ -10,13 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from striate.core.errors import PlatformError
-from striate.train.tracking.metric_log import Record, SpoolReader, SpoolWriter, history
+from striate.train.tracking.metric_log import MetricLog, MetricRecord, SpoolReader, history
 
 pytestmark = pytest.mark.unit
 
 RECORDS = st.lists(
     st.builds(
-        Record,
+        MetricRecord,
         key=st.sampled_from(["train/loss", "test/top1"]),
         step=st.integers(0, 9),
         value=st.floats(),
@@ -29,15 +29,15 @@ SHARED_FOLDER = settings(
 )
 
 
-def firsts(records: list[Record]) -> list[Record]:
+def firsts(records: list[MetricRecord]) -> list[MetricRecord]:
     """What must be read back: the first record of each (key, step)."""
-    kept: dict[tuple[str, int], Record] = {}
+    kept: dict[tuple[str, int], MetricRecord] = {}
     for record in records:
         kept.setdefault((record.key, record.step), record)
     return list(kept.values())
 
 
-def same(left: list[Record], right: list[Record]) -> bool:
+def same(left: list[MetricRecord], right: list[MetricRecord]) -> bool:
     """Equality under which NaN equals itself."""
     return [r.line() for r in left] == [r.line() for r in right]
 
@@ -45,7 +45,7 @@ def same(left: list[Record], right: list[Record]) -> bool:
 @SHARED_FOLDER
 @given(records=RECORDS, cuts=st.lists(st.integers(0, 4000), max_size=6))
 def test_a_reader_that_follows_gets_each_step_once(
-    tmp_path: Path, records: list[Record], cuts: list[int]
+    tmp_path: Path, records: list[MetricRecord], cuts: list[int]
 ) -> None:
     """However the file grows between two looks."""
     path = tmp_path / "spool.jsonl"
@@ -61,13 +61,13 @@ def test_a_reader_that_follows_gets_each_step_once(
 @SHARED_FOLDER
 @given(before=RECORDS, after=RECORDS, torn=st.integers(1, 200))
 def test_a_torn_line_harms_no_other(
-    tmp_path: Path, before: list[Record], after: list[Record], torn: int
+    tmp_path: Path, before: list[MetricRecord], after: list[MetricRecord], torn: int
 ) -> None:
     """A worker is killed in the middle of a line; its successor appends."""
     path = tmp_path / "spool.jsonl"
-    line = Record(key="killed", step=1, value=1.5, time_ms=1).line()
+    line = MetricRecord(key="killed", step=1, value=1.5, time_ms=1).line()
     path.write_bytes(b"".join(r.line() for r in before) + line[: min(torn, len(line) - 2)])
-    writer = SpoolWriter(path)
+    writer = MetricLog(path)
     assert writer.append(after)
     writer.close()
     assert same(SpoolReader(path).read(), firsts(before + after))
@@ -75,8 +75,8 @@ def test_a_torn_line_harms_no_other(
 
 def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "spool.jsonl"
-    writer, write = SpoolWriter(path), os.write
-    records = [Record(key="k", step=step, value=step, time_ms=step) for step in range(20)]
+    writer, write = MetricLog(path), os.write
+    records = [MetricRecord(key="k", step=step, value=step, time_ms=step) for step in range(20)]
     room = 150
 
     def refuse(descriptor: int, content: bytes) -> int:
@@ -96,21 +96,21 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_what_is_never_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    writer = SpoolWriter(tmp_path / "spool.jsonl")
+    writer = MetricLog(tmp_path / "spool.jsonl")
 
     def refuse(descriptor: int, content: bytes) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "write", refuse)
-    writer.append([Record(key="k", step=1, value=1, time_ms=1)])
+    writer.append([MetricRecord(key="k", step=1, value=1, time_ms=1)])
     with pytest.raises(PlatformError, match="is full"):
         writer.close()
 
 
 def test_values_that_are_not_finite_survive(tmp_path: Path) -> None:
-    writer = SpoolWriter(tmp_path / "s")
+    writer = MetricLog(tmp_path / "s")
     values = (math.nan, math.inf, -math.inf)
-    writer.append(Record(key="k", step=i, value=v, time_ms=0) for i, v in enumerate(values))
+    writer.append(MetricRecord(key="k", step=i, value=v, time_ms=0) for i, v in enumerate(values))
     read = [value for _, value in history(SpoolReader(tmp_path / "s").read())["k"]]
     assert math.isnan(read[0])
     assert read[1:] == [math.inf, -math.inf]

@@ -30,7 +30,7 @@ def _wait_for(condition: Any) -> None:
 
 def test_a_node_is_sampled_under_its_name(tmp_path: Path) -> None:
     run = _run(tmp_path)
-    with system_metrics.sampling(run, every_s=60):
+    with system_metrics.sample_node(run, every_s=60):
         pass  # even a run shorter than the first look has one sample
     (spool,) = run.system.glob("*.jsonl")
     node = system_metrics.node_name()
@@ -54,10 +54,10 @@ def test_two_processes_of_a_node_do_not_both_sample_it(
         return tried[-1]
 
     monkeypatch.setattr(system_metrics, "_locked", watched)
-    first = system_metrics.sampling(run, every_s=60)
+    first = system_metrics.sample_node(run, every_s=60)
     first.__enter__()
     _wait_for(path.exists)
-    with system_metrics.sampling(run, every_s=0.02):
+    with system_metrics.sample_node(run, every_s=0.02):
         _wait_for(lambda: len(tried) > 4)
         assert tried[:5] == [True, False, False, False, False]
         assert path.stat().st_size == 0

@@ -7,8 +7,8 @@ import pytest
 
 from striate.core.errors import TrackingUnavailable
 from striate.train.tracking import uploader
-from striate.train.tracking.metric_log import Record, SpoolWriter
-from striate.train.tracking.uploader import Outbox, ship_all
+from striate.train.tracking.metric_log import MetricLog, MetricRecord
+from striate.train.tracking.uploader import Outbox, upload_all
 
 pytestmark = pytest.mark.unit
 
@@ -22,7 +22,7 @@ class Server:
         self.got: list[tuple[str, int]] = []
         self.away = False
 
-    def send(self, run_id: str, tracking_uri: str, records: Sequence[Record]) -> None:
+    def send(self, run_id: str, tracking_uri: str, records: Sequence[MetricRecord]) -> None:
         if self.away:
             raise TrackingUnavailable("It is away.")
         assert len(records) <= uploader.BATCH
@@ -36,8 +36,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     return server
 
 
-def losses(first: int, last: int) -> list[Record]:
-    return [Record(key="train/loss", step=s, value=s, time_ms=s) for s in range(first, last + 1)]
+def losses(first: int, last: int) -> list[MetricRecord]:
+    return [
+        MetricRecord(key="train/loss", step=s, value=s, time_ms=s) for s in range(first, last + 1)
+    ]
 
 
 def steps(server: Server) -> list[int]:
@@ -46,32 +48,32 @@ def steps(server: Server) -> list[int]:
 
 def test_publishing_sends_only_what_was_not_acknowledged(tmp_path: Path, server: Server) -> None:
     spool = tmp_path / "spool.jsonl"
-    writer = SpoolWriter(spool)
+    writer = MetricLog(spool)
     writer.append(losses(1, 2500))
-    ship_all("run", URI, [spool])
+    upload_all("run", URI, [spool])
     writer.append(losses(2000, 2600))  # a restart repeats 501 steps
-    ship_all("run", URI, [spool])
+    upload_all("run", URI, [spool])
     assert steps(server) == list(range(1, 2601))
 
 
 def test_what_the_server_refuses_is_sent_when_it_is_back(tmp_path: Path, server: Server) -> None:
     spool = tmp_path / "spool.jsonl"
-    SpoolWriter(spool).append(losses(1, 10))
+    MetricLog(spool).append(losses(1, 10))
     outbox = Outbox(spool, "run", URI)
     server.away = True
     with pytest.raises(TrackingUnavailable):
         outbox.ship()
     server.away = False
-    SpoolWriter(spool).append(losses(11, 12))
+    MetricLog(spool).append(losses(11, 12))
     outbox.ship()
     assert steps(server) == list(range(1, 13))
 
 
 def test_another_server_gets_all(tmp_path: Path, server: Server) -> None:
     spool = tmp_path / "spool.jsonl"
-    SpoolWriter(spool).append(losses(1, 5))
-    ship_all("run", URI, [spool])
-    ship_all("run", "http://127.0.0.1:2", [spool])
+    MetricLog(spool).append(losses(1, 5))
+    upload_all("run", URI, [spool])
+    upload_all("run", "http://127.0.0.1:2", [spool])
     assert steps(server) == [*range(1, 6), *range(1, 6)]
 
 
@@ -80,7 +82,7 @@ def test_a_damaged_acknowledgement_costs_only_time(
     tmp_path: Path, server: Server, note: str
 ) -> None:
     spool = tmp_path / "spool.jsonl"
-    SpoolWriter(spool).append(losses(1, 5))
+    MetricLog(spool).append(losses(1, 5))
     spool.with_suffix(uploader.SHIPPED_SUFFIX).write_text(note)
-    ship_all("run", URI, [spool])
+    upload_all("run", URI, [spool])
     assert steps(server) == list(range(1, 6))

@@ -9,7 +9,7 @@ _ATTEMPTS = 10
 CROP_DRAWS = 2 * _ATTEMPTS + 2  # numbers that `random_resized` may use
 
 
-class Box(NamedTuple):
+class CropBox(NamedTuple):
     """A rectangle of pixels."""
 
     top: int
@@ -23,7 +23,7 @@ def random_resized(
     draws: Sequence[float],
     area: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
-) -> Box:
+) -> CropBox:
     """A box of random area and shape (Szegedy et al., CVPR 2015, section 6).
 
     The share of the area is even in `area`, the width over the height log-even in `ratio`. The
@@ -44,15 +44,15 @@ def random_resized(
         w = round(math.sqrt(height * width * share * shape))
         h = round(math.sqrt(height * width * share / shape))
         if 0 < w <= width and 0 < h <= height:
-            return placed(image, (h, w), draws[-2:])
+            return draw_box(image, (h, w), draws[-2:])
     w = min(width, max(1, round(height * ratio[1])))
     h = min(height, max(1, round(width / ratio[0])))
-    return centred(image, (h, w))
+    return centre_box(image, (h, w))
 
 
-def jittered(
+def draw_jittered_box(
     image: tuple[int, int], draws: Sequence[float], shorter: tuple[int, int], size: int
-) -> Box:
+) -> CropBox:
     """VGG's scale jitter (Simonyan and Zisserman, ICLR 2015, 3.1).
 
     The image's shorter side would become S, even in the whole numbers of `shorter`, and a
@@ -66,29 +66,29 @@ def jittered(
     """
     scale = shorter[0] + int(draws[0] * (shorter[1] - shorter[0] + 1))
     side = max(1, round(size * min(image) / scale))
-    return placed(image, (side, side), draws[1:3])
+    return draw_box(image, (side, side), draws[1:3])
 
 
-def placed(image: tuple[int, int], size: tuple[int, int], draws: Sequence[float]) -> Box:
+def draw_box(image: tuple[int, int], size: tuple[int, int], draws: Sequence[float]) -> CropBox:
     """A box of `size` at a random place, each as likely."""
     top = int(draws[0] * (image[0] - size[0] + 1))
     left = int(draws[1] * (image[1] - size[1] + 1))
-    return Box(top, left, *size)
+    return CropBox(top, left, *size)
 
 
-def centred(image: tuple[int, int], size: tuple[int, int]) -> Box:
+def centre_box(image: tuple[int, int], size: tuple[int, int]) -> CropBox:
     """The box of `size` in the middle."""
-    return Box(round((image[0] - size[0]) / 2), round((image[1] - size[1]) / 2), *size)
+    return CropBox(round((image[0] - size[0]) / 2), round((image[1] - size[1]) / 2), *size)
 
 
-def corners_and_centre(image: tuple[int, int], size: tuple[int, int]) -> Iterator[Box]:
+def corners_and_centre(image: tuple[int, int], size: tuple[int, int]) -> Iterator[CropBox]:
     """The five boxes of ten-crop testing (Krizhevsky et al., NIPS 2012, 4.1)."""
     for top, left in product((0, image[0] - size[0]), (0, image[1] - size[1])):
-        yield Box(top, left, *size)
-    yield centred(image, size)
+        yield CropBox(top, left, *size)
+    yield centre_box(image, size)
 
 
-def resized(image: tuple[int, int], shorter: int) -> tuple[int, int]:
+def scale_shorter(image: tuple[int, int], shorter: int) -> tuple[int, int]:
     """The size whose shorter side is `shorter` pixels, of the same shape."""
     height, width = image
     if height <= width:

@@ -3,7 +3,7 @@
 from PIL import Image
 from torch import Tensor
 
-from striate.data.transforms.image.crops import Box
+from striate.data.transforms.image.crops import CropBox
 
 STRAIGHT = 1
 _TAG = 0x0112
@@ -24,21 +24,21 @@ def orientation_of(segment: bytes, otherwise: int = STRAIGHT) -> int:
     return value if value in range(1, 9) else STRAIGHT
 
 
-def exchanged(orientation: int) -> bool:
+def swaps_axes(orientation: int) -> bool:
     """Whether rows of the upright image are columns of the encoded one."""
     return orientation > 4
 
 
-def to_encoded(box: Box, encoded: tuple[int, int], orientation: int) -> Box:
+def to_encoded(box: CropBox, encoded: tuple[int, int], orientation: int) -> CropBox:
     """Where a box of the upright image lies in the image as it is encoded."""
     top, left, height, width = box
-    if exchanged(orientation):
+    if swaps_axes(orientation):
         top, left, height, width = left, top, width, height
     if orientation in _ROWS_TURNED:
         top = encoded[0] - top - height
     if orientation in _COLUMNS_TURNED:
         left = encoded[1] - left - width
-    return Box(top, left, height, width)
+    return CropBox(top, left, height, width)
 
 
 def upright(image: Tensor, orientation: int) -> Tensor:
@@ -46,4 +46,4 @@ def upright(image: Tensor, orientation: int) -> Tensor:
     ways = (_ROWS_TURNED, _COLUMNS_TURNED)
     turned = [axis for axis, way in enumerate(ways) if orientation in way]
     image = image.flip(turned) if turned else image
-    return image.transpose(0, 1).contiguous() if exchanged(orientation) else image
+    return image.transpose(0, 1).contiguous() if swaps_axes(orientation) else image

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from striate.core.errors import PayloadTooLarge, RequestError, StriateError
-from striate.data.transforms.image.crops import Box
+from striate.data.transforms.image.crops import CropBox
 from striate.data.transforms.image.decode import MAX_PIXELS, decode_image
 from striate.data.transforms.image.exif import (
     STRAIGHT,
-    exchanged,
     orientation_of,
+    swaps_axes,
     to_encoded,
     upright,
 )
@@ -50,7 +50,7 @@ class Picture(Protocol):
     @property
     def width(self) -> int: ...
 
-    def region(self, box: Box, size: tuple[int, int]) -> Tensor:
+    def region(self, box: CropBox, size: tuple[int, int]) -> Tensor:
         """The box resized to `size`, (height, width, 3) uint8.
 
         Raises:
@@ -72,7 +72,7 @@ class Whole:
     def width(self) -> int:
         return len(self.pixels[0])
 
-    def region(self, box: Box, size: tuple[int, int]) -> Tensor:
+    def region(self, box: CropBox, size: tuple[int, int]) -> Tensor:
         return resize(_cut(self.pixels, box), size)
 
 
@@ -94,15 +94,15 @@ class Jpeg:
 
     @property
     def height(self) -> int:
-        return self.stored[1 if exchanged(self.orientation) else 0]
+        return self.stored[1 if swaps_axes(self.orientation) else 0]
 
     @property
     def width(self) -> int:
-        return self.stored[0 if exchanged(self.orientation) else 1]
+        return self.stored[0 if swaps_axes(self.orientation) else 1]
 
-    def region(self, box: Box, size: tuple[int, int]) -> Tensor:
+    def region(self, box: CropBox, size: tuple[int, int]) -> Tensor:
         lying = to_encoded(box, self.stored, self.orientation)
-        lying_size = size[::-1] if exchanged(self.orientation) else size
+        lying_size = size[::-1] if swaps_axes(self.orientation) else size
         factor = _reduction(lying, lying_size)
         pixels = self._decode(lying.top + lying.height, factor)
         return upright(resize(_cut(pixels, _reduced(lying, factor)), lying_size), self.orientation)
@@ -148,7 +148,7 @@ def open_picture(payload: bytes | memoryview, *, max_pixels: int = MAX_PIXELS) -
     return picture
 
 
-def decode_region(payload: bytes | memoryview, box: Box, size: tuple[int, int]) -> Tensor:
+def decode_region(payload: bytes | memoryview, box: CropBox, size: tuple[int, int]) -> Tensor:
     """A region of an encoded image, resized.
 
     Args:
@@ -194,7 +194,7 @@ def resize(pixels: Pixels, size: tuple[int, int]) -> Tensor:
     return out[0].permute(1, 2, 0).contiguous()
 
 
-def aligned(box: Box, size: tuple[int, int]) -> Box:
+def align_box(box: CropBox, size: tuple[int, int]) -> CropBox:
     """The box moved by a few pixels to the grid that reduced decoding has, where that applies.
 
     A random crop that is aligned is decoded at a reduced scale without being shifted by a part of
@@ -205,14 +205,14 @@ def aligned(box: Box, size: tuple[int, int]) -> Box:
     top, left, bottom, right = (
         edge // factor * factor for edge in (box.top, box.left, bottom, right)
     )
-    return Box(top, left, bottom - top, right - left)
+    return CropBox(top, left, bottom - top, right - left)
 
 
-def _cut(pixels: Pixels, box: Box) -> Pixels:
+def _cut(pixels: Pixels, box: CropBox) -> Pixels:
     return pixels[box.top : box.top + box.height, box.left : box.left + box.width]
 
 
-def _reduction(box: Box, size: tuple[int, int]) -> int:
+def _reduction(box: CropBox, size: tuple[int, int]) -> int:
     """The factor, 8, 4, 2 or 1, by which the box may be reduced before it is resized to `size`."""
     for factor in _REDUCTIONS:
         least = factor * _HEADROOM
@@ -221,12 +221,12 @@ def _reduction(box: Box, size: tuple[int, int]) -> int:
     return 1
 
 
-def _reduced(box: Box, factor: int) -> Box:
+def _reduced(box: CropBox, factor: int) -> CropBox:
     """The box in the coordinates of the reduced image, to the nearest pixel."""
     top, left = round(box.top / factor), round(box.left / factor)
     bottom = -(-(box.top + box.height) // factor)
     right = -(-(box.left + box.width) // factor)
-    return Box(top, left, bottom - top, right - left)
+    return CropBox(top, left, bottom - top, right - left)
 
 
 def _jpeg(content: bytes | memoryview) -> Jpeg | None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from striate.core.errors import PayloadTooLarge, RequestError
-from striate.data.transforms.image.crops import centred, resized
+from striate.data.transforms.image.crops import centre_box, scale_shorter
 from striate.data.transforms.image.decode import MAX_PIXELS
 
 Pixels = NDArray[np.uint8]
@@ -75,7 +75,7 @@ class ResizeShorter(FitStep):
     size: int = Field(ge=1)
 
     def fit(self, image: Pixels) -> Pixels:
-        height, width = resized((image.shape[0], image.shape[1]), self.size)
+        height, width = scale_shorter((image.shape[0], image.shape[1]), self.size)
         if height * width > MAX_PIXELS:
             raise PayloadTooLarge("The image is too long for its width.")
         return _resized(image, (height, width))
@@ -94,7 +94,7 @@ class CentreCrop(FitStep):
                 f"The image has {image.shape[0]}×{image.shape[1]} pixels;"
                 f" the model takes {self.height}×{self.width}."
             )
-        top, left, _, _ = centred((image.shape[0], image.shape[1]), (self.height, self.width))
+        top, left, _, _ = centre_box((image.shape[0], image.shape[1]), (self.height, self.width))
         return image[top : top + self.height, left : left + self.width]
 
 

@@ -63,7 +63,7 @@ def import_av() -> Any:
 
 
 @contextmanager
-def said(key: str) -> Iterator[None]:
+def explain_damage(key: str) -> Iterator[None]:
     """Turn what FFmpeg says of a damaged file into a damaged sample."""
     av = import_av()
     try:

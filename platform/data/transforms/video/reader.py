@@ -21,9 +21,9 @@ from striate.data.transforms.video.container import (
     NO_FRAMES,
     TRUNCATED,
     UNREADABLE,
+    explain_damage,
     moving_pictures,
     open_container,
-    said,
 )
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Video:
         self.rate_hz = float(stream.average_rate or _USUAL_RATE)
         self.seconds = float(length) or (self._container.duration or 0) / 1e6
         if not self.seconds or not self._timed:
-            with said(key):
+            with explain_damage(key):
                 frames = len(self._ticks())
             self.seconds = self.seconds or frames / self.rate_hz
             self.rate_hz = frames / self.seconds if frames else self.rate_hz
@@ -95,7 +95,7 @@ class Video:
         Raises:
             DamagedSample: a frame of the clip is damaged or missing, or there are no frames.
         """
-        with said(self._key):
+        with explain_damage(self._key):
             frames = self._from(self._tick(start_s), count) if self._timed else None
             if frames is None:
                 frames = self._counted(start_s, count)
@@ -113,7 +113,7 @@ class Video:
         Raises:
             DamagedSample: there is none, or the file ends before its stated length.
         """
-        with said(self._key):
+        with explain_damage(self._key):
             ticks = self._ticks()
             first = next(self._all(), None)
         if first is None or first.is_corrupt:
@@ -130,7 +130,7 @@ class Video:
         return VideoInfo(seconds, len(ticks), first.height, first.width, even)
 
     def _open(self) -> None:
-        with said(self._key):
+        with explain_damage(self._key):
             self._container = open_container(self._payload)
             self._stream = moving_pictures(self._container, self._key)
             self._context = self._stream.codec_context

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from striate.core.errors import PayloadTooLarge, RequestError
-from striate.data.transforms.image.crops import Box
+from striate.data.transforms.image.crops import CropBox
 from striate.data.transforms.image.jpeg import (
     EXACT_LEVELS,
     SCALED_LEVELS,
     Jpeg,
     Whole,
-    aligned,
+    align_box,
     damage,
     decode_region,
     open_picture,
@@ -52,7 +52,7 @@ def encoded(image: Image.Image, kind: str = "JPEG", **more: object) -> bytes:
     return buffer.getvalue()
 
 
-def reference(payload: bytes, box: Box, size: tuple[int, int]) -> NDArray[np.int64]:
+def reference(payload: bytes, box: CropBox, size: tuple[int, int]) -> NDArray[np.int64]:
     """Decoded whole, turned upright, cropped, resized: all by Pillow."""
     image = ImageOps.exif_transpose(Image.open(io.BytesIO(payload))).convert("RGB")
     part = image.crop((box.left, box.top, box.left + box.width, box.top + box.height))
@@ -61,7 +61,7 @@ def reference(payload: bytes, box: Box, size: tuple[int, int]) -> NDArray[np.int
     return pixels
 
 
-def differences(payload: bytes, box: Box, size: tuple[int, int]) -> NDArray[np.int64]:
+def differences(payload: bytes, box: CropBox, size: tuple[int, int]) -> NDArray[np.int64]:
     ours = decode_region(payload, box, size)
     assert (ours.dtype, tuple(ours.shape)) == (torch.uint8, (*size, 3))
     levels: NDArray[np.int64] = ours.numpy().astype(np.int64)
@@ -75,7 +75,7 @@ def test_a_region_at_full_scale_is_exact(data: st.DataObject) -> None:
     photo = data.draw(st.sampled_from(PHOTOS)).resize((250, 187))
     height = data.draw(st.integers(20, 143))
     width = data.draw(st.integers(20, 143))
-    box = Box(
+    box = CropBox(
         data.draw(st.integers(0, 187 - height)),
         data.draw(st.integers(0, 250 - width)),
         height,
@@ -96,7 +96,7 @@ def test_no_pixel_changes_where_decoding_stops(bottom: int, subsampling: int) ->
     """Smoothed chroma mixes rows, so a little more than the region has to be decoded."""
     noise = np.random.default_rng(0).integers(0, 256, (187, 250, 3), np.uint8)
     payload = encoded(Image.fromarray(noise), quality=95, subsampling=subsampling)
-    box = Box(0, 40, bottom, 200)
+    box = CropBox(0, 40, bottom, 200)
     assert differences(payload, box, (bottom, 200)).max() == 0
 
 
@@ -107,9 +107,9 @@ def test_a_reduced_region_is_within_the_tolerance(
     photo: Image.Image, factor: int, subsampling: int
 ) -> None:
     payload = encoded(photo, quality=90, subsampling=subsampling)
-    wanted = Box(7, 5, photo.height - 20, photo.width - 20)
+    wanted = CropBox(7, 5, photo.height - 20, photo.width - 20)
     size = (int(wanted.height / factor / 1.55), int(wanted.width / factor / 1.55))
-    box = aligned(wanted, size)
+    box = align_box(wanted, size)
     assert differences(payload, box, size).mean() <= SCALED_LEVELS
 
 
@@ -125,8 +125,8 @@ def test_a_reduced_region_costs_less(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Jpeg, "_decode", watched)
     payload = encoded(PHOTOS[2].resize((1000, 800)))
-    decode_region(payload, Box(0, 0, 200, 900), SIZE)
-    decode_region(payload, Box(0, 0, 800, 1000), SIZE)
+    decode_region(payload, CropBox(0, 0, 200, 900), SIZE)
+    decode_region(payload, CropBox(0, 0, 800, 1000), SIZE)
     assert shapes == [(204, 1000, 3), (200, 250, 3)]
 
 
@@ -138,7 +138,7 @@ def test_exif_orientation_is_honoured(orientation: int) -> None:
     picture = open_picture(payload)
     assert isinstance(picture, Jpeg)
     assert (picture.height, picture.width) == ((240, 160) if orientation > 4 else (160, 240))
-    assert differences(payload, Box(11, 5, 90, 140), (64, 80)).max() <= EXACT_LEVELS
+    assert differences(payload, CropBox(11, 5, 90, 140), (64, 80)).max() <= EXACT_LEVELS
 
 
 def test_a_signed_view_of_a_shard_takes_the_fast_path() -> None:
@@ -161,12 +161,12 @@ UNUSUAL = {
 @pytest.mark.parametrize("kind", UNUSUAL)
 def test_unusual_images_are_converted(kind: str) -> None:
     picture = open_picture(UNUSUAL[kind])
-    whole = picture.region(Box(0, 0, picture.height, picture.width), (60, 80))
+    whole = picture.region(CropBox(0, 0, picture.height, picture.width), (60, 80))
     assert tuple(whole.shape) == (60, 80, 3)
     if kind == "16-bit grey":
         assert whole.float().mean().item() == 40000 >> 8
     else:
-        assert differences(UNUSUAL[kind], Box(3, 4, 100, 120), (60, 80)).max() <= EXACT_LEVELS
+        assert differences(UNUSUAL[kind], CropBox(3, 4, 100, 120), (60, 80)).max() <= EXACT_LEVELS
 
 
 PHOTO = encoded(PHOTOS[4])
@@ -182,7 +182,7 @@ BROKEN = {
 @pytest.mark.parametrize("reason", BROKEN)
 def test_broken_images_are_named(reason: str) -> None:
     with pytest.raises(RequestError) as caught:
-        open_picture(BROKEN[reason]).region(Box(0, 0, 10, 10), SIZE)
+        open_picture(BROKEN[reason]).region(CropBox(0, 0, 10, 10), SIZE)
     assert damage(caught.value) == reason
 
 
@@ -202,7 +202,7 @@ def test_a_flipped_byte_gives_pixels_or_one_error(place: int, value: int) -> Non
     try:
         picture = open_picture(payload, max_pixels=4_000_000)
         size = (min(picture.height, 50), min(picture.width, 50))
-        assert tuple(picture.region(Box(0, 0, *size), (32, 32)).shape) == (32, 32, 3)
+        assert tuple(picture.region(CropBox(0, 0, *size), (32, 32)).shape) == (32, 32, 3)
     except RequestError:
         pass
 
@@ -210,4 +210,4 @@ def test_a_flipped_byte_gives_pixels_or_one_error(place: int, value: int) -> Non
 def test_small_pictures_are_whole() -> None:
     picture = open_picture(encoded(Image.new("RGB", (1, 1), "red"), "PNG"))
     assert isinstance(picture, Whole)
-    assert picture.region(Box(0, 0, 1, 1), (8, 8)).tolist()[3][4] == [255, 0, 0]
+    assert picture.region(CropBox(0, 0, 1, 1), (8, 8)).tolist()[3][4] == [255, 0, 0]

@@ -20,7 +20,7 @@ from striate.serve.protos.inference import inference_pb2 as infer_pb
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as tag_pb
 from striate.serve.protos.striate.v1 import photos_pb2
 
-Call = Callable[[], Awaitable[object]]
+SendCall = Callable[[], Awaitable[object]]
 TAGGING, ANALYSIS = "striate.v1.PhotoTagging", "striate.v1.Photos"
 INFERENCE = "inference.GRPCInferenceService"
 _WIDTH, _HEIGHT, _QUALITY = 500, 375, 88
@@ -69,7 +69,7 @@ class Calls:
         self._photos = photos
         self._channels = [_channel(target) for _ in range(target.connections)]
 
-    async def __aenter__(self) -> Call:
+    async def __aenter__(self) -> SendCall:
         method, messages = await self._question()
         calls: list[Any] = [channel.unary_unary(method) for channel in self._channels]
         stubs, following = cycle(calls), cycle(messages)

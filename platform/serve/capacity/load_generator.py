@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from striate.serve.capacity.arrivals import Floats
 
-Call = Callable[[], Awaitable[object]]
+SendCall = Callable[[], Awaitable[object]]
 OK = "OK"
 NOT_SENT = "NOT_SENT"
 QUANTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99.9": 99.9}
@@ -98,7 +98,7 @@ class _Log:
         )
 
 
-async def open_loop(call: Call, due_s: Floats, most_in_flight: int = 10_000) -> LoadResult:
+async def open_loop(call: SendCall, due_s: Floats, most_in_flight: int = 10_000) -> LoadResult:
     """Make each call when it is due, and wait for all answers.
 
     Args:
@@ -123,7 +123,7 @@ async def open_loop(call: Call, due_s: Floats, most_in_flight: int = 10_000) -> 
     return log.result(time.perf_counter() - began)
 
 
-async def closed_loop(call: Call, callers: int, seconds: float) -> LoadResult:
+async def closed_loop(call: SendCall, callers: int, seconds: float) -> LoadResult:
     """Callers that each send the next call when they got their answer: how much fits through."""
     log = _Log()
     began = time.perf_counter()
@@ -136,7 +136,7 @@ async def closed_loop(call: Call, callers: int, seconds: float) -> LoadResult:
     return log.result(time.perf_counter() - began)
 
 
-async def _one(call: Call, log: _Log, due_s: float, began: float) -> None:
+async def _one(call: SendCall, log: _Log, due_s: float, began: float) -> None:
     sent = time.perf_counter() - began
     outcome = OK
     try:

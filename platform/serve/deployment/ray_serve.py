@@ -45,7 +45,7 @@ class AppState:
 
 
 @dataclass(frozen=True)
-class Replica:
+class ReplicaAddress:
     """A replica: where it listens and what it answers there.
 
     Attributes:
@@ -134,14 +134,14 @@ def replicas(serve_name: str) -> dict[str, str]:
     return {place.replica: place.address for place in places(serve_name)}
 
 
-def places(serve_name: str) -> list[Replica]:
+def places(serve_name: str) -> list[ReplicaAddress]:
     """The replicas that may take new calls, sorted by their addresses.
 
     Raises:
         PlatformError: as `replicas`.
     """
     found = [
-        Replica(
+        ReplicaAddress(
             answer["replica"],
             answer["address"],
             answer["metrics"],

@@ -112,7 +112,7 @@ def rollback(name: str, as_json: bool) -> None:
     \b
     Example: striate rollback photos
     """
-    from striate.serve.rollback import rollback as roll_back
+    from striate.serve.deployment.deploy import rollback as roll_back
 
     with progress_console.status(f"{name} goes back …") as status:
         deployed = roll_back(name, Settings.load(), say=lambda what: status.update(f"{what} …"))

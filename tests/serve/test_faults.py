@@ -18,11 +18,10 @@ from striate.core.bundle import Bundle
 from striate.core.settings import Settings
 from striate.local import loopback
 from striate.serve.deployment import ray_serve
-from striate.serve.deployment.deploy import Deployed, deploy, edge_folder, undeploy
+from striate.serve.deployment.deploy import Deployed, deploy, edge_folder, rollback, undeploy
 from striate.serve.edge import control
 from striate.serve.edge.app_table import read_table
 from striate.serve.edge.files import read_state
-from striate.serve.rollback import rollback
 
 pytestmark = pytest.mark.cluster
 NAME = "steady"

@@ -7,20 +7,12 @@ from typing import Any, Self
 
 import grpc
 
-from striate.core.errors import (
-    AccessRefused,
-    BundleError,
-    PayloadTooLarge,
-    PlatformError,
-    RequestError,
-    StriateError,
-    UnknownName,
-)
+from striate.core.errors import PlatformError, RequestError, StriateError
 from striate.serve.client.channel import ChannelSecurity, open_channel
+from striate.serve.client.errors import rebuild_error, worth_retrying
 from striate.serve.client.results import AnalyzeResult, TagResult, analyze_result, tag_result
-from striate.serve.common.metadata import (
-    APP_KEY,
-)
+from striate.serve.client.stream import Bulk
+from striate.serve.common.metadata import APP_KEY
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 from striate.serve.protos.striate.v1 import photo_tagging_pb2_grpc as pb_grpc
 from striate.serve.protos.striate.v1 import photos_pb2, photos_pb2_grpc
@@ -30,22 +22,6 @@ __all__ = ["AnalyzeResult", "ChannelSecurity", "Client", "TagResult", "rebuild_e
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 2.0
 IN_FLIGHT = 32
-NO_RETRY = ("grpc-retry-pushback-ms", "-1")
-
-ERRORS: dict[grpc.StatusCode, type[StriateError]] = {
-    grpc.StatusCode.INVALID_ARGUMENT: RequestError,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: PayloadTooLarge,
-    grpc.StatusCode.NOT_FOUND: UnknownName,
-    grpc.StatusCode.FAILED_PRECONDITION: BundleError,
-    grpc.StatusCode.UNAVAILABLE: PlatformError,
-    grpc.StatusCode.CANCELLED: PlatformError,
-    grpc.StatusCode.DEADLINE_EXCEEDED: PlatformError,
-    grpc.StatusCode.UNAUTHENTICATED: AccessRefused,
-    grpc.StatusCode.PERMISSION_DENIED: AccessRefused,
-}
-# A server that begins to drain answers a call that reaches it in that moment with CANCELLED; this
-# client never cancels a call itself.
-UNANSWERED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
 
 
 class Client:
@@ -124,8 +100,6 @@ class Client:
             AccessRefused, UnknownName: as in `tag`.
             PlatformError: nobody answered within the deadline.
         """
-        from striate.serve.client.stream import Bulk
-
         bulk = Bulk(photos, check_top_k(top_k), min_score, in_flight, self.deadline_s)
         last = time.monotonic()
         wait_s = FIRST_WAIT_S
@@ -190,19 +164,6 @@ class Client:
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
 
-def rebuild_error(error: Any, address: str) -> StriateError:
-    """The project's error for a call's status; the server's sentence is kept."""
-    status, details = error.code(), error.details() or "no details"
-    if status is grpc.StatusCode.UNIMPLEMENTED:
-        return UnknownName(
-            f"{address} does not serve this method.", "See the application's kind: striate apps ls."
-        )
-    kind = ERRORS.get(status, StriateError)
-    if kind is PlatformError:
-        return kind(f"{address} does not answer: {details}")
-    return kind(details)
-
-
 def check_top_k(top_k: int) -> int:
     """A number of labels that a message can hold.
 
@@ -212,11 +173,3 @@ def check_top_k(top_k: int) -> int:
     if not 0 <= top_k < 2**32:
         raise RequestError(f"top_k is {top_k}; it must be a small whole number.")
     return top_k
-
-
-def worth_retrying(error: Any) -> bool:
-    """Whether nobody answered the call, and the edge does not say that trying again is no use."""
-    if error.code() not in UNANSWERED:
-        return False
-    trailing = error.trailing_metadata() or ()
-    return NO_RETRY not in [(entry.key, str(entry.value)) for entry in trailing]

@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 
 from striate.core.errors import StriateError
+from striate.serve.client.errors import ERRORS
 from striate.serve.client.results import TagResult, tag_result
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 
@@ -178,7 +179,5 @@ class Bulk:
 
 
 def _error(failure: pb.Failure) -> StriateError:
-    from striate.serve.client.client import ERRORS
-
     status = next(code for code in grpc.StatusCode if code.value[0] == failure.status)
     return ERRORS.get(status, StriateError)(failure.message)

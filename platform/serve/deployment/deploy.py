@@ -1,4 +1,4 @@
-"""Deploy, list and take down applications.
+"""Deploy, roll back, list and take down applications.
 
 A new version never replaces a running one in place: it starts beside it under a Serve name of its
 own, answers a real call through the edge, and only then takes the traffic, or a share of it first;
@@ -19,12 +19,12 @@ from striate.serve.deployment import ray_serve
 from striate.serve.deployment.canary import CanaryTrial, Say, edge_folder, only_one, withdraw
 from striate.serve.deployment.ray_serve import AppState
 from striate.serve.deployment.resolve import device_of, resolve_models
-from striate.serve.deployment.start import Deployed, bring_up, find_app
+from striate.serve.deployment.start import Deployed, bring_up, describe_deployed, find_app
 from striate.serve.edge import control
 from striate.serve.edge.app_table import DeployedApp, read_table, table_lock, write_table
 from striate.serve.edge.config import check_name
 
-__all__ = ["AppStatus", "Deployed", "deploy", "edge_folder", "list_apps", "undeploy"]
+__all__ = ["AppStatus", "Deployed", "deploy", "edge_folder", "list_apps", "rollback", "undeploy"]
 
 
 class AppStatus(BaseModel):
@@ -130,6 +130,34 @@ def undeploy(name: str, settings: Settings) -> None:
     control.reload(folder)
     for version in entry.versions:
         ray_serve.delete(version.serve_name)
+
+
+def rollback(
+    name: str, settings: Settings, *, timeout_s: float = 180.0, say: Say = lambda _: None
+) -> Deployed:
+    """Go back to the version before, or take back the one that is on trial.
+
+    The version before comes up again from what it was made of, and takes over as any new version
+    does: no call is refused or cut.
+
+    Raises:
+        UnknownName: nothing of that name is deployed.
+        UsageError: there is no version before.
+        PlatformError: the cluster or the version before does not answer; what ran runs on.
+    """
+    folder = edge_folder(settings)
+    ray_serve.connect(settings)
+    entry = find_app(name, folder)
+    if entry.canary is not None:
+        say(f"version {entry.canary.version}, which is on trial, is taken back")
+        withdraw(folder, entry.canary)
+        return describe_deployed(entry, settings)
+    with only_one(folder, name):
+        entry = find_app(name, folder)
+        if not entry.history:
+            raise UsageError(f"{name} has no version before {entry.version}.")
+        former = entry.history[-1].model_copy(update={"history": entry.history[:-1]})
+        return bring_up(former, settings, CanaryTrial(), timeout_s, say)
 
 
 def list_apps(settings: Settings) -> list[AppStatus]:

@@ -1,22 +1,26 @@
 """Tells the edge of replicas as they come, drain and go; run as a module by the edge's keeper."""
 
+import json
 import logging
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from striate.core.errors import StriateError
+from striate.core.files import write_atomic
 from striate.core.settings import Settings
 from striate.serve.edge import control, runtime_api, secrets
 from striate.serve.edge.app_table import AppTable, read_table
 from striate.serve.edge.files import read_living
-from striate.serve.targets import write_targets
 
 logger = logging.getLogger(__name__)
 
 PERIOD_S = 0.4
 PATIENCE_S = 2.0
 RENEW_EVERY_S = 3600.0
+TARGETS_FILE = "prometheus.json"
+"""Where Prometheus finds the replicas' metrics: a file for its ``file_sd_configs``."""
 
 
 def main(folder: Path) -> None:
@@ -83,6 +87,24 @@ def living_now(
             read = (place.metrics for place in places)
             metrics[version.name] = (*metrics.get(version.name, ()), *read)
     return found, metrics
+
+
+def write_targets(folder: Path, metrics: Mapping[str, tuple[str, ...]]) -> None:
+    """Write the file in the edge's folder; nothing is written where nothing changed.
+
+    Args:
+        folder: the edge's folder.
+        metrics: `host:port` of each replica's metrics, by application.
+    """
+    groups = [
+        {"targets": list(addresses), "labels": {"striate_app": app}}
+        for app, addresses in sorted(metrics.items())
+        if addresses
+    ]
+    content = (json.dumps(groups, indent=1) + "\n").encode()
+    file = folder / TARGETS_FILE
+    if not file.is_file() or file.read_bytes() != content:
+        write_atomic(file, content)
 
 
 def _wake(folder: Path, table: AppTable, found: dict[str, tuple[str, ...]]) -> None:

@@ -4,8 +4,26 @@ from pathlib import Path
 
 from striate.core.bundle import Bundle
 from striate.serve.predictors.image_reader import DEFAULT_PIXELS
-from striate.serve.predictors.network import load_network
+from striate.serve.predictors.network import Network, torch_network
 from striate.serve.predictors.tagging import TaggingPredictor
+
+
+def load_network(bundle: Bundle, device: str = "cpu", program: Path | None = None) -> Network:
+    """The network of a bundle, on torch or as a chip's program.
+
+    Args:
+        bundle: architecture and weights.
+        device: a torch device, or the name of the chip that `program` is for.
+        program: folder of the bundle's program for an emulated chip; None runs on torch.
+
+    Raises:
+        BundleError: the weights do not fit, or the program is not the bundle's own.
+    """
+    if program is None:
+        return torch_network(bundle, device)
+    from striate.serve.predictors.chip import chip_network
+
+    return chip_network(bundle, device, program)
 
 
 def load_tagging(

@@ -1,7 +1,6 @@
-"""A bundle's network as a function on batches, on torch or as a chip's program."""
+"""A bundle's network as a function on batches, and what makes one of it on torch."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -11,24 +10,6 @@ from striate.models import build_from
 
 Network = Callable[[Tensor], Tensor]
 """From the network's input (N, …) to its output (N, …), on the CPU at both ends."""
-
-
-def load_network(bundle: Bundle, device: str = "cpu", program: Path | None = None) -> Network:
-    """The network of a bundle.
-
-    Args:
-        bundle: architecture and weights.
-        device: a torch device, or the name of the chip that `program` is for.
-        program: folder of the bundle's program for an emulated chip; None runs on torch.
-
-    Raises:
-        BundleError: the weights do not fit, or the program is not the bundle's own.
-    """
-    if program is not None:
-        from striate.serve.predictors.chip import chip_network
-
-        return chip_network(bundle, device, program)
-    return torch_network(bundle, device)
 
 
 def torch_network(bundle: Bundle, device: str = "cpu") -> Network:

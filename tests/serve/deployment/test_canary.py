@@ -17,10 +17,16 @@ from striate.serve.client.client import Client
 from striate.serve.deployment import ray_serve
 from striate.serve.deployment.canary import CanaryTrial
 from striate.serve.deployment.canary_analysis import Bounds
-from striate.serve.deployment.deploy import Deployed, deploy, edge_folder, list_apps, undeploy
+from striate.serve.deployment.deploy import (
+    Deployed,
+    deploy,
+    edge_folder,
+    list_apps,
+    rollback,
+    undeploy,
+)
 from striate.serve.edge.app_table import DeployedApp, read_table
 from striate.serve.predictors.probe_image import probe_image
-from striate.serve.rollback import rollback
 
 pytestmark = pytest.mark.cluster
 NAME = "trial"

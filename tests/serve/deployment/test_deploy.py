@@ -35,13 +35,19 @@ from striate.models import build_from
 from striate.serve.client.client import Client
 from striate.serve.common.types import TagRequest
 from striate.serve.deployment import ray_serve
-from striate.serve.deployment.deploy import Deployed, deploy, edge_folder, list_apps, undeploy
+from striate.serve.deployment.deploy import (
+    Deployed,
+    deploy,
+    edge_folder,
+    list_apps,
+    rollback,
+    undeploy,
+)
 from striate.serve.edge import control
 from striate.serve.edge.app_table import read_table
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.base import answer
 from striate.serve.protos.inference import inference_pb2, inference_pb2_grpc
-from striate.serve.rollback import rollback
 from striate.serve.services.tagging import SERVICE
 
 pytestmark = pytest.mark.cluster

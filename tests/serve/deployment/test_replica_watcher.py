@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from striate.serve.targets import TARGETS_FILE, write_targets
+from striate.serve.deployment.replica_watcher import TARGETS_FILE, write_targets
 
 pytestmark = pytest.mark.unit
 

@@ -1,0 +1,53 @@
+"""What a call's gRPC status means to its caller: which error, and whether to try again."""
+
+from typing import Any
+
+import grpc
+
+from striate.core.errors import (
+    AccessRefused,
+    BundleError,
+    PayloadTooLarge,
+    PlatformError,
+    RequestError,
+    StriateError,
+    UnknownName,
+)
+
+NO_RETRY = ("grpc-retry-pushback-ms", "-1")
+
+ERRORS: dict[grpc.StatusCode, type[StriateError]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: RequestError,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: PayloadTooLarge,
+    grpc.StatusCode.NOT_FOUND: UnknownName,
+    grpc.StatusCode.FAILED_PRECONDITION: BundleError,
+    grpc.StatusCode.UNAVAILABLE: PlatformError,
+    grpc.StatusCode.CANCELLED: PlatformError,
+    grpc.StatusCode.DEADLINE_EXCEEDED: PlatformError,
+    grpc.StatusCode.UNAUTHENTICATED: AccessRefused,
+    grpc.StatusCode.PERMISSION_DENIED: AccessRefused,
+}
+# A server that begins to drain answers a call that reaches it in that moment with CANCELLED; this
+# client never cancels a call itself.
+UNANSWERED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+
+
+def rebuild_error(error: Any, address: str) -> StriateError:
+    """The project's error for a call's status; the server's sentence is kept."""
+    status, details = error.code(), error.details() or "no details"
+    if status is grpc.StatusCode.UNIMPLEMENTED:
+        return UnknownName(
+            f"{address} does not serve this method.", "See the application's kind: striate apps ls."
+        )
+    kind = ERRORS.get(status, StriateError)
+    if kind is PlatformError:
+        return kind(f"{address} does not answer: {details}")
+    return kind(details)
+
+
+def worth_retrying(error: Any) -> bool:
+    """Whether nobody answered the call, and the edge does not say that trying again is no use."""
+    if error.code() not in UNANSWERED:
+        return False
+    trailing = error.trailing_metadata() or ()
+    return NO_RETRY not in [(entry.key, str(entry.value)) for entry in trailing]

@@ -1,0 +1,67 @@
+"""The table of the typed gRPC services: everything that has to know them derives from it.
+
+The edge takes scopes and streams from here, the deployment's probe and the load generator their
+requests, the client its stubs, `striate token` the scopes to choose from. A service is added by
+its .proto, the file that answers it, an application that runs it, and one line in `SERVICES`.
+"""
+
+from collections.abc import Mapping
+
+from striate.core.errors import UnknownName
+from striate.serve.common.metadata import INFERENCE
+from striate.serve.common.service_spec import PHOTO, ServiceSpec
+
+ADMIN = "admin"
+"""The scope that allows every service."""
+RESERVED_SCOPES = ("ask",)
+"""Scopes that tokens may have though no service needs them yet: question answering will."""
+
+_PROTOS = "striate.serve.protos"
+SERVICES: dict[str, ServiceSpec] = {
+    spec.name: spec
+    for spec in (
+        ServiceSpec(
+            "striate.v1.PhotoTagging",
+            scope="tag",
+            messages=f"{_PROTOS}.striate.v1.photo_tagging_pb2",
+            streams=("TagStream",),
+            samples={"Tag": {"image": PHOTO}},
+        ),
+        ServiceSpec(
+            "striate.v1.Photos",
+            scope="faces",
+            messages=f"{_PROTOS}.striate.v1.photos_pb2",
+            samples={"Analyze": {"image": PHOTO}},
+        ),
+        ServiceSpec(
+            INFERENCE,
+            scope="infer",
+            messages=f"{_PROTOS}.inference.inference_pb2",
+            streams=("ModelStreamInfer",),
+        ),
+    )
+}
+"""Striate's own, by name. Probes and loads ask the first of an application's that has samples."""
+
+
+def service_specs() -> Mapping[str, ServiceSpec]:
+    """Every declared service by its name; asked for anew each time, so that none is missed."""
+    return SERVICES
+
+
+def find_service(name: str) -> ServiceSpec:
+    """The declaration of a service.
+
+    Raises:
+        UnknownName: there is none.
+    """
+    known = service_specs()
+    if name not in known:
+        raise UnknownName.of("service", name, known)
+    return known[name]
+
+
+def token_scopes() -> tuple[str, ...]:
+    """What a token may allow: the scopes of the services, those reserved, and `ADMIN`."""
+    needed = (spec.scope for spec in service_specs().values())
+    return tuple(dict.fromkeys((*needed, *RESERVED_SCOPES, ADMIN)))

@@ -207,7 +207,11 @@ def test_states_below_nought_are_counted(tmp_path: Path) -> None:
     ("name", "content", "said"),
     [
         ("ali.ark", b"19-198-0000 \0B\4\2\0\0\0", "binary archive"),
-        ("ali.gz", gzip.compress(b"19-198-0000 1 2 3\n" * 90)[:40], "truncated or damaged"),
+        (
+            "ali.gz",
+            gzip.compress(b"19-198-0000 1 2 3\n" * 90, mtime=0)[:40],
+            "truncated or damaged",
+        ),
         ("states.txt", b"SIL zero\n", "Line 1"),
         ("states.txt", b"SIL 0\nA 0\n", "Line 2"),
         ("states.txt", b"\n", "lists no states"),

@@ -12,7 +12,7 @@ from striate.serve.common.request_id import REQUEST_ID
 from striate.serve.observability.logging import FORMAT, LEVEL, configure
 
 pytestmark = pytest.mark.unit
-logger = logging.getLogger("striate.serve.somewhere")
+logger = logging.getLogger("striate.serve.server")
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,16 @@ _FILE = click.option(
 )
 
 
+class _ScopesOption(click.Option):
+    """Its help names the scopes that there are when it is asked for."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        from striate.serve.common.service_table import token_scopes
+
+        self.help = f"What it allows: {', '.join(token_scopes())} (everything)."
+        return super().get_help_record(ctx)
+
+
 @click.group()
 def token() -> None:
     """Create, list and revoke the tokens that the gRPC edge asks callers for.
@@ -34,8 +44,8 @@ def token() -> None:
     "--scope",
     "scopes",
     required=True,
+    cls=_ScopesOption,
     metavar="SCOPE[,SCOPE…]",
-    help="What it allows: tag, faces, ask, infer, admin (everything).",
 )
 @click.option("--expires", metavar="TIME", help="When it ends, for example 12h or 30d; never.")
 @click.option("--rate", metavar="N/s", help="Most calls a second, for example 100/s; any.")

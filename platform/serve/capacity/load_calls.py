@@ -12,17 +12,12 @@ import numpy as np
 from PIL import Image
 
 from striate.core.errors import PlatformError, UsageError
-from striate.serve.common.metadata import (
-    APP_KEY,
-)
+from striate.serve.common.metadata import APP_KEY, INFERENCE
+from striate.serve.common.service_table import find_service, service_specs
 from striate.serve.edge.app_table import DeployedApp
 from striate.serve.protos.inference import inference_pb2 as infer_pb
-from striate.serve.protos.striate.v1 import photo_tagging_pb2 as tag_pb
-from striate.serve.protos.striate.v1 import photos_pb2
 
 SendCall = Callable[[], Awaitable[object]]
-TAGGING, ANALYSIS = "striate.v1.PhotoTagging", "striate.v1.Photos"
-INFERENCE = "inference.GRPCInferenceService"
 _WIDTH, _HEIGHT, _QUALITY = 500, 375, 88
 
 
@@ -88,21 +83,20 @@ class Calls:
     async def _question(self) -> tuple[str, list[bytes]]:
         """The method's path, and the messages to send, as bytes."""
         services = self._target.app.services
-        if TAGGING in services:
-            asked = [tag_pb.TagRequest(image=photo, top_k=5) for photo in self._photos]
-            return f"/{TAGGING}/Tag", [message.SerializeToString() for message in asked]
-        if ANALYSIS in services:
-            analyses = [photos_pb2.AnalyzeRequest(image=photo) for photo in self._photos]
-            return f"/{ANALYSIS}/Analyze", [message.SerializeToString() for message in analyses]
+        for spec in service_specs().values():
+            if spec.name in services and spec.samples:
+                method = next(iter(spec.samples))
+                asked = [spec.sample(method, photo) for photo in self._photos]
+                return spec.path(method), [message.SerializeToString() for message in asked]
         if INFERENCE in services and self._target.app.models:
-            return f"/{INFERENCE}/ModelInfer", [await self._inference()]
+            return find_service(INFERENCE).path("ModelInfer"), [await self._inference()]
         raise UsageError(f"{self._target.app.name} answers nothing that a load can ask.")
 
     async def _inference(self) -> bytes:
         """A request of zeros, of the shape that the model's metadata gives, one sample."""
         model = self._target.app.models[0]
         ask = self._channels[0].unary_unary(
-            f"/{INFERENCE}/ModelMetadata",
+            find_service(INFERENCE).path("ModelMetadata"),
             request_serializer=infer_pb.ModelMetadataRequest.SerializeToString,
             response_deserializer=infer_pb.ModelMetadataResponse.FromString,
         )

@@ -7,15 +7,15 @@ from typing import Any, Self
 
 import grpc
 
-from striate.core.errors import PlatformError, RequestError, StriateError
+from striate.core.errors import PlatformError, RequestError, StriateError, UnknownName
 from striate.serve.client.channel import ChannelSecurity, open_channel
 from striate.serve.client.errors import rebuild_error, worth_retrying
 from striate.serve.client.results import AnalyzeResult, TagResult, analyze_result, tag_result
 from striate.serve.client.stream import Bulk
 from striate.serve.common.metadata import APP_KEY
+from striate.serve.common.service_table import find_service
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
-from striate.serve.protos.striate.v1 import photo_tagging_pb2_grpc as pb_grpc
-from striate.serve.protos.striate.v1 import photos_pb2, photos_pb2_grpc
+from striate.serve.protos.striate.v1 import photos_pb2
 
 __all__ = ["AnalyzeResult", "ChannelSecurity", "Client", "TagResult", "rebuild_error"]
 
@@ -54,8 +54,8 @@ class Client:
         self.deadline_s = deadline_s
         self._metadata = (*(((APP_KEY, app),) if app else ()), *security.metadata())
         self._channel = open_channel(address, security)
-        self._tagging: Any = pb_grpc.PhotoTaggingStub(self._channel)  # type: ignore[no-untyped-call]
-        self._photos: Any = photos_pb2_grpc.PhotosStub(self._channel)  # type: ignore[no-untyped-call]
+        self._tagging = find_service("striate.v1.PhotoTagging").stub(self._channel)
+        self._photos = find_service("striate.v1.Photos").stub(self._channel)
 
     def tag(self, image: bytes, top_k: int = 5, min_score: float = 0.0) -> TagResult:
         """Tag one photo.
@@ -138,6 +138,26 @@ class Client:
             image=image, region=region, top_k=check_top_k(top_k), min_score=min_score
         )
         return analyze_result(self._call(self._photos.Analyze, request))
+
+    def call(self, service: str, method: str, request: Any) -> Any:
+        """Call a unary method of any declared service, with the same deadline and retries.
+
+        Args:
+            service: its full name, for example ``inference.GRPCInferenceService``.
+            method: for example ``ServerLive``.
+            request: the method's message.
+
+        Returns:
+            The answer's message.
+
+        Raises:
+            UnknownName: nobody declares such a service, or it has no such method.
+            StriateError: as in `tag`.
+        """
+        stub = find_service(service).stub(self._channel)
+        if not hasattr(stub, method):
+            raise UnknownName.of("method", method, list(vars(stub)))
+        return self._call(getattr(stub, method), request)
 
     def close(self) -> None:
         """Close the connection."""

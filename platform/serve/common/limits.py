@@ -3,6 +3,8 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 MEBIBYTE = 2**20
+METADATA_BYTES = 16_384
+"""Largest metadata of a call, at the edge and at a replica."""
 
 
 class Limits(BaseModel):

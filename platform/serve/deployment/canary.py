@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from striate.core.errors import PlatformError, RolledBack
 from striate.core.settings import Settings
+from striate.serve.common.service_table import service_specs
 from striate.serve.deployment import ray_serve
 from striate.serve.deployment.canary_analysis import Bounds, find_objection
 from striate.serve.deployment.probe import probe
@@ -111,10 +112,13 @@ def locate_replicas(version: DeployedApp) -> DeployedApp:
     places = ray_serve.places(version.serve_name)
     if not places:
         raise PlatformError(f"No replica of {version.serve_name} says where it is.")
+    services = places[0].services
+    known = service_specs()
     return version.model_copy(
         update={
             "addresses": tuple(sorted({place.address for place in places})),
-            "services": places[0].services,
+            "services": services,
+            "declared": tuple(known[name] for name in services if name in known),
             "models": places[0].models,
             "deployed_unix_s": time.time(),
         }

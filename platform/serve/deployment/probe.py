@@ -1,8 +1,8 @@
 """One real question to an application through the edge, before and while it takes traffic.
 
 The question goes to the edge's own entrance for probes, with the edge's key, so that it needs no
-token and no certificate. It is a photo where the application tags or analyses photos; any other
-application is asked for its health, which a replica answers by the last inference of its own.
+token and no certificate. It is the sample request of each service's declaration; a service without
+one is asked for its health, which a replica answers by the last inference of its own.
 """
 
 import time
@@ -20,18 +20,12 @@ from striate.serve.common.metadata import (
     EDGE_KEY,
     TRIAL_KEY,
 )
+from striate.serve.common.service_table import service_specs
 from striate.serve.edge import control
 from striate.serve.edge.app_table import DeployedApp
 from striate.serve.predictors.probe_image import probe_image
-from striate.serve.protos.striate.v1 import (
-    photo_tagging_pb2,
-    photo_tagging_pb2_grpc,
-    photos_pb2,
-    photos_pb2_grpc,
-)
 
 Metadata = tuple[tuple[str, str], ...]
-Ask = Callable[[grpc.Channel, Metadata, float], None]
 CALL_S = 10.0
 _PAUSE_S = 0.2
 
@@ -58,39 +52,24 @@ def probe(folder: Path, app: DeployedApp, *, trial: bool, timeout_s: float = 30.
 
 
 def ask(channel: grpc.Channel, service: str, metadata: Metadata, timeout_s: float) -> None:
-    """Ask one service its question, once.
+    """Ask one service its questions, once: those that its declaration gives, or for its health.
 
     Raises:
         grpc.RpcError: it does not answer.
         PlatformError: it says that it does not serve.
     """
-    asking = QUESTIONS.get(service)
-    if asking is not None:
-        asking(channel, metadata, timeout_s)
+    spec = service_specs().get(service)
+    if spec is not None and spec.samples:
+        stub = spec.stub(channel)
+        for method in spec.samples:
+            request = spec.sample(method, probe_image())
+            getattr(stub, method)(request, metadata=metadata, timeout=timeout_s)
         return
-    stub: Any = health_pb2_grpc.HealthStub(channel)
-    request = health_pb2.HealthCheckRequest(service=service)
-    answer = stub.Check(request, metadata=metadata, timeout=timeout_s)
+    health: Any = health_pb2_grpc.HealthStub(channel)
+    asked = health_pb2.HealthCheckRequest(service=service)
+    answer = health.Check(asked, metadata=metadata, timeout=timeout_s)
     if answer.status != health_pb2.HealthCheckResponse.SERVING:
         raise PlatformError(f"The service {service} says that it does not serve.")
-
-
-def _tag(channel: grpc.Channel, metadata: Metadata, timeout_s: float) -> None:
-    stub = photo_tagging_pb2_grpc.PhotoTaggingStub(channel)  # type: ignore[no-untyped-call]
-    request = photo_tagging_pb2.TagRequest(image=probe_image(), top_k=1)
-    stub.Tag(request, metadata=metadata, timeout=timeout_s)
-
-
-def _analyze(channel: grpc.Channel, metadata: Metadata, timeout_s: float) -> None:
-    stub = photos_pb2_grpc.PhotosStub(channel)  # type: ignore[no-untyped-call]
-    request = photos_pb2.AnalyzeRequest(image=probe_image(), top_k=1)
-    stub.Analyze(request, metadata=metadata, timeout=timeout_s)
-
-
-QUESTIONS: dict[str, Ask] = {
-    photo_tagging_pb2.DESCRIPTOR.services_by_name["PhotoTagging"].full_name: _tag,
-    photos_pb2.DESCRIPTOR.services_by_name["Photos"].full_name: _analyze,
-}
 
 
 def _until_answered(asking: Callable[[float], None], deadline: float) -> None:

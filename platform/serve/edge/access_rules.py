@@ -1,12 +1,16 @@
-"""The edge's rules on who may call what, and on how much a call may carry."""
+"""The edge's rules on who may call what, and on how much a call may carry.
 
-from striate.serve.common.metadata import (
-    EDGE_KEY,
-    HEALTH,
-    INFERENCE,
-    PUSHBACK,
-    REFLECTION,
-)
+Which scope a service needs, and which of its methods stream, is said by its declaration
+(`striate.serve.common.service_table`). The health of one service and reflection take any valid
+token; a service that nobody declares takes the scope `admin`.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from striate.serve.common.limits import METADATA_BYTES
+from striate.serve.common.metadata import EDGE_KEY, HEALTH, PUSHBACK, REFLECTION
+from striate.serve.common.service_spec import ServiceSpec
+from striate.serve.common.service_table import ADMIN
 from striate.serve.edge.constants import (
     TOKENS_FILE,
     methods,
@@ -14,24 +18,7 @@ from striate.serve.edge.constants import (
 )
 from striate.serve.edge.options import EdgeOptions
 
-# Service to the scope that its callers need. The health of one service and reflection take any
-# valid token; every other service takes the scope `admin`.
-SERVICES = {
-    "striate.v1.PhotoTagging": "tag",
-    "striate.v1.Photos": "faces",
-    "striate.v1.Faces": "faces",
-    "striate.v1.QuestionAnswering": "ask",
-    INFERENCE: "infer",
-}
 ANY_SCOPE = (HEALTH, *REFLECTION)
-SCOPES = ("tag", "faces", "ask", "infer", "admin")
-STREAMING = (  # their callers need not send a message at once, and may stay silent for long
-    f"/{HEALTH}/Watch",
-    *(f"/{service}/ServerReflectionInfo" for service in REFLECTION),
-    f"/{INFERENCE}/ModelStreamInfer",
-    "/striate.v1.PhotoTagging/TagStream",
-)
-METADATA_BYTES = 16_384  # what a replica takes, too
 HEAD_BYTES = 1024  # of a message: gRPC's prefix, and the name that its first field holds
 PREFIX_BYTES = 5  # before each message: its compression and its length
 RETRY_MS = 1000
@@ -42,7 +29,16 @@ _NO_MESSAGE = "The call has no message."
 _TOO_MANY = "The token's rate of calls is used up."
 
 
-def entry_rules(key: str, *, inner: bool) -> list[str]:
+def streaming_paths(specs: Iterable[ServiceSpec]) -> str:
+    """Paths whose callers need not send a message at once, and may stay silent for long."""
+    standard = (
+        f"/{HEALTH}/Watch",
+        *(f"/{service}/ServerReflectionInfo" for service in REFLECTION),
+    )
+    return " ".join((*standard, *(path for spec in specs for path in spec.streaming_paths)))
+
+
+def entry_rules(key: str, specs: Iterable[ServiceSpec], *, inner: bool) -> list[str]:
     """Take gRPC alone, with metadata of a sane size.
 
     The inner port, where there is one, serves whoever shows the edge's key.
@@ -52,7 +48,7 @@ def entry_rules(key: str, *, inner: bool) -> list[str]:
     proof = [f"  http-request reject if inside !{{ req.hdr({EDGE_KEY}) -m str {key} }}"]
     return [
         "  acl grpc req.hdr(content-type) -m beg application/grpc",
-        f"  acl streams path {' '.join(STREAMING)}",
+        f"  acl streams path {streaming_paths(specs)}",
         *inside,
         "  http-request reject if { req.ver -m beg 1 }",
         "  http-request return status 415 if !{ method POST } || !grpc",
@@ -66,7 +62,7 @@ def entry_rules(key: str, *, inner: bool) -> list[str]:
     ]
 
 
-def access_rules(options: EdgeOptions, key: str) -> list[str]:
+def access_rules(options: EdgeOptions, key: str, specs: Sequence[ServiceSpec]) -> list[str]:
     """Let a call pass that shows a valid token of the right scope; a replica sees no token.
 
     The health of the edge as a whole, which is that of no service by name, needs none: load
@@ -76,7 +72,7 @@ def access_rules(options: EdgeOptions, key: str) -> list[str]:
         return _away(key)
     return [
         *_token_rules(options.limits.start_s),
-        *_scope_rules(),
+        *_scope_rules(specs),
         *_rate_rules(),
         *_away(key),
     ]
@@ -124,11 +120,10 @@ def _token_rules(start_s: int) -> list[str]:
     ]
 
 
-def _scope_rules() -> list[str]:
+def _scope_rules(specs: Sequence[ServiceSpec]) -> list[str]:
     by_scope = {
-        scope: [service for service, needed in SERVICES.items() if needed == scope]
-        for scope in SCOPES
-        if scope in SERVICES.values()
+        scope: [spec.name for spec in specs if spec.scope == scope]
+        for scope in dict.fromkeys(spec.scope for spec in specs)
     }
     needed = [
         f"  http-request set-var(txn.scope) str({scope}) if {methods(*services)}"
@@ -143,7 +138,7 @@ def _scope_rules() -> list[str]:
         *needed,
         *allowed,
         "  acl allowed var(txn.allowed) -m bool",
-        "  acl admin var(txn.scopes) -m sub ,admin,",
+        f"  acl admin var(txn.scopes) -m sub ,{ADMIN},",
         f"  acl any-scope path -m beg {' '.join(f'/{service}/' for service in ANY_SCOPE)}",
         refusal("PERMISSION_DENIED", _NO_SCOPE, "if !inside !open !allowed !admin !any-scope"),
     ]

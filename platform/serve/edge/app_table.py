@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
+from striate.serve.common.service_spec import ServiceSpec
 from striate.serve.edge.routing import ReplicaGroup, Route
 
 TABLE_FILE = "table.json"
@@ -34,6 +35,7 @@ class DeployedApp(BaseModel):
         serve_name: the Serve application behind it; another one for every deployment.
         addresses: `host:port` of its replicas when it began; the edge follows them from then on.
         services: full names of the gRPC services that it answers.
+        declared: their declarations, which the edge's rules follow.
         models: names that it answers for in the Open Inference Protocol.
         model_uri: the pinned model, for example ``models:/lenet5-digits/3``; several with spaces
             between them.
@@ -56,6 +58,7 @@ class DeployedApp(BaseModel):
     serve_name: str
     addresses: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
+    declared: tuple[ServiceSpec, ...] = ()
     models: tuple[str, ...] = ()
     model_uri: str
     model: str
@@ -100,6 +103,7 @@ class DeployedApp(BaseModel):
             services=self.services,
             models=self.models,
             groups=tuple(groups),
+            declared=tuple(spec for version in self.versions for spec in version.declared),
             hold_s=COLD_HOLD_S if str(self.replicas).startswith("0:") else HOLD_S,
         )
 

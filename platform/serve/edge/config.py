@@ -14,7 +14,14 @@ from striate.serve.common.metadata import (
     APP_KEY,
     PUSHBACK,
 )
-from striate.serve.edge.access_rules import STREAMING, access_rules, entry_rules, size_rules
+from striate.serve.common.service_spec import SERVICE, ServiceSpec
+from striate.serve.common.service_table import service_specs
+from striate.serve.edge.access_rules import (
+    access_rules,
+    entry_rules,
+    size_rules,
+    streaming_paths,
+)
 from striate.serve.edge.constants import (
     ADMIN_SOCKET,
     answer_rules,
@@ -35,7 +42,6 @@ __all__ = [
 ]
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-SERVICE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 ADDRESS = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):\d+")
 # One refused connection marks a replica as down until it answers a check: a call that is tried
 # again must not spend its tries there, one right after the other.
@@ -58,17 +64,28 @@ def config_text(routes: Sequence[Route], options: EdgeOptions, key: str) -> str:
     """
     for route in routes:
         _check(route)
+    specs = declared_services(routes)
     frontend = [
         *_frontend(options),
         *answer_rules(),
-        *entry_rules(key, inner=options.inner_port is not None),
-        *access_rules(options, key),
+        *entry_rules(key, specs, inner=options.inner_port is not None),
+        *access_rules(options, key, specs),
         *size_rules(options),
         *routing_rules(routes),
         "",
     ]
-    backends = [line for route in routes for line in _backends(route, options)]
+    backends = [line for route in routes for line in _backends(route, options, specs)]
     return "\n".join([*_head(options), *frontend, *backends, *_tail()]) + "\n"
+
+
+def declared_services(routes: Sequence[Route]) -> tuple[ServiceSpec, ...]:
+    """Every service whose callers the edge must know the rules for.
+
+    Those of an extension that only the deploying process has are known by their applications, so
+    that every process which writes the configuration writes the same.
+    """
+    deployed = {spec.name: spec for route in routes for spec in route.declared}
+    return tuple({**deployed, **service_specs()}.values())
 
 
 def backends_of(routes: Sequence[Route]) -> dict[str, tuple[str, ...]]:
@@ -167,7 +184,7 @@ def _frontend(options: EdgeOptions) -> list[str]:
     ]
 
 
-def _backends(route: Route, options: EdgeOptions) -> list[str]:
+def _backends(route: Route, options: EdgeOptions, specs: Sequence[ServiceSpec]) -> list[str]:
     """The stable version's replicas, held calls among them, and the canary's.
 
     A call that finds no living replica goes to the server `hold`, fails to connect within the half
@@ -179,19 +196,19 @@ def _backends(route: Route, options: EdgeOptions) -> list[str]:
     hold = f"  server hold 127.0.0.1:1 backup maxconn {options.limits.held}{silent}"
     return [
         f"backend app-{route.name}",
-        *_balanced(route, options),
+        *_balanced(route, options, specs),
         *map(_server, route.stable.addresses),
         hold,
         "",
         f"backend canary-{route.name}",
-        *_balanced(route, options),
+        *_balanced(route, options, specs),
         *map(_server, route.canary.addresses),
         "",
     ]
 
 
-def _balanced(route: Route, options: EdgeOptions) -> list[str]:
-    streams = f"{{ path {' '.join(STREAMING)} }}"
+def _balanced(route: Route, options: EdgeOptions, specs: Sequence[ServiceSpec]) -> list[str]:
+    streams = f"{{ path {streaming_paths(specs)} }}"
     return [
         "  balance leastconn",
         f"  retries {2 * route.hold_s}",

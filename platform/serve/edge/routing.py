@@ -11,6 +11,7 @@ from striate.serve.common.metadata import (
     REFLECTION,
     TRIAL_KEY,
 )
+from striate.serve.common.service_spec import ServiceSpec
 from striate.serve.edge.constants import (
     SHARES_FILE,
     methods,
@@ -49,6 +50,7 @@ class Route:
         models: names that it answers for in the Open Inference Protocol; empty for any.
         groups: the stable version, and behind it a canary, if there is one.
         hold_s: how long a call waits while no replica of it lives.
+        declared: the declarations of its services, as whoever deployed it knew them.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Route:
     models: tuple[str, ...] = ()
     groups: tuple[ReplicaGroup, ...] = (ReplicaGroup(),)
     hold_s: int = 10
+    declared: tuple[ServiceSpec, ...] = ()
 
     @property
     def stable(self) -> ReplicaGroup:

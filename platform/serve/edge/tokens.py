@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from striate.core.errors import PlatformError, UnknownName, UsageError
 from striate.core.files import write_atomic
-from striate.serve.edge.access_rules import SCOPES
+from striate.serve.common.service_table import token_scopes
 
 NEVER_S = 253_402_300_799  # the last second of the year 9999
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -29,7 +29,7 @@ class Token(BaseModel):
 
     Attributes:
         name: of whoever holds it.
-        scopes: names of `SCOPES`.
+        scopes: names of `token_scopes`.
         expires_unix_s: when it ends; `NEVER_S` for never.
         rate: most calls a second at one edge; 0 for any.
         created_unix_s: when it was made.
@@ -106,7 +106,7 @@ def create(
     Args:
         file: the token file; made when there is none.
         name: of whoever will hold it; not that of another token.
-        scopes: what it allows, names of `SCOPES`.
+        scopes: what it allows, names of `token_scopes`.
         lifetime_s: after how long it ends; None for never.
         rate: most calls a second; 0 for any.
 
@@ -122,14 +122,15 @@ def create(
             f"{name!r} cannot name a token.",
             "Use up to 63 lower-case letters, digits, dots and dashes.",
         )
+    known_scopes = token_scopes()
     for scope in scopes:
-        if scope not in SCOPES:
-            raise UnknownName.of("scope", scope, SCOPES)
+        if scope not in known_scopes:
+            raise UnknownName.of("scope", scope, known_scopes)
     if not scopes:
-        raise UsageError("A token needs a scope.", f"Choose from {', '.join(SCOPES)}.")
+        raise UsageError("A token needs a scope.", f"Choose from {', '.join(known_scopes)}.")
     now = int(time.time())
     expires = NEVER_S if lifetime_s is None else now + lifetime_s
-    kept = tuple(scope for scope in SCOPES if scope in scopes)
+    kept = tuple(scope for scope in known_scopes if scope in scopes)
     token = Token(name=name, scopes=kept, expires_unix_s=expires, rate=rate, created_unix_s=now)
     secret = PREFIX + secrets.token_urlsafe(32)
     with _locked(file):

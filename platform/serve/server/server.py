@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import grpc
 
 from striate.core.errors import PlatformError
-from striate.serve.common.limits import Limits
+from striate.serve.common.limits import METADATA_BYTES, Limits
 from striate.serve.observability.observer import NoObserver, Observer
 from striate.serve.observability.tracing import Tracing
 from striate.serve.server import health, reflection
@@ -232,6 +232,6 @@ def _options(limits: Limits) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", 1),
         ("grpc.max_receive_message_length", limits.message_bytes),
         ("grpc.max_send_message_length", limits.message_bytes),
-        ("grpc.max_metadata_size", 16 * 1024),
+        ("grpc.max_metadata_size", METADATA_BYTES),
         ("grpc.max_concurrent_streams", limits.streams),
     ]

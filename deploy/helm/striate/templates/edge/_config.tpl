@@ -93,7 +93,7 @@ as the five bytes of gRPC's prefix and the message 08 01.
 backend replicas
   balance leastconn
   option redispatch 1
-  http-request set-timeout server {{ .Values.edge.streamTimeoutSeconds }}s if { path /grpc.health.v1.Health/Watch /grpc.reflection.v1.ServerReflection/ServerReflectionInfo /grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo /inference.GRPCInferenceService/ModelStreamInfer /striate.v1.PhotoTagging/TagStream }
+  http-request set-timeout server {{ .Values.edge.streamTimeoutSeconds }}s if { path /grpc.health.v1.Health/Watch /grpc.reflection.v1.ServerReflection/ServerReflectionInfo /grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo /striate.v1.PhotoTagging/TagStream /inference.GRPCInferenceService/ModelStreamInfer }
   option tcp-check
   tcp-check connect
   tcp-check send-binary 505249202a20485454502f322e300d0a0d0a534d0d0a0d0a

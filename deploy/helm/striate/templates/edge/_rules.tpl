@@ -4,7 +4,7 @@
   http-after-response set-status 200 if { res.hdr(grpc-status) -m found } !{ res.hdr(content-type) -m found }
   http-after-response set-header content-type application/grpc if { res.hdr(grpc-status) -m found } !{ res.hdr(content-type) -m found }
   acl grpc req.hdr(content-type) -m beg application/grpc
-  acl streams path /grpc.health.v1.Health/Watch /grpc.reflection.v1.ServerReflection/ServerReflectionInfo /grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo /inference.GRPCInferenceService/ModelStreamInfer /striate.v1.PhotoTagging/TagStream
+  acl streams path /grpc.health.v1.Health/Watch /grpc.reflection.v1.ServerReflection/ServerReflectionInfo /grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo /striate.v1.PhotoTagging/TagStream /inference.GRPCInferenceService/ModelStreamInfer
   acl inside so_name -m str inner
   http-request reject if { req.ver -m beg 1 }
   http-request return status 415 if !{ method POST } || !grpc
@@ -25,12 +25,10 @@
   acl open var(txn.open) -m bool
   http-request return status 200 hdr grpc-status 16 hdr grpc-message "A valid bearer token is needed." if !inside !open !live
   http-request set-var(txn.scope) str(tag) if { path -m beg /striate.v1.PhotoTagging/ }
-  http-request set-var(txn.scope) str(faces) if { path -m beg /striate.v1.Photos/ /striate.v1.Faces/ }
-  http-request set-var(txn.scope) str(ask) if { path -m beg /striate.v1.QuestionAnswering/ }
+  http-request set-var(txn.scope) str(faces) if { path -m beg /striate.v1.Photos/ }
   http-request set-var(txn.scope) str(infer) if { path -m beg /inference.GRPCInferenceService/ }
   http-request set-var(txn.allowed) bool(true) if { var(txn.scope) -m str tag } { var(txn.scopes) -m sub ,tag, }
   http-request set-var(txn.allowed) bool(true) if { var(txn.scope) -m str faces } { var(txn.scopes) -m sub ,faces, }
-  http-request set-var(txn.allowed) bool(true) if { var(txn.scope) -m str ask } { var(txn.scopes) -m sub ,ask, }
   http-request set-var(txn.allowed) bool(true) if { var(txn.scope) -m str infer } { var(txn.scopes) -m sub ,infer, }
   acl allowed var(txn.allowed) -m bool
   acl admin var(txn.scopes) -m sub ,admin,

@@ -208,8 +208,12 @@ def write_tagger(path: Path) -> Path:
     spec = BundleSpec(
         architecture=architecture,
         task="classification",
-        input=TensorSpec(dtype="float32", shape=(3, side, side), layout="CHW", units="intensity"),
-        output=TensorSpec(dtype="float32", shape=(18,), layout="C", units="logit"),
+        inputs={
+            "input": TensorSpec(
+                dtype="float32", shape=(3, side, side), layout="CHW", units="intensity"
+            )
+        },
+        outputs={"output": TensorSpec(dtype="float32", shape=(18,), layout="C", units="logit")},
         preprocessing=steps,
         labels=tuple(f"class {index}" for index in range(18)),
     )

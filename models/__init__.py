@@ -8,11 +8,12 @@ returns a tuple in training mode, its own scores first. The large networks take 
 a small version trains on a CPU in seconds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
-from striate.core.bundle import Architecture, Bundle
+from striate.core.bundle import NETWORK, Architecture, Bundle, BundleSpec
 from striate.core.errors import BundleError, UnknownName, UsageError
 from striate.models.alexnet import alexnet, alexnet_one_tower
 from striate.models.c3d import c3d, c3d_ablation
@@ -63,8 +64,13 @@ def build_from(bundle: Bundle) -> nn.Module:
 
     Raises:
         UnknownName, UsageError: as `build`.
-        BundleError: the weights are not those of the architecture.
+        BundleError: the bundle is of a kind that is no network, or the weights are not those of
+            the architecture.
     """
+    if bundle.spec.kind != NETWORK:
+        raise BundleError(
+            f"The bundle {bundle.path.name} is of the kind {bundle.spec.kind}, not a {NETWORK}."
+        )
     model = build(bundle.spec.architecture)
     try:
         model.load_state_dict(bundle.state())
@@ -75,3 +81,29 @@ def build_from(bundle: Bundle) -> nn.Module:
             "Train the model again with this version of Striate.",
         ) from None
     return model.eval()
+
+
+def named_outputs(spec: BundleSpec, given: Any) -> dict[str, Tensor]:
+    """What a bundle's network gives, by the names of the bundle's outputs.
+
+    Args:
+        spec: names them.
+        given: one tensor, several in the order of the outputs, or a mapping by name, which may
+            have more.
+
+    Raises:
+        BundleError: the network gives something else.
+    """
+    if isinstance(given, Tensor):
+        given = (given,)
+    if isinstance(given, Mapping):
+        found = {name: given[name] for name in spec.outputs if name in given}
+    else:
+        same = len(given) == len(spec.outputs)
+        found = dict(zip(spec.outputs, given, strict=True)) if same else {}
+    if len(found) < len(spec.outputs):
+        raise BundleError(
+            f"The network does not give the outputs {', '.join(spec.outputs)} of its bundle.",
+            "Train the model again with this version of Striate.",
+        )
+    return found

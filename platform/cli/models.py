@@ -1,12 +1,17 @@
 """`striate models`: registered versions, their aliases and figures."""
 
 import datetime
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
 
 from striate.cli.output import console, json_option, print_json, print_table
 from striate.core.errors import UsageError
 from striate.core.settings import Settings
+
+if TYPE_CHECKING:  # pydantic's models are made when a command needs them
+    from striate.core.bundle import TensorSpec
 
 
 @click.group()
@@ -78,8 +83,8 @@ def show(model_uri: str, as_json: bool) -> None:
         ("aliases", ", ".join(version.aliases) if version else None),
         ("architecture", spec.architecture.name),
         ("task", spec.task),
-        ("input", f"{spec.input.dtype} {spec.input.layout} {_sizes(spec.input.shape)}"),
-        ("output", f"{spec.output.dtype} {spec.output.layout} {_sizes(spec.output.shape)}"),
+        *_tensor_rows("input", spec.inputs),
+        *_tensor_rows("output", spec.outputs),
         ("labels", ", ".join(spec.labels[:12]) + (", …" if len(spec.labels) > 12 else "")),
         ("preprocessing", ", ".join(str(step["op"]) for step in spec.preprocessing)),
         *((f"held-out {name}", value) for name, value in origin.metrics.items()),
@@ -118,5 +123,12 @@ def _when(unix_s: float) -> str:
     return datetime.datetime.fromtimestamp(unix_s).strftime("%Y-%m-%d %H:%M")
 
 
-def _sizes(shape: tuple[int, ...]) -> str:
-    return "×".join(str(size) for size in shape)
+def _tensor_rows(what: str, tensors: "Mapping[str, TensorSpec]") -> list[tuple[str, str]]:
+    """A line for each tensor, with its name where there are several."""
+    return [
+        (
+            what if len(tensors) == 1 else f"{what} {name}",
+            f"{spec.dtype} {spec.layout} {'×'.join(map(str, spec.shape))}",
+        )
+        for name, spec in tensors.items()
+    ]

@@ -1,115 +1,63 @@
 """The bundle: the one artifact that training, serving and the chips share.
 
-A folder of ``bundle.json``, ``model.safetensors`` and small text assets. It is written under a
-temporary name, synced and renamed; every hash is checked when it is read; no pickle is involved.
+A folder of ``bundle.json``, ``model.safetensors`` and assets: vocabularies, indexes, tables, of any
+size. It is written under a temporary name, synced and renamed; every hash is checked when it is
+read; no pickle is involved.
 """
 
+import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from safetensors import SafetensorError
 
+from striate.core.bundle_spec import (
+    FORMAT_VERSION,
+    INPUT,
+    NETWORK,
+    OUTPUT,
+    Architecture,
+    BundleSpec,
+    DimensionSpec,
+    FileEntry,
+    PipelineSpec,
+    Provenance,
+    TensorSpec,
+    upgrade,
+)
 from striate.core.errors import BundleError
 from striate.core.files import atomic_folder, sha256_of
 
 if TYPE_CHECKING:  # torch takes two seconds to import: what lists or copies bundles needs none
     from torch import Tensor
 
-FORMAT_VERSION = 1
+__all__ = [
+    "FORMAT_VERSION",
+    "INPUT",
+    "NETWORK",
+    "OUTPUT",
+    "SPEC_FILE",
+    "WEIGHTS_FILE",
+    "Architecture",
+    "Bundle",
+    "BundleSpec",
+    "DimensionSpec",
+    "FileEntry",
+    "PipelineSpec",
+    "Provenance",
+    "TensorSpec",
+]
+
 SPEC_FILE = "bundle.json"
 WEIGHTS_FILE = "model.safetensors"
 _REMEDY = "Fetch the bundle again from the registry."
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TensorSpec(_Document):
-    """One tensor at the model's edge.
-
-    Attributes:
-        dtype: torch's name of the element type, for example ``float32``.
-        shape: sizes without the batch dimension.
-        layout: one letter a dimension, for example ``CHW``; ``C`` alone for a vector of classes.
-        units: what a number means, for example ``normalised intensity`` or ``logit``.
-    """
-
-    dtype: str
-    shape: tuple[int, ...]
-    layout: str
-    units: str
-
-
-class Architecture(_Document):
-    """A name in `striate.models.MODELS` and the arguments that build it."""
-
-    name: str
-    arguments: dict[str, Any] = Field(default_factory=dict)
-
-
-class PipelineSpec(_Document):
-    """A name in `striate.data.pipelines.registry.PIPELINES` and its arguments."""
-
-    name: str
-    arguments: dict[str, Any] = Field(default_factory=dict)
-
-
-class Provenance(_Document):
-    """Where a model comes from.
-
-    Attributes:
-        run_id: MLflow run, or None outside a run.
-        recipe: the recipe's name.
-        data_manifest_sha256: hash of the manifest of the shards it was trained on.
-        source_revision: version and revision of the code.
-        metrics: final metrics over the whole evaluation set.
-    """
-
-    run_id: str | None = None
-    recipe: str | None = None
-    data_manifest_sha256: str | None = None
-    source_revision: str | None = None
-    metrics: dict[str, float] = Field(default_factory=dict)
-
-
-class FileEntry(_Document):
-    """Hash and size of one file of a bundle."""
-
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    size_bytes: int = Field(ge=0)
-
-
-class BundleSpec(_Document):
-    """What ``bundle.json`` says, less the table of files.
-
-    Attributes:
-        architecture: the network.
-        task: what its output means, for example ``classification``.
-        input: the network's input, after `preprocessing`.
-        output: the network's output.
-        preprocessing: steps from a decoded image to `input`, in order; each holds an ``op`` and
-            its arguments, as `striate.data.transforms.image.preprocess` reads them.
-        pipeline: what made `input` of stored samples when the model was evaluated, and is the
-            way to it where samples are no single images; None for raw images.
-        labels: class names in the order of the output.
-        provenance: where it comes from.
-    """
-
-    architecture: Architecture
-    task: str
-    input: TensorSpec
-    output: TensorSpec
-    preprocessing: tuple[dict[str, Any], ...] = ()
-    pipeline: PipelineSpec | None = None
-    labels: tuple[str, ...] = ()
-    provenance: Provenance = Provenance()
-
-
 class _StoredBundle(BundleSpec):
-    format_version: Literal[1]
+    format_version: Literal[2]
     files: dict[str, FileEntry]
 
 
@@ -127,7 +75,7 @@ class Bundle:
         path: Path,
         spec: BundleSpec,
         state: "Mapping[str, Tensor]",
-        assets: Mapping[str, str] | None = None,
+        assets: Mapping[str, str | Path] | None = None,
     ) -> Self:
         """Write a bundle to the folder `path`, whole or not at all.
 
@@ -135,10 +83,11 @@ class Bundle:
             path: folder to make; one that is there is replaced.
             spec: all that ``bundle.json`` says of the model.
             state: the model's parameters and buffers by name.
-            assets: small text files by name.
+            assets: files by name: a text, or the path of a file of any size and content, which is
+                copied.
 
         Raises:
-            BundleError: an asset's name is not a plain file name.
+            BundleError: an asset's name is not a plain file name, or its file is not there.
             PlatformError: the disk is full.
         """
         from striate.core.tensors import save_tensors
@@ -146,8 +95,8 @@ class Bundle:
         with atomic_folder(path) as folder:
             weights = {k: v.detach().contiguous().cpu() for k, v in state.items()}
             save_tensors(weights, folder / WEIGHTS_FILE)
-            for name, text in (assets or {}).items():
-                (folder / _plain(name)).write_text(text, encoding="utf-8")
+            for name, content in (assets or {}).items():
+                _write_asset(folder, name, content)
             files = {
                 file.name: FileEntry(sha256=sha256_of(file), size_bytes=file.stat().st_size)
                 for file in sorted(folder.iterdir())
@@ -192,11 +141,24 @@ class Bundle:
         """The text of an asset.
 
         Raises:
+            BundleError: the bundle has no asset of that name, or it is no text.
+        """
+        try:
+            return self.asset_path(name).read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise BundleError(
+                f"The asset {name} of the bundle {self.path.name} is no text."
+            ) from None
+
+    def asset_path(self, name: str) -> Path:
+        """Where an asset lies, for what maps or streams it.
+
+        Raises:
             BundleError: the bundle has no asset of that name.
         """
         if name not in self.files:
             raise BundleError(f"The bundle {self.path.name} has no asset {name!r}.")
-        return (self.path / name).read_text(encoding="utf-8")
+        return self.path / name
 
     @property
     def digest(self) -> str:
@@ -214,19 +176,46 @@ def _plain(name: str) -> str:
     return name
 
 
+def _write_asset(folder: Path, name: str, content: str | Path) -> None:
+    target = folder / _plain(name)
+    if name == WEIGHTS_FILE:
+        raise BundleError(f"An asset cannot be named {name!r}: the weights are.")
+    if isinstance(content, str):
+        target.write_text(content, encoding="utf-8")
+        return
+    if not content.is_file():
+        raise BundleError(f"The asset {name} cannot be copied: {content} is not there.")
+    shutil.copyfile(content, target)
+
+
 def _read_spec(path: Path) -> _StoredBundle:
     file = path / SPEC_FILE
     if not file.is_file():
         raise BundleError(f"{path} is no bundle: it has no {SPEC_FILE}.")
     try:
-        return _StoredBundle.model_validate_json(file.read_bytes())
+        document = json.loads(file.read_bytes())
+        if isinstance(document, dict):
+            _check_version(path, document.get("format_version"))
+            document = upgrade(document)
+        return _StoredBundle.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "content"
+        said = first["msg"].removeprefix("Value error, ")
+    except (ValueError, RecursionError):  # of the JSON or its UTF-8
+        place, said = "content", "it is no JSON"
+    raise BundleError(
+        f"{SPEC_FILE} of the bundle {path.name} cannot be used: {place}: {said}.", _REMEDY
+    )
+
+
+def _check_version(path: Path, version: object) -> None:
+    if isinstance(version, int) and version > FORMAT_VERSION:
         raise BundleError(
-            f"{SPEC_FILE} of the bundle {path.name} cannot be used: {place}: {first['msg']}.",
-            _REMEDY,
-        ) from None
+            f"The bundle {path.name} is of format {version}; this Striate reads up to"
+            f" {FORMAT_VERSION}.",
+            "Install a newer version of Striate.",
+        )
 
 
 def _check_file(bundle: Path, file: Path, entry: FileEntry) -> None:

@@ -53,8 +53,8 @@ def lenet1_bundle(digits_shards: Path, tmp_path_factory: pytest.TempPathFactory)
     spec = BundleSpec(
         architecture=architecture,
         task="classification",
-        input=image,
-        output=scores,
+        inputs={"input": image},
+        outputs={"output": scores},
         preprocessing=PREPROCESSING,
         labels=manifest.labels,
     )

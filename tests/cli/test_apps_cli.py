@@ -23,8 +23,10 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     spec = BundleSpec(
         architecture=architecture,
         task="classification",
-        input=TensorSpec(dtype="float32", shape=(1, 32, 32), layout="CHW", units="intensity"),
-        output=TensorSpec(dtype="float32", shape=(10,), layout="C", units="logit"),
+        inputs={
+            "input": TensorSpec(dtype="float32", shape=(1, 32, 32), layout="CHW", units="intensity")
+        },
+        outputs={"output": TensorSpec(dtype="float32", shape=(10,), layout="C", units="logit")},
         preprocessing=(
             {"op": "grayscale"},
             {"op": "resize", "height": 32, "width": 32},

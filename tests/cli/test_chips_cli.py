@@ -30,8 +30,8 @@ def untrained(folder: Path, shards: Path, name: str) -> Path:
     spec = BundleSpec(
         architecture=architecture,
         task="classification",
-        input=edge,
-        output=edge,
+        inputs={"input": edge},
+        outputs={"output": edge},
         preprocessing=PREPROCESSING,
         labels=Manifest.load(shards).labels,
     )

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ pytestmark = pytest.mark.unit
 SPEC = BundleSpec(
     architecture=Architecture(name="lenet1", arguments={"classes": 10}),
     task="classification",
-    input=TensorSpec(dtype="float32", shape=(1, 28, 28), layout="CHW", units="intensity"),
-    output=TensorSpec(dtype="float32", shape=(10,), layout="C", units="logit"),
+    inputs={
+        "input": TensorSpec(dtype="float32", shape=(1, 28, 28), layout="CHW", units="intensity")
+    },
+    outputs={"output": TensorSpec(dtype="float32", shape=(10,), layout="C", units="logit")},
     preprocessing=({"op": "scale", "factor": 0.1, "offset": -1},),
     labels=tuple("0123456789"),
     provenance=Provenance(run_id="r1", metrics={"accuracy": 0.99}),
@@ -96,13 +99,15 @@ def _edit(bundle: Bundle, change: Callable[[dict[str, Any]], object]) -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (lambda d: d.update(format_version=2), "format_version"),
+        (lambda d: d.update(format_version=3), r"is of format 3; this Striate reads up to 2\. Ins"),
+        (lambda d: d.update(format_version="two"), "format_version"),
+        (lambda d: d.pop("format_version"), "format_version"),
         (lambda d: d.pop("task"), "task"),
         (lambda d: d.update(surprise=1), "surprise"),
         (lambda d: d["files"]["labels.txt"].update(sha256="abc"), "sha256"),
         (lambda d: d["files"].update({"../evil": d["files"]["labels.txt"]}), "evil"),
     ],
-    ids=["version", "missing", "extra", "hash", "outside"],
+    ids=["newer", "version", "no version", "missing", "extra", "hash", "outside"],
 )
 def test_a_wrong_document_is_refused_by_field(
     bundle: Bundle, change: Callable[[dict[str, Any]], object], named: str
@@ -136,7 +141,9 @@ class _Bomb:
         return Path.touch, (Path(self.path),)
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc/x", "bundle.json"])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/b", "/etc/x", "bundle.json", "model.safetensors"]
+)
 def test_an_asset_that_is_no_plain_name_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(BundleError):
         Bundle.write(tmp_path / "b", SPEC, STATE, {name: "x"})
@@ -146,3 +153,35 @@ def test_an_asset_that_is_no_plain_name_is_refused(tmp_path: Path, name: str) ->
 def test_an_asset_that_is_not_there_is_named(bundle: Bundle) -> None:
     with pytest.raises(BundleError, match=r"nothing\.txt"):
         bundle.asset("nothing.txt")
+
+
+def test_an_asset_of_any_content_is_copied_from_its_file(tmp_path: Path) -> None:
+    index = tmp_path / "made elsewhere.bin"
+    index.write_bytes(bytes(range(256)) * 4096)
+    bundle = Bundle.write(
+        tmp_path / "b", SPEC, STATE, {"faces.index": index, "words.txt": "a\nb\n"}
+    )
+    index.unlink()
+    again = Bundle.open(bundle.path)
+    assert again.files["faces.index"].size_bytes == 2**20
+    assert again.asset_path("faces.index").read_bytes() == bytes(range(256)) * 4096
+    assert again.asset("words.txt") == "a\nb\n"
+    with pytest.raises(BundleError, match=r"faces\.index.*no text"):
+        again.asset("faces.index")
+
+
+def test_an_asset_whose_file_is_not_there_leaves_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"vocabulary.*words\.txt is not there"):
+        Bundle.write(tmp_path / "b", SPEC, STATE, {"vocabulary": tmp_path / "words.txt"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_large_asset_is_never_held_in_memory(tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(2**27)
+    tracemalloc.start()
+    Bundle.open(Bundle.write(tmp_path / "b", SPEC, STATE, {"large": large}).path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**25

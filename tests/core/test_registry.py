@@ -48,8 +48,8 @@ def bundle_at(folder: Path, value: float) -> Bundle:
     spec = BundleSpec(
         architecture=Architecture(name="lenet1"),
         task="classification",
-        input=plain,
-        output=plain,
+        inputs={"input": plain},
+        outputs={"output": plain},
         provenance=Provenance(metrics={"top1": value}),
     )
     return Bundle.write(folder, spec, {"w": torch.full((3,), value)})

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from striate.accelerators.compiler.frontend import layers_of
 from striate.core.bundle import Architecture, Bundle, BundleSpec, TensorSpec
 from striate.core.errors import BundleError, UnknownName, UnsupportedLayer, UsageError
-from striate.models import MODELS, build, build_from
+from striate.models import MODELS, build, build_from, named_outputs
 from striate.models.count import connections, macs, parameters
 from striate.models.layers.codes import HEIGHT, WIDTH, digit_codes
 from striate.models.lenet5 import lenet5
@@ -77,7 +77,12 @@ def inputs_of(model: nn.Module, count: int) -> Tensor:
 
 def bundle_of(folder: Path, architecture: Architecture, model: nn.Module) -> Bundle:
     edge = TensorSpec(dtype="float32", shape=(10,), layout="C", units="score")
-    spec = BundleSpec(architecture=architecture, task="classification", input=edge, output=edge)
+    spec = BundleSpec(
+        architecture=architecture,
+        task="classification",
+        inputs={"input": edge},
+        outputs={"output": edge},
+    )
     return Bundle.write(folder, spec, model.state_dict())
 
 
@@ -200,3 +205,30 @@ def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
     other = bundle_of(tmp_path / "wrong", Architecture(name="lenet1"), small("lenet1_32"))
     with pytest.raises(BundleError, match="wrong"):
         build_from(other)
+
+
+EDGES = {"boxes": TensorSpec(dtype="float32", shape=(4,), layout="C", units="pixel")}
+EDGES["scores"] = TensorSpec(dtype="float32", shape=(10,), layout="C", units="logit")
+TWO = BundleSpec(architecture=Architecture(name="x"), task="boxes", inputs=EDGES, outputs=EDGES)
+
+
+@pytest.mark.parametrize("given", ["mapping", "sequence"])
+def test_outputs_are_named_as_the_bundle_says(given: str) -> None:
+    boxes, scores = torch.zeros(1, 4), torch.ones(1, 10)
+    more = {"scores": scores, "boxes": boxes, "features": torch.zeros(1)}
+    named = named_outputs(TWO, more if given == "mapping" else [boxes, scores])
+    assert list(named) == ["boxes", "scores"]
+    assert named["boxes"] is boxes
+    assert named["scores"] is scores
+
+
+@pytest.mark.parametrize("given", [torch.zeros(1), (torch.zeros(1),) * 3, {"scores": 1}])
+def test_a_network_of_other_outputs_is_refused(given: Any) -> None:
+    with pytest.raises(BundleError, match="does not give the outputs boxes, scores"):
+        named_outputs(TWO, given)
+
+
+def test_a_bundle_that_is_no_network_is_not_built(tmp_path: Path) -> None:
+    bundle = Bundle.write(tmp_path / "b", TWO.model_copy(update={"kind": "index"}), {})
+    with pytest.raises(BundleError, match="of the kind index, not a network"):
+        build_from(bundle)

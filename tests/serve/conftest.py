@@ -78,8 +78,12 @@ def write_bundle() -> Callable[..., Bundle]:
         spec = BundleSpec(
             architecture=architecture,
             task="classification",
-            input=TensorSpec(dtype="float32", shape=(1, 32, 32), layout="CHW", units="intensity"),
-            output=TensorSpec(dtype="float32", shape=(10,), layout="C", units="logit"),
+            inputs={
+                "input": TensorSpec(
+                    dtype="float32", shape=(1, 32, 32), layout="CHW", units="intensity"
+                )
+            },
+            outputs={"output": TensorSpec(dtype="float32", shape=(10,), layout="C", units="logit")},
             preprocessing=DIGITS,
             labels=tuple("0123456789"),
         )

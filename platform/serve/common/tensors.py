@@ -90,14 +90,14 @@ class TensorMeta:
             RequestError: it is not the model's, or holds nothing, or too much.
         """
         given, wanted = list(shape), list(self.shape)
+        rows = given[0] if given else 1
         fits = len(given) == len(wanted) and all(
-            w in {-1, g} and g >= 0 for g, w in zip(given, wanted, strict=True)
+            w == g or (w == -1 and g >= 1) for g, w in zip(given[1:], wanted[1:], strict=True)
         )
-        if not fits:
+        if not fits or rows < 0 or (given and wanted[0] not in {-1, rows}):
             raise RequestError(
                 f"The shape of {self.name} is {_short(given)}; the model takes {wanted}."
             )
-        rows = given[0] if given else 1
         if not 1 <= rows <= most_rows:
             raise RequestError(f"{self.name} has {rows} rows; from 1 to {most_rows} are allowed.")
         return math.prod(given)
@@ -199,7 +199,8 @@ def names(metas: Iterable[TensorMeta]) -> str:
 def _meta(name: str, spec: TensorSpec) -> TensorMeta:
     if spec.dtype not in OF_TORCH:
         raise BundleError(f"The bundle's {name} is of {spec.dtype}, which no client can send.")
-    return TensorMeta(name, OF_TORCH[spec.dtype], (-1, *spec.shape))
+    sizes = (-1 if isinstance(size, str) else size for size in spec.shape)
+    return TensorMeta(name, OF_TORCH[spec.dtype], (-1, *sizes))
 
 
 def _short(shape: Sequence[int]) -> str:

@@ -53,6 +53,6 @@ class ImageReader:
             return
         wanted = self.spec.input.shape
         got = tuple(apply(self.spec.preprocessing, sample[None]).shape[1:])
-        if got != wanted:
+        if not self.spec.input.fits(got):
             raise RequestError(f"The image is {got} once prepared; the model takes {wanted}.")
         self._fitting.add(sample.shape)

@@ -142,7 +142,8 @@ class TensorPredictor:
     def probe(self) -> TensorRequest:
         """A request of one row of zeros."""
         dtype = getattr(torch, self.spec.input.dtype)
-        zeros = torch.zeros((1, *self.spec.input.shape), dtype=dtype)
+        shape = self.spec.input.sizes(self.spec.example_sizes())
+        zeros = torch.zeros((1, *shape), dtype=dtype)
         return TensorRequest({INPUT: array_of(zeros, self.spec.input.dtype)}, 1)
 
 

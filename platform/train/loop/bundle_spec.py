@@ -6,6 +6,8 @@ from typing import Any
 from torch import nn
 
 from striate.core.bundle import (
+    INPUT,
+    OUTPUT,
     Architecture,
     BundleSpec,
     PipelineSpec,
@@ -34,8 +36,10 @@ def bundle_spec(run: Assignment, model: nn.Module, metrics: dict[str, float]) ->
     return BundleSpec(
         architecture=Architecture(name=recipe.model.name, arguments=recipe.model.arguments),
         task=recipe.task.name,
-        input=TensorSpec(dtype="float32", shape=shape, layout=layout, units=units),
-        output=TensorSpec(dtype="float32", shape=(len(run.labels),), layout="C", units="logit"),
+        inputs={INPUT: TensorSpec(dtype="float32", shape=shape, layout=layout, units=units)},
+        outputs={
+            OUTPUT: TensorSpec(dtype="float32", shape=(len(run.labels),), layout="C", units="logit")
+        },
         preprocessing=_preprocessing(recipe.data),
         pipeline=_pipeline(recipe.data),
         labels=run.labels,

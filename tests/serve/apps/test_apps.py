@@ -32,8 +32,12 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     spec = BundleSpec(
         architecture=architecture,
         task="frames",
-        input=TensorSpec(dtype="float32", shape=(1, 32, 32), layout="CFT", units="log energy"),
-        output=TensorSpec(dtype="float32", shape=(10,), layout="C", units="logit"),
+        inputs={
+            "input": TensorSpec(
+                dtype="float32", shape=(1, 32, 32), layout="CFT", units="log energy"
+            )
+        },
+        outputs={"output": TensorSpec(dtype="float32", shape=(10,), layout="C", units="logit")},
         pipeline=PipelineSpec(name="speech-frames"),
         labels=tuple("0123456789"),
     )

@@ -123,6 +123,12 @@ def test_whatever_a_caller_claims_gets_an_array_of_that_shape_or_one_sentence(
     assert (len(array) if isinstance(array, list) else array.size) == int(np.prod(shape))
 
 
+@pytest.mark.parametrize("shape", [[5, 0, 2**61], [1, 0, 2], [1, 2, -1], [0, 2, 2]])
+def test_a_sample_of_no_size_is_none(shape: list[int]) -> None:
+    with pytest.raises(RequestError):
+        TensorMeta("x", "BOOL", (-1, -1, -1)).check_shape(shape, 1024)
+
+
 @pytest.mark.parametrize("dtype", OF_TORCH)
 def test_every_element_type_goes_through_torch(dtype: str) -> None:
     tensor = torch.tensor([[0, 1], [1, 0]]).to(getattr(torch, dtype))

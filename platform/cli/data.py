@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -50,6 +51,15 @@ data.add_command(show)
     default=None,
     help="Hash finished shards again before keeping them.  [default: in a folder only]",
 )
+@click.option("--table", help="Of your own files: the CSV or Parquet file with their labels.")
+@click.option("--path-column", default="path", show_default=True, help="Its column of paths.")
+@click.option("--label-column", default="label", show_default=True, help="Its column of classes.")
+@click.option("--split-column", help="Its column of splits.  [default: split, where there is one]")
+@click.option(
+    "--test-share",
+    type=float,
+    help="Share of your own files to hold out where no splits are given.  [default: 0.1]",
+)
 @click.option(
     "--check-md5",
     is_flag=True,
@@ -64,15 +74,21 @@ def ingest(
     Runs on the Ray cluster that is known (SOURCE and TARGET must mean the same on all of its
     nodes), on a Ray of its own when --workers is given and none is known, else in this process.
     Interrupted and run again, it goes on where it stopped. A bundled or generated corpus is
-    written to SOURCE first when there is no such folder.
+    written to SOURCE first when there is no such folder. Your own files are the corpora images,
+    clips and sounds: in a folder for each class, or with a table of their labels.
 
     \b
     Example: striate data ingest digits corpora/digits shards/digits
     """
+    from striate.data.corpora.base import FolderOptions
     from striate.data.ingest.ingest import IngestRequest
     from striate.data.ingest.ingest import ingest as run_ingest
     from striate.data.storage import Source, Target
 
+    folder = FolderOptions(
+        **{field.name: options.pop(field.name) for field in fields(FolderOptions)}
+    )
+    options["folder"] = folder
     request = IngestRequest(corpus, Source.of(source), Target.of(target), **options)
     request.check()  # before a cluster is asked for anything
     if request.size is not None and request.source.exists():

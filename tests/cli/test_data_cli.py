@@ -111,9 +111,31 @@ def test_a_size_is_for_a_corpus_that_is_generated(
     assert "digits comes in one size" in said
 
 
+def test_a_folder_of_ones_own_is_ingested_with_its_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    for number in range(4):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(own / f"{number}.png")
+    rows = "".join(f"{number}.png,{number % 2},{'ab'[number // 3]}\n" for number in range(5))
+    (own / "list.csv").write_text(f"file,kind,part\n{rows}")
+    columns = ("--path-column", "file", "--label-column", "kind", "--split-column", "part")
+    places = ("images", str(own), str(tmp_path / "shards"))
+    main(["data", "ingest", *places, "--table", "list.csv", *columns])
+    said = capsys.readouterr().out
+    assert "images: a 3, b 1 in 2 shards" in said
+    assert "Skipped 1: missing file (4.png)." in said
+    code, said = failing(capsys, "ingest", *places, "--test-share", "0.5", *columns)
+    assert (code, said.count("\n")) == (2, 1)
+    assert "Leave --test-share out" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
+        (("ingest", "digits", "a", "b", "--table", "c.csv"), 2, "labels and splits of its own"),
+        (("ingest", "images", "absent", "b"), 3, "no folder"),
         (("show", "absent"), 3, "no finished shards"),
         (("ingest", "digits", "a", "b", "--max-skipped", "2"), 2, "share of 2.0"),
         (("ingest", "digits", "a", "ftp://b"), 2, "no storage of the kind ftp://"),

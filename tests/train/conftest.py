@@ -42,6 +42,17 @@ def make_run(tmp_path: Path, digits_shards: Path) -> MakeRun:
     return make
 
 
+@pytest.fixture
+def make_run_on(tmp_path: Path) -> MakeRun:
+    """Makes a run of a recipe on shards: `make_run_on(shards, "name", "field=value", …)`."""
+
+    def make(shards: Path, name: str, *overrides: str) -> Assignment:
+        recipe = resolve(name, [f"data.shards={shards}", *overrides, "scaling.workers=0"])
+        return assignment_of(recipe, shards, tmp_path / "run")
+
+    return make
+
+
 @pytest.fixture(scope="session")
 def bundled_shards(
     tmp_path_factory: pytest.TempPathFactory, digits_shards: Path

@@ -5,6 +5,7 @@ from striate.data.corpora.caltech101 import open_caltech101
 from striate.data.corpora.digits import write_digits
 from striate.data.corpora.faces import PATCHES, open_faces, write_faces
 from striate.data.corpora.imagenet import open_imagenet
+from striate.data.corpora.labelled_files import open_clips, open_images, open_sounds
 from striate.data.corpora.lfw import open_lfw
 from striate.data.corpora.librispeech import open_librispeech
 from striate.data.corpora.mnist import open_mnist
@@ -18,9 +19,15 @@ from striate.data.corpora.timit import open_timit
 
 CORPORA: dict[str, Corpus] = {
     "caltech101": Corpus("Caltech-101 with its background class, 30 to train", open_caltech101),
+    "clips": Corpus(
+        "Your own clips, in class folders or with a table", open_clips, open_with=open_clips
+    ),
     "digits": Corpus("1,797 handwritten digits of scikit-learn, as IDX", open_mnist, write_digits),
     "faces": Corpus(
         "200 real patches of LFW, half of them faces, as LFW", open_faces, write_faces, PATCHES
+    ),
+    "images": Corpus(
+        "Your own images, in class folders or with a table", open_images, open_with=open_images
     ),
     "imagenet": Corpus("ImageNet, ILSVRC2012: the tars or the unpacked folders", open_imagenet),
     "lfw": Corpus("Labeled Faces in the Wild, with its pairs", open_lfw),
@@ -28,6 +35,9 @@ CORPORA: dict[str, Corpus] = {
     "mnist": Corpus("MNIST, or any folder of its four IDX files", open_mnist),
     "photos": Corpus(
         "Patches of 18 real photographs, as ImageNet", open_imagenet, write_photos, DEFAULT_PATCHES
+    ),
+    "sounds": Corpus(
+        "Your own sounds, in class folders or with a table", open_sounds, open_with=open_sounds
     ),
     "speech": Corpus(
         "Generated speech of 52 voices with exact phone times, as TIMIT",

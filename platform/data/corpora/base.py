@@ -19,8 +19,10 @@ from striate.data.shards.schema import (
 from striate.data.storage import ListedFile, Source
 
 __all__ = [
+    "AS_FOUND",
     "Corpus",
     "FieldKind",
+    "FolderOptions",
     "LabelColumn",
     "ListedFile",
     "OpenCorpus",
@@ -29,6 +31,39 @@ __all__ = [
     "Skipped",
     "Source",
 ]
+
+
+PATH_COLUMN, LABEL_COLUMN, SPLIT_COLUMN = "path", "label", "split"
+
+
+@dataclass(frozen=True)
+class FolderOptions:
+    """How a folder of one's own files is read; see `striate.data.corpora.labelled_files`.
+
+    Attributes:
+        table: path in the folder of the CSV or Parquet file that has the labels; None: the one at
+            the top of the folder that has the columns, or else the folders are the classes.
+        path_column: its column of paths, relative to the folder.
+        label_column: its column of class names.
+        split_column: its column of splits; None: the column ``split`` where there is one.
+        test_share: share of the files, drawn by their paths, that the split ``test`` gets where
+            no splits are given; a tenth when None.
+    """
+
+    table: str | None = None
+    path_column: str = PATH_COLUMN
+    label_column: str = LABEL_COLUMN
+    split_column: str | None = None
+    test_share: float | None = None
+
+    @property
+    def names_columns(self) -> bool:
+        """Whether a column is named that is not looked for anyway."""
+        named = (self.path_column, self.label_column, self.split_column)
+        return named != (PATH_COLUMN, LABEL_COLUMN, None)
+
+
+AS_FOUND = FolderOptions()
 
 
 @dataclass(frozen=True)
@@ -41,9 +76,15 @@ class Corpus:
         write: writes the folder in that layout, in the size given, for a corpus that is generated
             or comes inside an installed package.
         size: the size written when none is asked for; None where the corpus has but one.
+        open_with: reads a place as the options say, for a corpus that has no layout of its own.
     """
 
     summary: str
     open: Callable[[Source], OpenCorpus]
     write: Callable[[Path, int], None] | None = None
     size: int | None = None
+    open_with: Callable[[Source, FolderOptions], OpenCorpus] | None = None
+
+    def open_as(self, source: Source, options: FolderOptions) -> OpenCorpus:
+        """Read a place; the options count for a corpus that has no layout of its own."""
+        return self.open(source) if self.open_with is None else self.open_with(source, options)

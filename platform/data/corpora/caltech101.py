@@ -17,6 +17,7 @@ from striate.core.errors import DataError
 from striate.data.corpora.base import (
     ListedFile,
 )
+from striate.data.corpora.hidden_files import is_hidden
 from striate.data.shards.schema import (
     FieldKind,
     LabelColumn,
@@ -136,9 +137,9 @@ def draw_class(
 
 
 def _classes(source: Source, root: str) -> tuple[str, ...]:
-    hidden = ("Annotations", ".", "101_")
+    other = ("Annotations", "101_")
     names = (PurePosixPath(e.path).name for e in source.list(root) if e.is_dir)
-    return tuple(name for name in names if not name.startswith(hidden))
+    return tuple(name for name in names if not (name.startswith(other) or is_hidden(name)))
 
 
 def _lot(name: str, file: str) -> bytes:

@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from striate.core.errors import DataError, PlatformError
 from striate.core.files import write_atomic
 from striate.core.settings import Settings
+from striate.data.corpora.hidden_files import is_hidden
 from striate.data.corpora.tar_index import Member, TarIndex, index_tar
 from striate.data.storage import ListedFile, Source
 
@@ -185,7 +186,7 @@ def _listed(folder: str, entry: ListedFile) -> ImageRow:
 def _row(folder: str, member: Member) -> ImageRow:
     name = PurePosixPath(member.name).name
     key = f"{folder}/{name}" if folder else name
-    image = name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
+    image = name.lower().endswith(IMAGE_SUFFIXES) and not is_hidden(name)
     return ImageRow(key, folder, member.offset, member.size, "" if image else NOT_AN_IMAGE)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from striate.core.errors import DataError
+from striate.data.corpora.base import AS_FOUND, FolderOptions
 from striate.data.ingest.plan import plan_sha256, plan_shards
 from striate.data.ingest.request import DEFAULT_SHARD_MB, IngestReport, IngestRequest
 from striate.data.ingest.resume import find_finished, sweep
@@ -36,6 +37,7 @@ def ingest(
     size: int | None = None,
     max_skipped: float = 1.0,
     recheck: bool | None = None,
+    folder: FolderOptions = AS_FOUND,
     progress: Callable[[int, int], None] | None = None,
 ) -> IngestReport:
     """Turn a corpus into a folder or bucket of shards and a manifest.
@@ -53,6 +55,7 @@ def ingest(
         size: size of a generated corpus that is written first.
         max_skipped: share of the samples that may be left out.
         recheck: whether finished shards are hashed again; see `IngestRequest`.
+        folder: how a folder of one's own files is read.
         progress: called with (finished shards, all shards).
 
     Raises:
@@ -73,11 +76,13 @@ def ingest(
         size=size,
         max_skipped=max_skipped,
         recheck=recheck,
+        folder=folder,
     )
     opened = request.open()
     plan = plan_shards(opened, shard_mb)
     same = plan_sha256(corpus, opened.source_sha256, Columns.of(opened), opened.labels, shard_mb)
-    job = IngestJob(corpus, request.source, request.target, opened.source_sha256, same)
+    places = request.source, request.target
+    job = IngestJob(corpus, *places, opened.source_sha256, same, folder)
     done = find_finished(job, plan, recheck)
     kept = len(done)
     report = progress or _quiet

@@ -7,9 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from striate.core.errors import DataError, UnknownName, UsageError
 from striate.core.files import atomic_folder
 from striate.data.corpora import CORPORA
-from striate.data.corpora.base import (
-    Corpus,
-)
+from striate.data.corpora.base import AS_FOUND, Corpus, FolderOptions
 from striate.data.shards.schema import (
     OpenCorpus,
 )
@@ -32,6 +30,7 @@ class IngestRequest:
         max_skipped: share of the samples that may be left out.
         recheck: whether finished shards are hashed again before they are kept; None: those in a
             local folder are, remote ones are not, which would fetch them all.
+        folder: how a folder of one's own files is read.
     """
 
     corpus: str
@@ -42,6 +41,7 @@ class IngestRequest:
     size: int | None = None
     max_skipped: float = 1.0
     recheck: bool | None = None
+    folder: FolderOptions = AS_FOUND
 
     def check(self) -> Corpus:
         """What can be told wrong before anything starts.
@@ -56,6 +56,7 @@ class IngestRequest:
             raise UnknownName.of("corpus", self.corpus, CORPORA)
         chosen = CORPORA[self.corpus]
         self._check_numbers(chosen)
+        self._check_folder(chosen)
         writes = chosen.write is not None and self.source.local is not None
         if not self.source.is_dir() and (not writes or self.source.exists()):
             raise DataError(
@@ -75,7 +76,7 @@ class IngestRequest:
         if chosen.write is not None and self.source.local is not None and not self.source.exists():
             with atomic_folder(self.source.local) as folder:
                 chosen.write(folder, self.size or chosen.size or 0)
-        return chosen.open(self.source)
+        return chosen.open_as(self.source, self.folder)
 
     def _check_numbers(self, chosen: Corpus) -> None:
         if not self.shard_mb > 0:
@@ -94,6 +95,18 @@ class IngestRequest:
             raise UsageError(f"The corpus {self.corpus} comes in one size.", "Leave --size out.")
         if self.size < 1:
             raise UsageError(f"A corpus of size {self.size} cannot be made.", "Give at least 1.")
+
+    def _check_folder(self, chosen: Corpus) -> None:
+        share = self.folder.test_share
+        if share is not None and not 0 <= share < 1:
+            raise UsageError(
+                f"A share of {share} cannot be held out.", "Give a number from 0 to less than 1."
+            )
+        if chosen.open_with is None and self.folder != AS_FOUND:
+            raise UsageError(
+                f"The corpus {self.corpus} has labels and splits of its own.",
+                "Leave out --table, --path-column, --label-column, --split-column, --test-share.",
+            )
 
 
 class IngestReport(BaseModel):

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from striate.core.errors import DataError, StriateError
 from striate.data.corpora import CORPORA
+from striate.data.corpora.base import AS_FOUND, FolderOptions
 from striate.data.ingest.plan import ShardPlan
 from striate.data.shards.manifest import Columns, ShardEntry
 from striate.data.shards.schema import (
@@ -42,15 +43,17 @@ class IngestJob:
     target: Target
     source_sha256: str
     plan_sha256: str
+    folder: FolderOptions = AS_FOUND
 
     def record_file(self, shard: ShardPlan) -> str:
         """Where in the target the finished shard's record goes."""
         return f"{RECORDS_FOLDER}/{shard.file}.json"
 
-    def __reduce__(self) -> "tuple[Callable[..., IngestJob], tuple[str, ...]]":
+    def __reduce__(self) -> "tuple[Callable[..., IngestJob], tuple[str | FolderOptions, ...]]":
         """Places go to workers as their URIs."""
         places = (self.source.uri, self.target.uri)
-        return _job, (self.corpus, *places, self.source_sha256, self.plan_sha256)
+        hashes = (self.source_sha256, self.plan_sha256)
+        return _job, (self.corpus, *places, *hashes, self.folder)
 
 
 def write_shards(
@@ -113,7 +116,7 @@ def _cause(error: BaseException) -> BaseException:
 
 def _open_and_write(job: IngestJob, shard: ShardPlan) -> ShardEntry:
     """What a Ray task does: read its part of the source for itself."""
-    opened = _opened(job.corpus, job.source.uri, job.source_sha256)
+    opened = _opened(job.corpus, job.source.uri, job.folder, job.source_sha256)
     if opened.source_sha256 != job.source_sha256:
         _opened.cache_clear()
         raise DataError(
@@ -124,14 +127,22 @@ def _open_and_write(job: IngestJob, shard: ShardPlan) -> ShardEntry:
 
 
 @lru_cache(maxsize=1)
-def _opened(corpus: str, uri: str, source_sha256: str) -> OpenCorpus:
+def _opened(corpus: str, uri: str, folder: FolderOptions, source_sha256: str) -> OpenCorpus:
     """The source, opened once by each worker process: a big one takes a while to list."""
     del source_sha256  # it makes another state of the same source another entry
-    return CORPORA[corpus].open(Source.of(uri))
+    return CORPORA[corpus].open_as(Source.of(uri), folder)
 
 
-def _job(corpus: str, source: str, target: str, source_sha256: str, plan_sha256: str) -> IngestJob:
-    return IngestJob(corpus, Source.of(source), Target.of(target), source_sha256, plan_sha256)
+def _job(
+    corpus: str,
+    source: str,
+    target: str,
+    source_sha256: str,
+    plan_sha256: str,
+    folder: FolderOptions,
+) -> IngestJob:
+    places = Source.of(source), Target.of(target)
+    return IngestJob(corpus, *places, source_sha256, plan_sha256, folder)
 
 
 def _write_one(job: IngestJob, opened: OpenCorpus, shard: ShardPlan) -> ShardEntry:

@@ -12,6 +12,7 @@ from striate.data.pipelines.clips import clips_test, clips_train
 from striate.data.pipelines.images import imagenet_test, imagenet_train, multi_scale, ten_crop
 from striate.data.pipelines.raw import raw_images
 from striate.data.pipelines.scales import dense
+from striate.data.pipelines.sounds import sounds
 from striate.data.pipelines.speech_frames import speech_frames
 
 PipelineFactory = Callable[[Mapping[str, Any], bool], Pipeline]
@@ -24,6 +25,7 @@ PIPELINES: dict[str, PipelineFactory] = {
     "imagenet-test": imagenet_test,
     "imagenet-train": imagenet_train,
     "multi-scale": multi_scale,
+    "sounds": sounds,
     "speech-frames": speech_frames,
     "ten-crop": ten_crop,
 }

@@ -32,7 +32,7 @@ def bundle_spec(run: Assignment, model: nn.Module, metrics: dict[str, float]) ->
     """What the bundle of a run says of its model."""
     recipe = run.recipe
     shape = tuple(int(size) for size in model.input_shape)  # type: ignore[union-attr]
-    layout, units = _INPUTS[recipe.task.name]
+    layout, units = _INPUTS["frames" if recipe.data.pipeline == "sounds" else recipe.task.name]
     return BundleSpec(
         architecture=Architecture(name=recipe.model.name, arguments=recipe.model.arguments),
         task=recipe.task.name,

@@ -58,7 +58,7 @@ class Classification:
             RecipeError: a network that cannot be run at every place of an image.
         """
         if self.config.evaluation == "crops":
-            return crop_average(network, batch.images)
+            return crop_average(network, batch.inputs)
         return dense_average(network, scales_of(batch), fine=self.config.evaluation == "fine")
 
     def zero(self, device: torch.device) -> Counts:

@@ -92,7 +92,7 @@ class TensorMeta:
         given, wanted = list(shape), list(self.shape)
         rows = given[0] if given else 1
         fits = len(given) == len(wanted) and all(
-            w == g or (w == -1 and g >= 1) for g, w in zip(given[1:], wanted[1:], strict=True)
+            w in {-1, g} and g >= 1 for g, w in zip(given[1:], wanted[1:], strict=True)
         )
         if not fits or rows < 0 or (given and wanted[0] not in {-1, rows}):
             raise RequestError(

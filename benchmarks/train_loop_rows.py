@@ -22,6 +22,7 @@ from typing import Any
 from harness import Row
 from turns import LIMIT_S, Plan, batches, wait_for
 
+from striate.core import ray_private
 from striate.core.errors import TrainingStopped
 from striate.train.config import (
     DataConfig,
@@ -31,7 +32,7 @@ from striate.train.config import (
     ScalingConfig,
     ScheduleConfig,
 )
-from striate.train.launch.ray_train import KEEP_MEMORY, ray_train_environment
+from striate.train.launch.ray_train import KEEP_MEMORY
 from striate.train.run.spec import Assignment
 
 HERE = Path(__file__).parent
@@ -152,7 +153,7 @@ def _ours(plan: Plan) -> Iterator[None]:
     )
 
     def fit() -> None:
-        with ray_train_environment({}):
+        with ray_private.train_environment({}):
             trainer.fit()
 
     thread = threading.Thread(target=fit, daemon=True)

@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from pydantic import BaseModel, ConfigDict
 
+from striate.core import ray_private
 from striate.core.errors import StriateError
 from striate.core.settings import Settings
 from striate.local import ports, probes, processes, token
@@ -63,7 +64,7 @@ class Check(BaseModel):
 
 def examine(settings: Settings) -> list[Check]:
     """Run every check; none of them changes anything."""
-    checks = [_python(), *_packages(), _memory(), _shared_memory()]
+    checks = [_python(), *_packages(), examine_private_parts(), _memory(), _shared_memory()]
     checks += [_disk(settings.home), _home(settings.home), _clock(), _token()]
     try:
         state = load(settings.home)
@@ -96,6 +97,15 @@ def _package(name: str, module: str, wanted: SpecifierSet | None) -> Check:
         return Check(name=name, result="fail", found=f"not importable: {error}", remedy=remedy)
     good = wanted is None or wanted.contains(version, prereleases=True)
     return _check(name, good, version, f"Striate needs {name}{wanted}: run `make setup`.")
+
+
+def examine_private_parts() -> Check:
+    """Whether Ray still has what Striate leans on without its promise."""
+    changes = [change for use in ray_private.PARTS for change in ray_private.find_changes(use)]
+    return _check(
+        "Ray's private names", not changes, changes[0] if changes else "as Striate knows them",
+        f"Run `pip install ray=={ray_private.READ_IN}`, which they were read in.",
+    )  # fmt: skip
 
 
 def _memory() -> Check:

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from striate.accelerators.placement.pools import chip_resource
+from striate.core import ray_private
 from striate.core.errors import PlatformError
 from striate.local import loopback, processes
 from striate.local.security import EdgeSecurity, tls_of
@@ -23,18 +24,16 @@ from striate.local.state import PlatformProcess
 from striate.serve.edge.app_table import TABLE_FILE
 from striate.serve.edge.constants import DRAINING_FILE, LIVING_FILE
 
-_RAY_FOLDER_LIMIT = 38  # a socket's path has 107 bytes, and Ray appends up to 69
 _HEAD_STORE_BYTES = 2 << 30
 _CHIP_STORE_BYTES = 80_000_000  # Ray's least is 75 MB
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DISABLE_IMPORT_WARNING": "1",
     "RAY_enable_metrics_collection": "0",  # nothing here scrapes it
-    "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "2",  # a whole local platform has nowhere to drain to
-    "RAY_GRACEFUL_SHUTDOWN_POLL_INTERVAL_S": "0.1",
+    ray_private.DRAIN_WITHIN_S: "2",  # a whole local platform has nowhere to drain to
+    ray_private.DRAIN_POLL_S: "0.1",
     # Ray's 15 would put replicas behind HAProxy and their callers wherever they share cores, at the
     # cost of a quarter of the calls; what may well wait (training) lowers itself.
-    "RAY_worker_niceness": "0",
+    ray_private.WORKER_NICENESS: "0",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -132,7 +131,7 @@ def forget_routes(home: Path) -> None:
 def ray_folder(home: Path) -> Path:
     """Ray's folder: in `home`, or a short private one when the path would be too long."""
     folder = home / "ray"
-    if len(str(folder)) > _RAY_FOLDER_LIMIT:
+    if len(str(folder)) > ray_private.FOLDER_BYTES:
         digest = sha256(str(home).encode()).hexdigest()[:8]
         folder = Path(tempfile.gettempdir()) / f"striate-{os.getuid()}-{digest}"
     return folder
@@ -166,7 +165,7 @@ def _ray_start(home: Path, host: str) -> list[str]:
 
 
 def _on(host: str, variables: Mapping[str, str]) -> dict[str, str]:
-    hook = {"RAY_START_HOOK": loopback.HOOK} if host == loopback.HOST else {}
+    hook = {ray_private.START_HOOK: loopback.HOOK} if host == loopback.HOST else {}
     return {**variables, **hook}
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from striate.core import ray_private
 from striate.core.errors import PlatformError
 from striate.local import engines, loopback, ports, probes, processes, token
 from striate.local.addresses import PREFERRED, SETTING, addresses_of, reachable
@@ -125,6 +126,8 @@ class _Start:
             port = self._port("edge")
             self._record(engines.start_edge(self.home, state.host, port, state.security, variables))
         self._start_chips()
+        if any(part.name == "ray" for part in self.new):
+            ray_private.check("local")  # while they start: importing Ray takes half a second
         for part in self.state.parts:
             self._wait_for(part)
         return self.state

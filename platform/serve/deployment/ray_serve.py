@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from striate.core import ray_private
 from striate.core.cluster import connect as connect_to_cluster
 from striate.core.errors import PlatformError
 from striate.core.settings import Settings
@@ -71,6 +72,7 @@ def connect(settings: Settings) -> None:
     """
     from ray import serve
 
+    ray_private.check("serve")
     connect_to_cluster(settings.ray_address)
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     serve.start(proxy_location="Disabled")
@@ -198,7 +200,7 @@ def delete(name: str, *, wait: bool = True) -> None:
     if handle := _handles.pop(name, None):
         handle.shutdown()  # it reports to Serve's autoscaler for as long as the process lives
     if name in serve.status().applications:
-        serve.delete(name, _blocking=wait)
+        ray_private.delete_app(name, wait=wait)
 
 
 def _ask_all(serve_name: str, method: str) -> list[dict[str, Any]]:

@@ -14,21 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.train.v2._internal.execution.callback import (
-    ControllerCallback,
-    WorkerCallback,
-    WorkerGroupCallback,
-)
-from ray.train.v2._internal.execution.controller.state import ResizingState
 
+from striate.core import ray_private
 from striate.train.run import startup_times
 from striate.train.run.stop_requests import HERE, save_here, stop_here
 
 logger = logging.getLogger(__name__)
 
 REQUESTER_FILE = "requester"
-_COORDINATOR = ("AutoscalingCoordinator", "AutoscalingCoordinator")  # Ray's names of it
-_COORDINATOR_WAIT_S = 5.0
+ControllerCallback: Any
+WorkerGroupCallback: Any
+WorkerCallback: Any
+ControllerCallback, WorkerGroupCallback, WorkerCallback = ray_private.train_callbacks()
 
 
 class Steward(ControllerCallback, WorkerGroupCallback, WorkerCallback):  # type: ignore[misc]
@@ -57,11 +54,10 @@ class Steward(ControllerCallback, WorkerGroupCallback, WorkerCallback):  # type:
         after its death: those of this very run too.
         """
         startup_times.mark(self._folder, "controller")
-        mine = f"train-{train_run_context.run_id}"
+        mine = ray_private.requester_of(train_run_context)
         try:
             if (former := self._replaced(mine)) is not None:
-                coordinator = ray.get_actor(*_COORDINATOR)
-                ray.get(coordinator.cancel_request.remote(former), timeout=_COORDINATOR_WAIT_S)
+                ray_private.release_resources(former)
         except Exception:  # then an elastic run waits a little longer
             logger.warning("The former controller's resources cannot be let go.", exc_info=True)
 
@@ -76,12 +72,12 @@ class Steward(ControllerCallback, WorkerGroupCallback, WorkerCallback):  # type:
 
     def after_controller_state_update(self, previous_state: object, current_state: object) -> None:
         """In the controller: before a change of the workers' number, they save and end."""
-        if isinstance(current_state, ResizingState):
+        if ray_private.is_resizing(current_state):
             self._ask(stop_here, self._grace_s, wait_s=self._grace_s + 5)
 
     def after_worker_group_poll_status(self, worker_group_status: Any) -> None:
         """In the controller: while a node is drained, its workers save."""
-        if worker_group_status.get_preemption_info() is not None:
+        if ray_private.is_draining(worker_group_status):
             self._ask(save_here, wait_s=0)
 
     def before_worker_group_shutdown(self, worker_group: object) -> None:
@@ -118,7 +114,7 @@ class Steward(ControllerCallback, WorkerGroupCallback, WorkerCallback):  # type:
         if self._group is None:
             return
         try:
-            answers = [w.execute_async(question, *args) for w in self._group.get_workers()]
+            answers = ray_private.call_workers(self._group, question, *args)
             ray.wait(answers, num_returns=len(answers), timeout=wait_s)
         except Exception:  # a worker that is gone; Ray finds out by itself
             logger.warning("The workers cannot be asked for a checkpoint.", exc_info=True)

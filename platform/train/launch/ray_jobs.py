@@ -1,7 +1,6 @@
 """Jobs of a Ray cluster that Striate submitted: sent, listed, followed, stopped over HTTP."""
 
 import asyncio
-import logging
 import os
 import socket
 import time
@@ -12,17 +11,13 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
+from striate.core import ray_private
 from striate.core.errors import PlatformError, UnknownName, UsageError
 
 RECIPE_KEY = "striate.recipe"
 _ANSWER_WITHIN_S = 5.0
 _SILENCE_S = 60.0  # then the connection is made anew: a machine that is gone says nothing
 _LOST_S = 60.0
-_TALKATIVE = (
-    "ray.dashboard.modules.dashboard_sdk",
-    "ray.dashboard.modules.job.sdk",
-    "ray._private.runtime_env.packaging",
-)
 _OVERRIDING = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")  # Ray prefers them to what it is given
 
 
@@ -86,8 +81,7 @@ class JobServer:
         with self._said(), _without(_OVERRIDING):
             from ray.job_submission import JobSubmissionClient
 
-            for name in _TALKATIVE:
-                logging.getLogger(name).setLevel(logging.WARNING)
+            ray_private.quiet_job_client()
             self._client = JobSubmissionClient(self.address, headers=headers)
 
     def submit(

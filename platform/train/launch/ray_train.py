@@ -5,10 +5,9 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 
-from striate.core import errors
+from striate.core import errors, ray_private
 from striate.core.cluster import connection
 from striate.core.errors import PlatformError, StriateError, TrainingFailed, TrainingStopped
 from striate.core.settings import Settings
@@ -70,7 +69,7 @@ def _once(assignment: Assignment) -> str | None:
         return assignment.stop_request.exists() and len(attempts_of(assignment.folder)) == starts
 
     try:
-        with ray_train_environment(_variables(assignment)):
+        with ray_private.train_environment(_variables(assignment)):
             if not _in_thread(lambda: _fit(assignment), early):
                 raise _stopped(assignment, "before its workers began")
     except RayActorError:
@@ -92,6 +91,7 @@ def _fit(assignment: Assignment) -> None:
     import ray.train
     from ray.train.torch import TorchConfig, TorchTrainer
 
+    ray_private.check("train")
     from striate.train.launch.ray_callbacks import Steward
     from striate.train.launch.worker import work
 
@@ -160,33 +160,6 @@ def _variables(assignment: Assignment) -> dict[str, str]:
         # A dead node is counted as room for a while; then fewer workers have to do.
         values["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(_ELASTIC_WAIT_S)
     return {name: os.environ.get(name, value) for name, value in values.items()}
-
-
-@contextmanager
-def ray_train_environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Variables for Ray Train's controller and workers, and the address of the connected cluster.
-
-    Without an address in its environment, the PlacementGroupCleaner of Ray 2.60 asks whatever Ray
-    it finds on the machine. Where several run, it may find another's, take the controller for
-    dead, and end the workers. Ray passes on only the variables that it lists.
-    """
-    import ray
-    from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
-
-    values = {**variables, "RAY_ADDRESS": ray.get_runtime_context().gcs_address}
-    before = {name: os.environ.get(name) for name in values}
-    listed = set(ENV_VARS_TO_PROPAGATE)
-    ENV_VARS_TO_PROPAGATE.update(values)
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        ENV_VARS_TO_PROPAGATE.intersection_update(listed)
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _check_room(assignment: Assignment) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from striate.core import ray_private
 from striate.core.errors import UsageError
 from striate.core.settings import ENVIRONMENT, Settings
 from striate.train.config import Recipe
@@ -49,7 +50,7 @@ def submit(
     job_id = f"{name}-{secrets.token_hex(4)}"
     runtime: dict[str, Any] = {
         "py_modules": [str(wheel)],
-        "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(_STOP_WITHIN_S), **environment},
+        "env_vars": {ray_private.JOB_STOP_WAIT_S: str(_STOP_WITHIN_S), **environment},
     }
     with tempfile.TemporaryDirectory(prefix="striate-") as working:
         if recipe is not None:

@@ -1,0 +1,124 @@
+"""Ray still has what Striate leans on without its promise; what it has not is told by name."""
+
+import logging
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from striate.core import ray_private
+from striate.core.errors import PlatformError
+from striate.core.ray_private import PARTS, PrivatePart
+
+pytestmark = pytest.mark.unit
+ROOT = Path(__file__).parents[2]
+EVERY = [pytest.param(part, id=part.path) for use in PARTS.values() for part in use]
+HOOK = "ray.train.v2._internal.execution.callback:WorkerCallback.after_init_train_context"
+
+
+@pytest.mark.parametrize("part", EVERY)
+def test_ray_has_not_changed(part: PrivatePart) -> None:
+    change = ray_private.find_change(part)
+    assert change is None, f"{part.path}, by which Striate {part.use}: {change}"
+
+
+@pytest.mark.parametrize("use", PARTS)
+def test_what_was_read_passes_its_check(use: str) -> None:
+    ray_private.check(use)
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        (PrivatePart("ray.no_such_module:name", "x"), "it is gone"),
+        (PrivatePart("ray.serve:no_such_name", "x"), "it is gone"),
+        (PrivatePart("ray.serve:delete", "x", ("blocking",)), "it has no blocking any more"),
+        (PrivatePart("ray:__name__", "x", value="beam"), "it is 'ray'"),
+        (PrivatePart("ray.serve:delete", "x", source="def erase"), "it no longer says def erase"),
+    ],
+)
+def test_each_kind_of_change_is_told(part: PrivatePart, change: str) -> None:
+    assert ray_private.find_change(part) == change
+
+
+def test_a_change_is_refused_with_rays_version_and_the_parts_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import ray
+    from ray.train.v2._internal.execution.callback import WorkerCallback
+
+    monkeypatch.delattr(WorkerCallback, "after_init_train_context")
+    ray_private.find_changes.cache_clear()
+    try:
+        with pytest.raises(PlatformError) as refused:
+            ray_private.check("train")
+    finally:
+        ray_private.find_changes.cache_clear()
+    assert refused.value.message.startswith(f"Ray {ray.__version__} has changed ")
+    assert HOOK.replace(":", ".") in refused.value.message
+    assert f"ray=={ray_private.READ_IN}" in refused.value.remedy
+
+
+def test_nothing_else_touches_rays_private_parts() -> None:
+    private = re.compile(r"ray\._private|ray\.[\w.]+\._internal|\b_blocking|AutoscalingCoordinator")
+    own = ROOT / "platform" / "core" / "ray_private.py"
+    files = [*(ROOT / "platform").rglob("*.py"), *(ROOT / "models").rglob("*.py")]
+    leaning = [
+        f"{file.relative_to(ROOT)}: {found.group()}"
+        for file in files
+        if file != own and (found := private.search(file.read_text(encoding="utf-8")))
+    ]
+    assert not leaning
+
+
+def test_the_module_itself_waits_for_no_ray() -> None:
+    code = "import sys, striate.core.ray_private; print('ray' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_a_driver_may_name_loopback_by_its_mapped_address() -> None:
+    """`striate.local.loopback.ray_address` rests on Ray's leaving it alone."""
+    from ray._private.services import canonicalize_bootstrap_address
+
+    mapped = "[::ffff:127.0.0.1]:6379"
+    assert canonicalize_bootstrap_address(mapped) == mapped
+
+
+def test_variables_are_passed_on_for_the_block_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+    from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE, get_env_vars_to_propagate
+
+    context = SimpleNamespace(gcs_address="10.0.0.1:6379")
+    monkeypatch.setattr(ray, "get_runtime_context", lambda: context)
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    listed = set(ENV_VARS_TO_PROPAGATE)
+    with ray_private.train_environment({"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "1"}):
+        passed = get_env_vars_to_propagate()
+    assert passed["RAY_ADDRESS"] == "10.0.0.1:6379"
+    assert passed["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] == "1"
+    assert listed == ENV_VARS_TO_PROPAGATE
+    assert os.environ["RAY_ADDRESS"] == "auto"
+    assert "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S" not in os.environ
+
+
+def test_a_node_listens_on_one_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ray_private.START_HOOK, "striate.local.loopback.bind")
+    monkeypatch.setenv(ray_private.KEEP_ADDRESS, "1")
+    parameters: Any = SimpleNamespace(node_ip_address="10.0.0.7", ray_client_server_port=10001)
+    ray_private.bind_node(parameters, "127.0.0.1")
+    assert (parameters.node_ip_address, parameters.ray_client_server_port) == ("127.0.0.1", None)
+    assert os.environ[ray_private.KEEP_ADDRESS] == "0"
+    assert ray_private.START_HOOK not in os.environ
+
+
+def test_the_client_of_jobs_is_quiet() -> None:
+    from ray.dashboard.modules import dashboard_sdk
+
+    ray_private.quiet_job_client()
+    assert dashboard_sdk.logger.level == logging.WARNING

@@ -14,6 +14,7 @@ _CELL, _GAP, _MARGIN = 128, 14, 24
 _WHOLE_FROM = 3  # how much smaller than its square an image is whose pixels are to be seen
 _TITLE_PX, _TEXT_PX = 20, 13
 _LINE = _TEXT_PX + 5
+_LONGEST_NAME = 26
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,12 @@ def stack(title: str, pictures: Sequence[tuple[str, Image.Image | None]]) -> Ima
             sheet.paste(picture, (_MARGIN, y + _LINE + 4))
         y += height
     return sheet
+
+
+def shorten(name: str, longest: int = _LONGEST_NAME) -> str:
+    """A class in a few letters: the first of its synonyms, cut where it is still long."""
+    first = name.split(",")[0].strip()
+    return first if len(first) <= longest else f"{first[: longest - 1]}…"
 
 
 def _put(

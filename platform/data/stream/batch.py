@@ -30,8 +30,13 @@ class Batch:
     damaged: tuple[Damage, ...] = ()
 
     @property
+    def size(self) -> int:
+        """How many samples there are."""
+        return len(next(iter(self.tensors.values())))
+
+    @property
     def inputs(self) -> Tensor:
-        """What the model takes, float32: `images`, or ``clips`` or ``features``."""
+        """What a model of one input takes, float32: `images`, or ``clips`` or ``features``."""
         return next(self.tensors[name] for name in INPUTS if name in self.tensors)
 
     @property
@@ -63,7 +68,7 @@ class Batch:
         samples."""
         if count == 1:
             return [self]
-        count = min(count, len(self.labels))
+        count = min(count, self.size)
         cut = {name: one.tensor_split(count) for name, one in self.tensors.items()}
         return [
             replace(self, tensors={name: parts[index] for name, parts in cut.items()})

@@ -52,6 +52,18 @@ class World:
         dist.all_gather(parts, tensor.to(self.device))
         return parts
 
+    def gather_bytes(self, payload: bytes) -> list[bytes]:
+        """The bytes of all processes, by rank; of any lengths."""
+        if self.world == 1:
+            return [payload]
+        mine = torch.tensor([len(payload)], device=self.device)
+        sizes = [int(size) for size in self.gather(mine)]
+        padded = torch.frombuffer(bytearray(payload.ljust(max(sizes), b"\0")), dtype=torch.uint8)
+        parts = self.gather(padded.to(self.device))
+        return [
+            part[:size].cpu().numpy().tobytes() for part, size in zip(parts, sizes, strict=True)
+        ]
+
     def from_first(self, payload: bytes) -> bytes:
         """The bytes that rank 0 holds, on every rank."""
         if self.world == 1:

@@ -202,21 +202,23 @@ def recipe_of(settings: Settings, run_id: str, overrides: tuple[str, ...] = ()) 
     return override(Assignment.load(settings, run_id).recipe, overrides)
 
 
-def _classes_of(recipe: Recipe) -> int:
-    """The outputs of the model that the recipe builds.
+def _classes_of(recipe: Recipe) -> int | None:
+    """The outputs of the model that the recipe builds; None where they are not the labels.
 
     Raises:
         UsageError: its arguments do not fit.
     """
     from striate.core.bundle import Architecture
     from striate.models import build
+    from striate.train.tasks import TASKS
 
     model = build(Architecture(name=recipe.model.name, arguments=recipe.model.arguments))
-    return int(model.classes)  # type: ignore[arg-type]
+    per_label = TASKS[recipe.task.name](recipe.task, 2).per_label
+    return int(model.classes) if per_label else None  # type: ignore[arg-type]
 
 
-def _check_classes(recipe: Recipe, classes: int, labels: tuple[str, ...]) -> None:
-    if classes != len(labels):
+def _check_classes(recipe: Recipe, classes: int | None, labels: tuple[str, ...]) -> None:
+    if classes is not None and classes != len(labels):
         raise RecipeError(
             f"The model {recipe.model.name} tells {classes} classes apart, and the shards of"
             f" {recipe.data.corpus} have {len(labels)}.",

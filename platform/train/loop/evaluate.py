@@ -10,7 +10,7 @@ from striate.train.distributed.precision import autocast, on_device
 from striate.train.distributed.world import World
 from striate.train.loop.batches import open_evaluation
 from striate.train.run.spec import Assignment
-from striate.train.tasks.base import Tally, Task
+from striate.train.tasks.base import ShowsMistakes, Tally, Task
 from striate.train.tasks.mistakes import Mistakes
 
 
@@ -20,7 +20,7 @@ class Evaluation:
 
     Attributes:
         tally: the task's sums.
-        mistakes: the most confident wrong answers.
+        mistakes: the most confident wrong answers, of a task that shows them.
     """
 
     tally: Tally
@@ -38,9 +38,10 @@ def evaluate(network: nn.Module, task: Task, run: Assignment, place: World) -> E
         for batch in open_evaluation(run, place, task.by_row):
             batch = on_device(batch, recipe, place)
             with autocast(recipe, place):
-                output = task.predict(network, batch)
-            tally = tally + task.count(output, batch)
-            mistakes = mistakes + task.mistakes(output, batch)
+                outputs = task.predict(network, batch)
+            tally = tally + task.count(outputs, batch)
+            if isinstance(task, ShowsMistakes):
+                mistakes = mistakes + task.mistakes(outputs, batch)
     network.train(was_training)
     sums = task.unpack(place.sum(tally.pack()), place.device)
-    return Evaluation(sums, Mistakes.merged(place.gather(mistakes.pack())))
+    return Evaluation(sums, Mistakes.merged(place.gather_bytes(mistakes.pack())))

@@ -29,8 +29,8 @@ from striate.train.loop.state import TrainState
 from striate.train.run.spec import Assignment
 from striate.train.tasks import TASKS
 from striate.train.tasks.base import Task
+from striate.train.tasks.outputs import KEYS
 
-KEYS = "keys"
 KEY_STEP = 0x9E3779B97F4A7C15  # far apart for neighbouring seeds
 
 
@@ -126,8 +126,8 @@ def train_step(
     for part in parts:
         with sync_gradients(network, part is parts[-1]), sample_keys(part.tensors[KEYS]):
             with autocast(recipe, place):
-                output = network(part.inputs)
-            summed = task.loss(output, part)
+                outputs = task.compute(network, part)
+            summed = task.loss(outputs, part)
             (summed * (place.world / batch.global_size)).backward()  # type: ignore[no-untyped-call]
         loss = summed.detach() if loss is None else loss + summed.detach()
     assert loss is not None  # a share is never empty: see Recipe

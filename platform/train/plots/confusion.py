@@ -7,6 +7,7 @@ from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from striate.data.show.contact_sheet import shorten
 from striate.train.plots.style import TEST, simplify_axes
 from striate.train.run.spec import Assignment, RunOutcome
 from striate.train.tracking.events import headline_of, unit_of
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MOST_WITH_COUNTS, _MOST_WITH_NAMES, _MOST_CELLS = 30, 60, 150
-_PAIRS, _LONGEST_NAME = 18, 26
+_PAIRS = 18
 _SHADES = LinearSegmentedColormap.from_list("errors", ["#ffffff", "#f3b9a5", TEST, "#7d1d0e"])
 
 
@@ -133,12 +134,6 @@ def _draw_pairs(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.tick_params(length=0)
     simplify_axes(axes)
-
-
-def shorten(name: str, longest: int = _LONGEST_NAME) -> str:
-    """A class in a few letters: the first of its synonyms, cut where it is still long."""
-    first = name.split(",")[0].strip()
-    return first if len(first) <= longest else f"{first[: longest - 1]}…"
 
 
 def _long(names: list[str]) -> bool:

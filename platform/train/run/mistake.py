@@ -12,7 +12,8 @@ class Mistake:
         unit: which unit of the row, 0 where the answer is about the whole row.
         true: its class; the first one where it has several.
         predicted: the class that was given instead.
-        score: the probability that the network gave to it.
+        score: the probability that the network gave to it; of tasks without one, how bad it is.
+        evidence: what else the task wants for its picture, in its own words.
     """
 
     row: int
@@ -20,3 +21,4 @@ class Mistake:
     true: int
     predicted: int
     score: float
+    evidence: str = ""

@@ -1,25 +1,31 @@
-"""What a task is to the loop: a loss to learn by, and counts that are exact however they are split.
+"""What a task is to the loop: a loss to learn by, and sums that are exact however they are split.
 
-A new one is a file beside this one and a line in `striate.train.tasks.TASKS`.
+The loop knows nothing of classes or images. A batch is named tensors; the task says which of them
+go into the network and how it is called: once, once for each member of a pair or triplet
+(`striate.train.tasks.outputs.compute_views`), or once for each answer whose energy is compared.
+What the network gives are named tensors again, and only the task knows what they mean: scores of
+classes, an embedding, a map for each class, boxes and masks, the log-probabilities of a sequence.
+
+A new task is a file beside this one and a line in `striate.train.tasks.TASKS`.
 """
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from striate.data.stream.batch import Batch
+from striate.train.run.mistake import Mistake
 from striate.train.tasks.mistakes import Mistakes
+from striate.train.tasks.outputs import Network, Outputs
 
-Output = Tensor | tuple[Tensor, ...]
-"""What a network gives: logits, or in training the main ones followed by auxiliary heads'."""
-
-Network = Callable[[Tensor], Output]
+if TYPE_CHECKING:
+    from striate.train.tasks.drawings import HeldOut, Picture
 
 
 class Tally(Protocol):
-    """Sums over evaluated samples; additive over batches and workers."""
+    """Sums over evaluated samples; additive over batches and workers, in any order."""
 
     @property
     def confusion(self) -> Tensor | None:
@@ -29,7 +35,10 @@ class Tally(Protocol):
         """The sums of both."""
 
     def pack(self) -> Tensor:
-        """All sums as one float64 vector, for one all-reduce; exact up to 2^53 samples."""
+        """All sums as one float64 vector, for one all-reduce; counts are exact up to 2^53.
+
+        Its length is a matter of the task and not of the samples.
+        """
 
     def metrics(self) -> dict[str, float]:
         """Ratios and means over all samples counted."""
@@ -39,43 +48,64 @@ class Task(Protocol):
     """A kind of problem."""
 
     @property
-    def classes(self) -> int:
-        """How many classes there are."""
-
-    @property
     def headline(self) -> str:
         """The metric that says which model is best; larger is better."""
+
+    @property
+    def unit(self) -> str:
+        """What a sample is, in the plural: ``images``, ``pairs``."""
 
     @property
     def by_row(self) -> bool:
         """Whether evaluation needs all units of a row in one batch of one worker."""
 
-    def loss(self, output: Output, batch: Batch) -> Tensor:
-        """The loss of a batch, or of a part of one, summed over its samples."""
+    @property
+    def per_label(self) -> bool:
+        """Whether the network's output has one entry for each label of the corpus."""
 
-    def predict(self, network: Network, batch: Batch) -> Tensor:
-        """What evaluation counts: (samples, classes), larger is more likely."""
+    def compute(self, network: Network, batch: Batch) -> Outputs:
+        """What `loss` looks at: the network on the tensors of a batch, in training.
+
+        It runs under autocast where the recipe says so, and may call the network several times.
+        """
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """The loss of a batch, or of a part of one, summed over its samples.
+
+        The loop divides by the global batch size, so a sample that is itself a sum (of pixels, of
+        the words of a sequence) is a mean over its own parts here.
+        """
+
+    def predict(self, network: Network, batch: Batch) -> Outputs:
+        """What `count` looks at: the network on the tensors of a batch, in evaluation.
+
+        Gradients are off; a task that infers by descent of an energy turns them on.
+        """
 
     def zero(self, device: torch.device) -> Tally:
         """No sample yet."""
 
-    def count(self, output: Tensor, batch: Batch) -> Tally:
+    def count(self, outputs: Outputs, batch: Batch) -> Tally:
         """Sums over one batch, from what `predict` gave for it."""
-
-    def mistakes(self, output: Tensor, batch: Batch) -> Mistakes:
-        """The most confident wrong answers of one batch, from what `predict` gave for it."""
 
     def unpack(self, packed: Tensor, device: torch.device) -> Tally:
         """The inverse of `Tally.pack`."""
 
 
-def to_full_precision(values: Tensor) -> Tensor:
-    """At least float32: losses and softmaxes are not for the half-width types."""
-    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+@runtime_checkable
+class ShowsMistakes(Protocol):
+    """A task that can say which of its answers are the worst, and draw them; not every one can."""
 
+    def mistakes(self, outputs: Outputs, batch: Batch) -> Mistakes:
+        """The worst answers of one batch, from what `predict` gave for it."""
 
-def main_and_auxiliary(output: Output) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """The main logits, and those of auxiliary heads, all in full precision."""
-    if isinstance(output, Tensor):
-        return to_full_precision(output), ()
-    return to_full_precision(output[0]), tuple(to_full_precision(one) for one in output[1:])
+    def draw_mistakes(self, mistakes: Sequence[Mistake], held_out: "HeldOut") -> "Picture | None":
+        """The worst answers of the whole evaluation as a picture, or nothing.
+
+        Args:
+            mistakes: the worst first; at least one.
+            held_out: the samples that they name.
+
+        Raises:
+            StriateError: the shards are not in reach.
+        """

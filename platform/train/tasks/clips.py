@@ -5,6 +5,7 @@ at k is any true label among the k most likely. The loss is the cross-entropy wi
 even over the true labels, in training and in evaluation.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -13,8 +14,10 @@ from torch import Tensor
 
 from striate.data.stream.batch import Batch
 from striate.train.config import TaskConfig
-from striate.train.tasks.base import Network, Output, main_and_auxiliary, to_full_precision
+from striate.train.run.mistake import Mistake
+from striate.train.tasks.drawings import HeldOut, Picture, draw_classes
 from striate.train.tasks.mistakes import Mistakes
+from striate.train.tasks.outputs import OUTPUT, Network, Outputs, name_outputs
 
 _SUMS = 6
 
@@ -65,16 +68,21 @@ class Clips:
     """Loss and counts of a network on clips; the clips of a video are evaluated together."""
 
     headline = "video_hit1"
+    unit = "clips"
     by_row = True
+    per_label = True
 
     def __init__(self, config: TaskConfig, classes: int) -> None:
         self.config = config
         self.classes = classes
 
-    def loss(self, output: Output, batch: Batch) -> Tensor:
+    def compute(self, network: Network, batch: Batch) -> Outputs:
+        """(N, classes) logits of the clips."""
+        return name_outputs(network(batch.inputs))
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Cross-entropy with a target even over each clip's labels, summed over the clips."""
-        logits, _ = main_and_auxiliary(output)
-        return self._of(logits, _labels(batch)).sum()
+        return self._of(outputs[OUTPUT], _labels(batch)).sum()
 
     def _of(self, logits: Tensor, labels: Tensor) -> Tensor:
         """(N,) losses of (N, classes) logits; `labels` (N, most) is filled up with −1."""
@@ -83,9 +91,9 @@ class Clips:
         true = log_p.gather(1, labels.clamp(min=0)).where(known, 0).sum(1) / known.sum(1)
         return -(1 - share) * true - share * log_p.mean(1)
 
-    def predict(self, network: Network, batch: Batch) -> Tensor:
-        """(N, classes) logits of the clips."""
-        return main_and_auxiliary(network(batch.inputs))[0]
+    def predict(self, network: Network, batch: Batch) -> Outputs:
+        """As `compute`."""
+        return self.compute(network, batch)
 
     def zero(self, device: torch.device) -> VideoCounts:
         return VideoCounts.zero(self.classes, device)
@@ -93,9 +101,9 @@ class Clips:
     def unpack(self, packed: Tensor, device: torch.device) -> VideoCounts:
         return VideoCounts.unpack(packed.to(device), self.classes)
 
-    def count(self, output: Tensor, batch: Batch) -> VideoCounts:
+    def count(self, outputs: Outputs, batch: Batch) -> VideoCounts:
         """Counts of one batch that holds all clips of its videos."""
-        logits, labels = to_full_precision(output), _labels(batch)
+        logits, labels = outputs[OUTPUT], _labels(batch)
         scores, first = _videos(logits, batch.rows)
         of_videos = labels[first]
         found, best = _hit(scores, of_videos, 1), scores.argmax(1)
@@ -114,12 +122,16 @@ class Clips:
             square.view(self.classes, self.classes).double(),
         )
 
-    def mistakes(self, output: Tensor, batch: Batch) -> Mistakes:
+    def mistakes(self, outputs: Outputs, batch: Batch) -> Mistakes:
         """The videos of one batch that were most confidently taken for others."""
-        scores, first = _videos(to_full_precision(output), batch.rows)
+        scores, first = _videos(outputs[OUTPUT], batch.rows)
         labels, rows = _labels(batch)[first], batch.rows[first]
         right = _hit(scores, labels, 1)
         return Mistakes.among(scores, labels[:, 0], right, rows, torch.zeros_like(rows))
+
+    def draw_mistakes(self, mistakes: Sequence[Mistake], held_out: HeldOut) -> Picture:
+        """Film strips of the videos."""
+        return draw_classes(mistakes, held_out)
 
 
 def _labels(batch: Batch) -> Tensor:

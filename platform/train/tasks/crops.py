@@ -10,7 +10,7 @@ from striate.data.pipelines.scales import SCALE_PREFIX
 from striate.data.stream.batch import Batch
 from striate.models.evaluation.dense import classify_scales
 from striate.models.layers.tower import Tower
-from striate.train.tasks.base import Network, to_full_precision
+from striate.train.tasks.outputs import Network, to_full_precision
 
 
 def crop_average(network: Network, images: Tensor) -> Tensor:

@@ -5,15 +5,19 @@ training data (`striate.data.stream.state_priors`). Those counts go into the bun
 `PRIORS_FILE`.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from striate.data.stream.batch import Batch
 from striate.train.config import TaskConfig
-from striate.train.tasks.base import Network, Output, main_and_auxiliary, to_full_precision
+from striate.train.run.mistake import Mistake
 from striate.train.tasks.counts import Counts
+from striate.train.tasks.drawings import HeldOut, Picture, draw_classes
 from striate.train.tasks.mistakes import Mistakes
+from striate.train.tasks.outputs import OUTPUT, Network, Outputs, name_outputs
 
 NAMES = ("frame_accuracy", "frame_top5")
 
@@ -22,24 +26,30 @@ class FrameStates:
     """Loss and counts of a network that tells the state of a window's centre frame."""
 
     headline = NAMES[0]
+    unit = "frames"
     by_row = False
+    per_label = True
 
     def __init__(self, config: TaskConfig, classes: int) -> None:
         self.config = config
         self.classes = classes
 
-    def loss(self, output: Output, batch: Batch) -> Tensor:
+    def compute(self, network: Network, batch: Batch) -> Outputs:
+        """(N, states) logits."""
+        return name_outputs(network(batch.inputs))
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Cross-entropy of (N, states) logits with (N,) states, summed over the frames."""
-        return self._of(main_and_auxiliary(output)[0], batch.labels)
+        return self._of(outputs[OUTPUT], batch.labels)
 
     def _of(self, logits: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(
             logits, labels, reduction="sum", label_smoothing=self.config.label_smoothing
         )
 
-    def predict(self, network: Network, batch: Batch) -> Tensor:
-        """(N, states) logits."""
-        return main_and_auxiliary(network(batch.inputs))[0]
+    def predict(self, network: Network, batch: Batch) -> Outputs:
+        """As `compute`."""
+        return self.compute(network, batch)
 
     def zero(self, device: torch.device) -> Counts:
         return Counts.zero(self.classes, device, NAMES)
@@ -47,13 +57,17 @@ class FrameStates:
     def unpack(self, packed: Tensor, device: torch.device) -> Counts:
         return Counts.unpack(packed.to(device), self.classes, NAMES)
 
-    def count(self, output: Tensor, batch: Batch) -> Counts:
+    def count(self, outputs: Outputs, batch: Batch) -> Counts:
         """Counts of one batch of frames."""
-        logits = to_full_precision(output)
+        logits = outputs[OUTPUT]
         return Counts.of(logits, batch.labels, self._of(logits, batch.labels), NAMES)
 
-    def mistakes(self, output: Tensor, batch: Batch) -> Mistakes:
+    def mistakes(self, outputs: Outputs, batch: Batch) -> Mistakes:
         """The most confident wrong answers of one batch."""
-        labels, probabilities = batch.labels, to_full_precision(output).softmax(1)
+        labels, probabilities = batch.labels, outputs[OUTPUT].softmax(1)
         right = probabilities.argmax(1) == labels
         return Mistakes.among(probabilities, labels, right, batch.rows, batch.units)
+
+    def draw_mistakes(self, mistakes: Sequence[Mistake], held_out: HeldOut) -> Picture:
+        """Spectrograms about the frames."""
+        return draw_classes(mistakes, held_out)

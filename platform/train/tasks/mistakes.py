@@ -1,7 +1,8 @@
 """The worst mistakes: wrong answers in the order of their confidence, the same however split."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 import torch
 from torch import Tensor
@@ -11,7 +12,6 @@ from striate.train.run.mistake import Mistake
 __all__ = ["Mistake", "Mistakes"]
 
 DEFAULT_KEPT = 16
-_FIELDS = 5
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,8 @@ class Mistakes:
         """
         wrong = (~right).nonzero()[:, 0]
         scores, predicted = probabilities[wrong].double().max(1)
-        # All that tie with the last one kept go into `of`, which orders them.
-        if len(wrong) > kept:
-            close = scores >= scores.topk(kept).values[-1]
-            wrong, scores, predicted = wrong[close], scores[close], predicted[close]
+        close = candidates(scores, kept)
+        wrong, scores, predicted = wrong[close], scores[close], predicted[close]
         columns = (rows[wrong], units[wrong], true[wrong], predicted)
         integers = [column.tolist() for column in columns]
         found = [Mistake(*values) for values in zip(*integers, scores.tolist(), strict=True)]
@@ -68,24 +66,28 @@ class Mistakes:
     def __add__(self, other: "Mistakes") -> "Mistakes":
         return Mistakes.of([*self.worst, *other.worst], self.kept)
 
-    def pack(self) -> Tensor:
-        """(kept, 5) float64 for an all-gather: row, unit, true, predicted, score; −1 where none."""
-        packed = torch.full((self.kept, _FIELDS), -1.0, dtype=torch.float64)
-        for index, one in enumerate(self.worst):
-            values = [one.row, one.unit, one.true, one.predicted, one.score]
-            packed[index] = torch.tensor(values, dtype=torch.float64)
-        return packed
+    def pack(self) -> bytes:
+        """All of them, to be sent to another worker."""
+        return json.dumps(
+            {"kept": self.kept, "worst": [astuple(one) for one in self.worst]}
+        ).encode()
 
     @classmethod
-    def merged(cls, packed: Sequence[Tensor]) -> "Mistakes":
+    def merged(cls, packed: Sequence[bytes]) -> "Mistakes":
         """The worst of all workers, of what each one packed."""
-        found = [
-            Mistake(int(row), int(unit), int(true), int(predicted), score)
-            for part in packed
-            for row, unit, true, predicted, score in part.tolist()
-            if row >= 0
-        ]
-        return cls.of(found, len(packed[0]))
+        parts = [json.loads(part) for part in packed]
+        found = [Mistake(*values) for part in parts for values in part["worst"]]
+        return cls.of(found, parts[0]["kept"])
+
+
+def candidates(scores: Tensor, kept: int = DEFAULT_KEPT) -> Tensor:
+    """(m,) indices of those that may be among the `kept` largest of (n,) scores, in any order.
+
+    All that tie with the last one kept are among them: `Mistakes.of` orders them.
+    """
+    if len(scores) <= kept:
+        return torch.arange(len(scores), device=scores.device)
+    return (scores >= scores.topk(kept).values[-1]).nonzero()[:, 0]
 
 
 def _order(one: Mistake) -> tuple[float, int, int]:

@@ -13,7 +13,6 @@ from striate.train.tracking.metric_names import (
     WAIT_SHARE,
 )
 
-_UNITS = {"classification": "images", "clips": "clips", "frames": "frames"}
 _MARK = '{"striate": '
 
 
@@ -26,7 +25,7 @@ class TrainEvent:
         total_steps: of the whole run.
         loss: of that step, or None before the first report.
         samples_per_s: since the report before.
-        unit: what a sample is: ``images``, ``clips`` or ``frames``.
+        unit: what a sample is, in the plural, for example ``images``.
         wait_share: share of that time spent waiting for data.
         headline: name of the metric that says which model is best, for example ``top1``.
         score: that metric at the last evaluation, or None before it.
@@ -90,7 +89,9 @@ class Digest:
 
 def unit_of(recipe: Recipe) -> str:
     """What a sample of a recipe's task is, in the plural."""
-    return _UNITS.get(recipe.task.name, "samples")
+    from striate.train.tasks import TASKS
+
+    return TASKS[recipe.task.name](recipe.task, 2).unit
 
 
 def headline_of(recipe: Recipe, classes: int = 2) -> str:

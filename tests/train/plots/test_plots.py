@@ -20,9 +20,10 @@ from striate.train.loop.recorder import first_layer
 from striate.train.plots import comparison
 from striate.train.plots.confusion import confusion_matrix, most_confused, pool_errors
 from striate.train.plots.filters import animation, colour_kernel
-from striate.train.plots.mistakes import row_of, worst_mistakes
+from striate.train.plots.mistakes import worst_mistakes
 from striate.train.run.mistake import Mistake
 from striate.train.run.spec import Assignment, RunOutcome
+from striate.train.tasks.drawings import row_of
 
 pytestmark = pytest.mark.unit
 

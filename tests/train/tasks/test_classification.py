@@ -12,6 +12,7 @@ from striate.train.config import ScheduleConfig, TaskConfig
 from striate.train.loop.lr_schedule import rate_at
 from striate.train.tasks.classification import Classification
 from striate.train.tasks.counts import Counts
+from striate.train.tasks.outputs import name_outputs
 
 pytestmark = pytest.mark.unit
 
@@ -38,7 +39,7 @@ def test_the_map_criterion_is_equation_9_of_1998() -> None:
         for row, label in zip(penalties, labels, strict=True)
     )
     task = Classification(TaskConfig(loss="map", rejection_penalty=j), classes=3)
-    loss = task.loss(-torch.tensor(penalties), batch_of(torch.tensor(labels)))
+    loss = task.loss(name_outputs(-torch.tensor(penalties)), batch_of(torch.tensor(labels)))
     assert float(loss) == pytest.approx(expected, rel=1e-6)
 
 
@@ -48,11 +49,12 @@ def test_counts_do_not_depend_on_the_split(images: int, workers: int, seed: int)
     logits = torch.randn(images, 7, generator=generator, dtype=torch.float64)
     labels = torch.randint(0, 7, (images,), generator=generator)
     task = Classification(TaskConfig(), classes=7)
-    whole = task.count(logits, batch_of(labels))
+    whole = task.count(name_outputs(logits), batch_of(labels))
     summed = Counts.zero(7, torch.device("cpu"))
     for rank in range(workers):
         if len(labels[rank::workers]):
-            summed = summed + task.count(logits[rank::workers], batch_of(labels[rank::workers]))
+            share = name_outputs(logits[rank::workers])
+            summed = summed + task.count(share, batch_of(labels[rank::workers]))
     assert torch.equal(confusion_of(summed), confusion_of(whole))
     assert summed.metrics() == pytest.approx(whole.metrics(), rel=1e-5)
     unpacked = Counts.unpack(summed.pack(), 7)
@@ -65,7 +67,9 @@ def test_counts_do_not_depend_on_the_split(images: int, workers: int, seed: int)
 
 def test_a_row_of_the_confusion_matrix_is_a_true_class() -> None:
     logits = torch.tensor([[0.0, 9.0, 0.0]])
-    counts = Classification(TaskConfig(), classes=3).count(logits, batch_of(torch.tensor([2])))
+    counts = Classification(TaskConfig(), classes=3).count(
+        name_outputs(logits), batch_of(torch.tensor([2]))
+    )
     assert confusion_of(counts).tolist() == [[0, 0, 0], [0, 0, 0], [0, 1, 0]]
 
 

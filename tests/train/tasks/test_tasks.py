@@ -20,16 +20,18 @@ from striate.data.stream.batch import Batch
 from striate.data.stream.evaluation import split_batches
 from striate.models import MODELS
 from striate.models.evaluation.dense import dense_scores
+from striate.models.layers.dropout import SampleDropout
 from striate.models.layers.tower import Tower
 from striate.train.config import TaskConfig
 from striate.train.tasks import TASKS
-from striate.train.tasks.base import Tally, Task
+from striate.train.tasks.base import ShowsMistakes, Tally, Task
 from striate.train.tasks.classification import Classification
 from striate.train.tasks.clips import Clips
 from striate.train.tasks.counts import MOST_IN_CONFUSION, Counts
 from striate.train.tasks.crops import crop_average, scales_of
 from striate.train.tasks.frames import FrameStates
 from striate.train.tasks.mistakes import Mistake, Mistakes
+from striate.train.tasks.outputs import OUTPUT, compute_views, name_outputs
 
 pytestmark = pytest.mark.unit
 
@@ -66,8 +68,10 @@ def counted(task: Task, batches: Sequence[Batch]) -> tuple[Tally, Mistakes]:
     """What one rank makes of its batches, as the loop does it."""
     tally, worst = task.zero(CPU), Mistakes()
     for batch in batches:
-        tally = tally + task.count(batch.inputs, batch)
-        worst = worst + task.mistakes(batch.inputs, batch)
+        outputs = name_outputs(batch.inputs)
+        tally = tally + task.count(outputs, batch)
+        assert isinstance(task, ShowsMistakes)
+        worst = worst + task.mistakes(outputs, batch)
     return tally, worst
 
 
@@ -133,7 +137,8 @@ def test_a_hit_of_a_video_is_any_true_label_by_the_mean_of_its_clips() -> None:
     tensors = {"labels": labels[:, 0], "all_labels": labels, "rows": torch.tensor([5, 5, 9, 9])}
     task = Clips(TaskConfig(name="clips"), 4)
     batch = Batch(tensors, 4, 0, 4)
-    metrics = task.count(logits, batch).metrics()
+    outputs = name_outputs(logits)
+    metrics = task.count(outputs, batch).metrics()
     # Clips 0 and 2 are hits. Video 5 is a hit; 9 is class 3, on average. All is among the best 4.
     assert metrics["clip_hit1"] == 0.5
     assert metrics["video_hit1"] == 0.5
@@ -141,8 +146,8 @@ def test_a_hit_of_a_video_is_any_true_label_by_the_mean_of_its_clips() -> None:
     log_p = logits.log_softmax(1)
     losses = [log_p[0, 0], log_p[1, 0], log_p[2, 1:3].mean(), log_p[3, 1:3].mean()]
     assert metrics["loss"] == pytest.approx(-float(torch.stack(losses).mean()), rel=1e-6)
-    assert float(task.loss(logits, batch)) == pytest.approx(4 * metrics["loss"], rel=1e-6)
-    (worst,) = task.mistakes(logits, batch).worst
+    assert float(task.loss(outputs, batch)) == pytest.approx(4 * metrics["loss"], rel=1e-6)
+    (worst,) = task.mistakes(outputs, batch).worst
     assert (worst.row, worst.unit, worst.true, worst.predicted) == (9, 0, 1, 3)
 
 
@@ -151,7 +156,8 @@ def test_the_target_of_several_labels_is_even_over_them() -> None:
     logits = torch.randn(1, CLASSES, dtype=torch.float64, requires_grad=True)
     labels = torch.tensor([[4, 2, -1]])
     tensors = {"labels": labels[:, 0], "all_labels": labels, "rows": torch.tensor([0])}
-    loss = Clips(TaskConfig(name="clips"), CLASSES).loss(logits, Batch(tensors, 1, 0, 1))
+    task = Clips(TaskConfig(name="clips"), CLASSES)
+    loss = task.loss(name_outputs(logits), Batch(tensors, 1, 0, 1))
     (gradient,) = torch.autograd.grad(loss, logits)
     target = torch.zeros(CLASSES, dtype=torch.float64)
     target[[2, 4]] = 0.5
@@ -173,16 +179,18 @@ def test_auxiliary_heads_add_their_share_to_the_loss_and_nothing_to_the_counts()
     main, one, two = (torch.randn(6, CLASSES, dtype=torch.float64) for _ in range(3))
     batch = batch_of(6, 1, seed=3)
     task = Classification(TaskConfig(auxiliary_weight=0.3), CLASSES)
-    parts = [float(task.loss(logits, batch)) for logits in (main, one, two)]
+    parts = [float(task.loss(name_outputs(logits), batch)) for logits in (main, one, two)]
     expected = parts[0] + 0.3 * (parts[1] + parts[2])
-    assert float(task.loss((main, one, two), batch)) == pytest.approx(expected, rel=1e-9)
+    assert float(task.loss(name_outputs((main, one, two)), batch)) == pytest.approx(
+        expected, rel=1e-9
+    )
 
 
 def test_half_width_outputs_are_widened_before_the_softmax() -> None:
     logits, batch = torch.randn(6, CLASSES).bfloat16(), batch_of(6, 1, seed=4)
     for task in (Classification(TaskConfig(), CLASSES), FrameStates(TaskConfig(), CLASSES)):
-        assert task.loss(logits, batch).dtype == torch.float32
-        assert task.loss(logits.double(), batch).dtype == torch.float64
+        assert task.loss(name_outputs(logits), batch).dtype == torch.float32
+        assert task.loss(name_outputs(logits.double()), batch).dtype == torch.float64
 
 
 def test_frames_of_thousands_of_states_are_counted_without_a_matrix() -> None:
@@ -190,7 +198,7 @@ def test_frames_of_thousands_of_states_are_counted_without_a_matrix() -> None:
     task = FrameStates(TaskConfig(name="frames"), states)
     logits = torch.eye(4, states)
     tensors = {"labels": torch.tensor([0, 1, 2, 9]), "rows": torch.arange(4)}
-    counts = task.zero(CPU) + task.count(logits, Batch(tensors, 4, 0, 4))
+    counts = task.zero(CPU) + task.count(name_outputs(logits), Batch(tensors, 4, 0, 4))
     assert len(counts.pack()) == 4
     found = task.unpack(counts.pack(), CPU)
     assert found.confusion is None
@@ -252,7 +260,7 @@ def test_dense_evaluation_is_the_mean_over_places_scales_and_mirror_images() -> 
     batch = Batch(tensors, 2, 0, 2)
     with torch.no_grad():
         task = Classification(TaskConfig(evaluation="dense"), CLASSES)
-        answer = task.predict(network, batch).exp()
+        answer = task.predict(network, batch)[OUTPUT].exp()
         alone = (network(images).softmax(1) + network(images.flip(3)).softmax(1)) / 2
         places = [
             dense_scores(network, one).softmax(1).mean((2, 3)) for one in (larger, larger.flip(3))
@@ -272,3 +280,29 @@ def test_the_pipeline_for_dense_evaluation_gives_whole_images_at_each_scale() ->
     assert shapes == [(1, 3, 36, 36), (1, 3, 48, 48), (1, 3, 64, 64)]
     assert isinstance(pipeline, OfOneImage)
     assert {"op": "centre_crop", "height": 32, "width": 32} in pipeline.preprocessing
+
+
+def test_outputs_get_their_names_at_one_place() -> None:
+    one, two = torch.zeros(2, 3), torch.ones(2, 3)
+    assert name_outputs(one) == {OUTPUT: one}
+    assert name_outputs((one, two)) == {OUTPUT: one, "auxiliary_1": two}
+    assert name_outputs({"boxes": one, "masks": two}) == {"boxes": one, "masks": two}
+
+
+def test_views_go_through_one_network_in_one_call_with_the_masks_of_their_samples() -> None:
+    torch.manual_seed(0)
+    calls, drop = [], SampleDropout(0.5)
+
+    def network(inputs: Tensor) -> Tensor:
+        calls.append(len(inputs))
+        dropped: Tensor = drop(inputs)
+        return dropped
+
+    first, second = torch.ones(3, 40), 2 * torch.ones(3, 40)
+    keys = torch.tensor([5, 6, 7])
+    batch = Batch({"images": first, "others": second, "keys": keys}, 3, 0, 3)
+    one, other = compute_views(network, [first, second], batch)
+    assert calls == [6]
+    assert torch.equal(2 * one[OUTPUT], other[OUTPUT])
+    assert 0 < int((one[OUTPUT] == 0).sum()) < 120
+    assert not torch.equal(one[OUTPUT][0], one[OUTPUT][1])

@@ -82,6 +82,14 @@ def test_each_link_of_the_docs_leads_to_a_file(page: Path) -> None:
 
 
 @pytest.mark.unit
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_source_that_the_docs_name_is_there(page: Path) -> None:
+    named = re.findall(r"`((?:platform|models|tests|deploy)/[\w./-]+)`", page.read_text("utf-8"))
+    missing = [place for place in named if not (ROOT / place).exists()]
+    assert not [place for place in missing if "NAME" not in place], f"{page.name} names {missing}"
+
+
+@pytest.mark.unit
 def test_every_command_shows_an_example_in_its_help() -> None:
     assert set(VERBS) == set(SUMMARIES)
     without = [path for path, command in _leaves(cli, "striate") if "Example" not in _help(command)]

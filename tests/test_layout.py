@@ -1,6 +1,8 @@
 """The house's rules: who may import whom, and what packaging must never forget."""
 
 import ast
+import importlib
+import re
 import subprocess
 import sys
 import tomllib
@@ -10,7 +12,45 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FLOORS = {"core": 0, "models": 1, "data": 1, "accelerators": 2, "train": 3, "serve": 3, "cli": 4}
+FLOORS = {
+    "core": 0,
+    "models": 1,
+    "data": 1,
+    "accelerators": 2,
+    "train": 3,
+    "serve": 3,
+    "local": 4,
+    "cli": 5,
+}
+# The folders of a room, lowest first: each imports from lower tiers alone. `.` is the room's own
+# files.
+TIERS = {
+    "models": (("layers",), (".", "evaluation")),
+    "data": (
+        (".", "transforms"),
+        ("shards", "transforms/audio", "transforms/image", "transforms/video"),
+        ("corpora", "pipelines"),
+        ("ingest", "show", "stream"),
+    ),
+    "accelerators": (("chips", "placement"), ("ir",), ("emulator",), ("compiler",)),
+    "train": (
+        (".", "checkpoint"),
+        ("distributed", "run"),
+        ("tasks",),
+        ("recipes", "tracking"),
+        ("loop", "plots"),
+        ("launch",),
+        ("sweep",),
+    ),
+    "serve": (
+        ("common", "protos"),
+        ("client", "edge", "observability", "predictors"),
+        ("capacity", "server"),
+        ("services",),
+        ("apps",),
+        ("deployment",),
+    ),
+}
 SOURCES = {"striate.models": ROOT / "models", "striate": ROOT / "platform"}
 MODELS_MAY_IMPORT = {"torch", "striate"}
 
@@ -48,6 +88,104 @@ def test_a_room_imports_only_from_lower_floors() -> None:
         if (other := _room_of(module)) and other != room and FLOORS[other] >= FLOORS[room]
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def _modules() -> dict[str, Path]:
+    """Every module of the project by its name; generated gRPC code is left out."""
+    return {
+        ".".join((name, *(part for part in parts if part != "__init__"))): path
+        for name, folder in SOURCES.items()
+        for path in sorted(folder.rglob("*.py"))
+        if "_pb2" not in path.name
+        for parts in [path.relative_to(folder).with_suffix("").parts]
+    }
+
+
+def _needs(path: Path, modules: dict[str, Path]) -> set[str]:
+    """The project's modules that a file imports, a name's own module where it is one."""
+    needs = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module in modules:
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            needs |= (whole & set(modules)) or {node.module}
+        elif isinstance(node, ast.Import):
+            needs |= {alias.name for alias in node.names} & set(modules)
+    return needs
+
+
+def _tier_of(room: str, path: Path) -> int:
+    top = ROOT / "models" if room == "models" else ROOT / "platform" / room
+    folder = path.parent.relative_to(top).as_posix()
+    for tier, folders in enumerate(TIERS[room]):
+        if folder in folders or folder.split("/")[0] in set(folders) - {"transforms"}:
+            return tier
+    raise AssertionError(f"{path.relative_to(ROOT)} lies in a folder without a tier.")
+
+
+def test_a_folder_imports_only_from_lower_folders_of_its_room() -> None:
+    modules = _modules()
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {need}"
+        for room in TIERS
+        for path in modules.values()
+        if path.is_relative_to(ROOT / ("models" if room == "models" else f"platform/{room}"))
+        for need in _needs(path, modules)
+        if _room_of(need) == room and modules[need].parent != path.parent
+        if _tier_of(room, modules[need]) >= _tier_of(room, path)
+    ]
+    assert not wrong, "\n".join(sorted(wrong))
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    modules = _modules()
+    waiting = {name: _needs(path, modules) - {name} for name, path in modules.items()}
+    while True:  # whoever needs none of the rest, and whom none of the rest needs, is in no circle
+        needed = set().union(*waiting.values())
+        ends = {m for m, needs in waiting.items() if m not in needed or not needs & set(waiting)}
+        if not ends:
+            break
+        waiting = {m: needs for m, needs in waiting.items() if m not in ends}
+    assert not waiting, f"circles among {sorted(waiting)}"
+
+
+def test_every_module_that_a_text_names_is_there() -> None:
+    """Strings that name code (Serve's import paths, loaders, `python -m`, docs) follow moves."""
+    dotted = re.compile(rf"(?<![\w.])striate\.(?:{'|'.join(FLOORS)})(?:\.\w+)*(?:\:\w+)?")
+    helm = re.compile(r'(include|define) "striate\.[^"]*"')  # names of templates, not of code
+    wrong = [
+        f"{path.relative_to(ROOT)} names {found}"
+        for path in _texts()
+        for found in dotted.findall(helm.sub("", path.read_text(encoding="utf-8")))
+        if not _resolves(found)
+    ]
+    assert not wrong, "\n".join(sorted(set(wrong)))
+
+
+def _texts() -> Iterator[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    kinds = {".py", ".md", ".yaml", ".tpl", ".toml", ".json", ".svg", ""}
+    for name in listed.splitlines():
+        path = ROOT / name
+        if path.suffix in kinds and path.is_file() and name != "CHANGELOG.md":
+            yield path
+
+
+def _resolves(dotted: str) -> bool:
+    """Whether a dotted name is a module, or something in one."""
+    parts = dotted.replace(":", ".").split(".")
+    for end in range(len(parts), 1, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:end]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[end:]:
+            if not hasattr(found, part):
+                return False
+            found = getattr(found, part)
+        return True
+    return False
 
 
 def test_models_import_torch_and_core_alone() -> None:

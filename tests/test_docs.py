@@ -86,7 +86,8 @@ def test_each_link_of_the_docs_leads_to_a_file(page: Path) -> None:
 def test_each_source_that_the_docs_name_is_there(page: Path) -> None:
     named = re.findall(r"`((?:platform|models|tests|deploy)/[\w./-]+)`", page.read_text("utf-8"))
     missing = [place for place in named if not (ROOT / place).exists()]
-    assert not [place for place in missing if "NAME" not in place], f"{page.name} names {missing}"
+    mine = {"models/two_layers.py", "platform/train/recipes/two_layers.py"}  # the reader's own
+    assert not {p for p in missing if "NAME" not in p} - mine, f"{page.name} names {missing}"
 
 
 @pytest.mark.unit

@@ -18,8 +18,16 @@ from striate.train.config import Recipe
 from striate.train.loop.batches import samples_per_epoch
 from striate.train.recipes.resolve import resolve
 from striate.train.run.spec import Assignment
+from striate.train.run.stop_requests import HERE
 
 MakeRun = Callable[..., Assignment]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_asked() -> None:
+    """No request to end that a test left with this process reaches the next one's run."""
+    HERE.begin()
+    HERE.end()
 
 
 @pytest.fixture(autouse=True)

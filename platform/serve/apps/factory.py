@@ -7,11 +7,11 @@ from pathlib import Path
 from striate.core.bundle import Bundle, BundleSpec
 from striate.core.registry import ModelVersion
 from striate.serve.common.limits import Batching, Limits
+from striate.serve.common.probe_image import probe_image
 from striate.serve.common.types import ModelName, Tag, TagRequest
 from striate.serve.predictors import load_network
 from striate.serve.predictors.embedding import VectorPredictor
 from striate.serve.predictors.network import Network
-from striate.serve.predictors.probe_image import probe_image
 from striate.serve.predictors.tagging import TaggingPredictor
 from striate.serve.predictors.tensors import TensorPredictor, sound
 from striate.serve.server.models import FixedModels, ServedModel

@@ -20,10 +20,10 @@ from striate.serve.common.metadata import (
     EDGE_KEY,
     TRIAL_KEY,
 )
+from striate.serve.common.probe_image import probe_image
 from striate.serve.common.service_table import service_specs
 from striate.serve.edge import control
 from striate.serve.edge.app_table import DeployedApp
-from striate.serve.predictors.probe_image import probe_image
 
 Metadata = tuple[tuple[str, str], ...]
 CALL_S = 10.0

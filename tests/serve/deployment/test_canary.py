@@ -14,6 +14,7 @@ from striate.core.errors import RolledBack, UsageError
 from striate.core.settings import Settings
 from striate.models import build_from
 from striate.serve.client.client import Client
+from striate.serve.common.probe_image import probe_image
 from striate.serve.deployment import ray_serve
 from striate.serve.deployment.canary import CanaryTrial
 from striate.serve.deployment.canary_analysis import Bounds
@@ -26,7 +27,6 @@ from striate.serve.deployment.deploy import (
     undeploy,
 )
 from striate.serve.edge.app_table import DeployedApp, read_table
-from striate.serve.predictors.probe_image import probe_image
 
 pytestmark = pytest.mark.cluster
 NAME = "trial"

@@ -19,7 +19,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from striate.serve.common.limits import Limits
-from striate.serve.predictors.probe_image import probe_image
+from striate.serve.common.probe_image import probe_image
 from striate.serve.protos.inference import inference_pb2
 from striate.serve.protos.striate.v1 import photo_tagging_pb2, photos_pb2
 

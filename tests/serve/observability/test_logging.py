@@ -51,7 +51,7 @@ def test_a_trace_is_one_field_of_one_line() -> None:
         logger.error("It failed.", exc_info=error)
     (line,) = _lines(stream)
     assert line["error"] == "RuntimeError"
-    assert "inside" in line["trace"] and "test_logs.py" in line["trace"]
+    assert "inside" in line["trace"] and "test_logging.py" in line["trace"]
 
 
 def test_configuring_again_doubles_no_line() -> None:

@@ -30,6 +30,7 @@ from striate.core.bundle_spec import (
 )
 from striate.core.errors import BundleError
 from striate.core.files import atomic_folder, sha256_of
+from striate.core.validation import describe_invalid
 
 if TYPE_CHECKING:  # torch takes two seconds to import: what lists or copies bundles needs none
     from torch import Tensor
@@ -199,14 +200,10 @@ def _read_spec(path: Path) -> _StoredBundle:
             document = upgrade(document)
         return _StoredBundle.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "content"
-        said = first["msg"].removeprefix("Value error, ")
+        what = describe_invalid(error)
     except (ValueError, RecursionError):  # of the JSON or its UTF-8
-        place, said = "content", "it is no JSON"
-    raise BundleError(
-        f"{SPEC_FILE} of the bundle {path.name} cannot be used: {place}: {said}.", _REMEDY
-    )
+        what = "content: it is no JSON"
+    raise BundleError(f"{SPEC_FILE} of the bundle {path.name} cannot be used: {what}.", _REMEDY)
 
 
 def _check_version(path: Path, version: object) -> None:

@@ -21,6 +21,7 @@ from striate.accelerators.ir.schedule import (
     Schedule,
 )
 from striate.core.errors import BundleError, RequestError
+from striate.core.validation import describe_invalid
 
 
 class ProgramInfo(BaseModel):
@@ -121,7 +122,7 @@ class Program:
             return cls(ProgramInfo.model_validate(document), chip, host)
         except ValidationError as error:
             raise BundleError(
-                f"The program {folder.name} cannot be used: {error.errors()[0]['msg']}.",
+                f"The program {folder.name} cannot be used: {describe_invalid(error)}.",
                 "Compile it again with this version of Striate.",
             ) from None
 

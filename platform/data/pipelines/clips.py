@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from torch import Tensor
 
 from striate.core.errors import DataError, RecipeError
+from striate.core.validation import describe_invalid
 from striate.data.pipelines.base import Places, Stored
 from striate.data.transforms.random import uniforms
 from striate.data.transforms.video.reader import Video, open_video
@@ -271,9 +272,8 @@ def _built(kind: type[_Kind], name: str, arguments: Mapping[str, Any]) -> _Kind:
     try:
         built = kind(**arguments)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise RecipeError(f"The pipeline {name}: {place}: {first['msg']}.") from None
+        what = describe_invalid(error, whole="")
+        raise RecipeError(f"The pipeline {name}: {what}.") from None
     if built.crop > min(built.height, built.width):
         raise RecipeError(
             f"The pipeline {name}: no crop of {built.crop} pixels fits into"

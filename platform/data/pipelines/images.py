@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from torch import Tensor
 
 from striate.core.errors import PayloadTooLarge, RecipeError, RequestError
+from striate.core.validation import describe_invalid
 from striate.data.pipelines.base import DamagedSample, Places, Stored
 from striate.data.transforms.image.crops import (
     CROP_DRAWS,
@@ -256,9 +257,8 @@ def check_arguments(kind: type[_Checked], arguments: Mapping[str, Any]) -> _Chec
     try:
         return kind.model_validate(dict(arguments))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = "".join(f"{part}: " for part in first["loc"])
-        raise RecipeError(f"The image pipeline's argument {place}{first['msg']}.") from None
+        what = describe_invalid(error, whole="")
+        raise RecipeError(f"The image pipeline's argument {what}.") from None
 
 
 def _normals(draws: NDArray[np.float64]) -> NDArray[np.float64]:

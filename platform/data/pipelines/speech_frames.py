@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from striate.core.errors import DataError, RecipeError, RequestError
+from striate.core.validation import first_invalid
 from striate.data.pipelines.base import DamagedSample, Places, Stored
 from striate.data.transforms.audio.features import BANDS, WINDOW, features_of, pad_edges
 from striate.data.transforms.audio.load import load_mono, reason_of
@@ -93,10 +94,10 @@ def speech_frames(arguments: Mapping[str, Any], training: bool) -> SpeechFrames:
     try:
         made = SpeechFrames.model_validate(dict(arguments))
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
+        invalid = first_invalid(error)
+        given = f"{invalid.path} = {invalid.value!r}"
         raise RecipeError(
-            f"The pipeline speech-frames cannot take {name} = {first['input']!r}: {first['msg']}.",
+            f"The pipeline speech-frames cannot take {given}: {invalid.reason}.",
             f"It knows {', '.join(SpeechFrames.model_fields)}.",
         ) from None
     if made.features == "mfcc" and made.coefficients > made.bands:

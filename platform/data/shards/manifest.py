@@ -9,6 +9,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from striate.core.errors import DataError, UnknownName
+from striate.core.validation import describe_invalid
 from striate.data.shards.schema import (
     FieldKind,
     LabelColumn,
@@ -122,10 +123,8 @@ class Manifest(_Document):
         try:
             return cls.model_validate_json(place.read(file))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "content"
             raise DataError(
-                f"{place.named(file)} is damaged: {where}: {first['msg']}.", _REMEDY
+                f"{place.named(file)} is damaged: {describe_invalid(error)}.", _REMEDY
             ) from None
 
     def to_json(self) -> str:

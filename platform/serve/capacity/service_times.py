@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from striate.core.errors import UsageError
+from striate.core.validation import describe_invalid
 
 _LINE_COUNTS = 4
 
@@ -111,10 +112,8 @@ def read_times(path: Path) -> list[ServiceTimes]:
     except OSError:
         raise UsageError(f"There is no file of service times {path}.") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "content"
         raise UsageError(
-            f"{path} holds no service times: {place}: {first['msg']}.",
+            f"{path} holds no service times: {describe_invalid(error)}.",
             "`striate plan --save FILE` writes such a file.",
         ) from None
     if not found:

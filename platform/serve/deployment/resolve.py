@@ -12,6 +12,7 @@ from striate.core.bundle import Bundle
 from striate.core.errors import UsageError
 from striate.core.registry import fetch
 from striate.core.settings import Settings
+from striate.core.validation import describe_invalid, first_invalid
 from striate.serve.deployment.chip_programs import program_for
 
 if TYPE_CHECKING:
@@ -162,14 +163,12 @@ def _checked(kind: "AppKind[Any]", arguments: dict[str, Any]) -> Any:
     try:
         return kind.arguments(**arguments)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        if first["type"] == "missing":
-            needed = where if where.endswith("s") else f"a {where}"
+        invalid = first_invalid(error)
+        if invalid.kind == "missing":
+            needed = invalid.path if invalid.path.endswith("s") else f"a {invalid.path}"
             raise UsageError(f"The application needs {needed}.", "Name it with --model.") from None
-        raise UsageError(
-            f"The application does not take {where}: {first['msg'].removeprefix('Value error, ')}."
-        ) from None
+        what = describe_invalid(error, whole="these arguments")
+        raise UsageError(f"The application does not take {what}.") from None
 
 
 def _load_once(kind: "AppKind[Any]", arguments: Any, device: str) -> None:

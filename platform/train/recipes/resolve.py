@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from striate.core.errors import RecipeError, UnknownName, nearest
+from striate.core.validation import first_invalid
 from striate.train.config import (
     CheckpointConfig,
     DataConfig,
@@ -137,22 +138,21 @@ def _validated(document: Any, source: str = "") -> Recipe:
     try:
         return Recipe.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"])
+        invalid = first_invalid(error)
+    field = invalid.path
     place = f" in {source}" if source else ""
-    if first["type"] == "extra_forbidden":
+    if invalid.kind == "extra_forbidden":
         raise RecipeError(f"A recipe has no field {field!r}{place}.", nearest(field, _fields()))
-    if first["type"] == "missing":
+    if invalid.kind == "missing":
         raise RecipeError(f"The recipe's field {field} is missing{place}.")
-    what = first["msg"].removeprefix("Value error, ")
-    what = what[0].lower() + what[1:]
+    what = invalid.reason[0].lower() + invalid.reason[1:]
     if not field:
         raise RecipeError(f"The recipe cannot be meant{place}: {what}.")
     remedy = ""
-    if first["type"] == "literal_error":
-        allowed = re.findall(r"'([^']*)'", first["ctx"]["expected"])
-        remedy = nearest(str(first["input"]), allowed)
-    raise RecipeError(f"{field} = {first['input']!r} is wrong{place}: {what}.", remedy)
+    if invalid.kind == "literal_error":
+        allowed = re.findall(r"'([^']*)'", invalid.expected)
+        remedy = nearest(str(invalid.value), allowed)
+    raise RecipeError(f"{field} = {invalid.value!r} is wrong{place}: {what}.", remedy)
 
 
 def _check_names(recipe: Recipe, shards_here: bool) -> None:

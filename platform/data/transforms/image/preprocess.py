@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from striate.core.errors import RecipeError, nearest
+from striate.core.validation import describe_invalid
 from striate.data.transforms.image.decode import decode_image
 from striate.data.transforms.image.steps import OPS, BatchStep, FitStep, Pixels
 
@@ -110,6 +111,5 @@ def _step(values: dict[str, Any]) -> FitStep | BatchStep:
     try:
         return OPS[name](**values)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise RecipeError(f"The preprocessing step {name}: {place}: {first['msg']}.") from None
+        what = describe_invalid(error, whole="")
+        raise RecipeError(f"The preprocessing step {name}: {what}.") from None

@@ -1,0 +1,73 @@
+"""A sentence from a pydantic error: the field's path, the reason, and nothing of pydantic's own."""
+
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+
+from striate.core.validation import InvalidField, describe_invalid, first_invalid
+
+pytestmark = pytest.mark.unit
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    size: int
+    kind: Literal["max", "mean"] = "max"
+
+    @model_validator(mode="after")
+    def _even(self) -> "_Part":
+        if self.size % 2:
+            raise ValueError("size must be even")
+        return self
+
+
+def _error(kind: Any, value: Any) -> ValidationError:
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(kind).validate_python(value)
+    return caught.value
+
+
+def test_the_path_is_dotted_through_lists() -> None:
+    error = _error(dict[str, list[_Part]], {"parts": [{"size": 2}, {"size": "big"}]})
+    assert describe_invalid(error).startswith("parts.1.size: Input should be a valid integer")
+
+
+def test_a_fault_of_the_whole_has_the_word_of_the_caller() -> None:
+    error = _error(_Part, {"size": 3})
+    assert describe_invalid(error) == "content: size must be even"
+    assert describe_invalid(error, whole="these arguments") == "these arguments: size must be even"
+    assert describe_invalid(error, whole="") == "size must be even"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, InvalidField("size", "Field required", {}, "missing")),
+        (
+            {"size": 2, "depth": 1},
+            InvalidField("depth", "Extra inputs are not permitted", 1, "extra_forbidden"),
+        ),
+        (
+            {"size": 2, "kind": "min"},
+            InvalidField(
+                "kind", "Input should be 'max' or 'mean'", "min", "literal_error", "'max' or 'mean'"
+            ),
+        ),
+    ],
+)
+def test_what_is_known_of_a_fault(given: dict[str, Any], expected: InvalidField) -> None:
+    assert first_invalid(_error(_Part, given)) == expected
+
+
+@given(st.lists(st.text(st.characters(categories=["L"]), min_size=1), max_size=5), st.text())
+def test_any_path_and_reason_come_out_whole(path: list[str], reason: str) -> None:
+    error = ValidationError.from_exception_data(
+        "Any",
+        [{"type": "value_error", "loc": tuple(path), "input": 1, "ctx": {"error": reason}}],
+    )
+    place = ".".join(path) or "content"
+    assert describe_invalid(error) == f"{place}: {reason}"

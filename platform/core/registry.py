@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 CHAMPION = "champion"
-LOADER_MODULE = "striate.train.tracking.pyfunc"
 ARTIFACT = "bundle"
 _METRICS_TAG = "striate.metrics"
 _DIGEST_TAG = "striate.digest"
@@ -58,11 +57,25 @@ class ModelVersion(BaseModel):
 
 
 def register(
-    bundle: Bundle, name: str, run_id: str, tracking_uri: str, alias: str = CHAMPION
+    bundle: Bundle,
+    name: str,
+    run_id: str,
+    tracking_uri: str,
+    loader_module: str,
+    alias: str = CHAMPION,
 ) -> ModelVersion:
     """Log a bundle to its run, register it as the next version of `name`, and set an alias.
 
     Registering the same bundle of the same run again only sets the alias.
+
+    Args:
+        bundle: what is registered.
+        name: the registered model.
+        run_id: the MLflow run that made the bundle.
+        tracking_uri: the server that takes it in.
+        loader_module: importable name of the module whose `_load_pyfunc` opens the bundle for
+            ``mlflow.pyfunc``; stored with the version.
+        alias: points at the version afterwards.
 
     Raises:
         TrackingUnavailable: MLflow does not answer.
@@ -76,7 +89,7 @@ def register(
                 _METRICS_TAG: json.dumps(bundle.spec.provenance.metrics),
                 _DIGEST_TAG: bundle.digest,
             }
-            source, model_id = _log_model(client, bundle, run_id, tracking_uri)
+            source, model_id = _log_model(client, bundle, run_id, tracking_uri, loader_module)
             version = client.create_model_version(
                 name, source=source, run_id=run_id, tags=tags, model_id=model_id
             ).version
@@ -172,7 +185,7 @@ def _version_of(client: "MlflowClient", name: str, run_id: str, digest: str) -> 
 
 
 def _log_model(
-    client: "MlflowClient", bundle: Bundle, run_id: str, tracking_uri: str
+    client: "MlflowClient", bundle: Bundle, run_id: str, tracking_uri: str, loader_module: str
 ) -> tuple[str, str]:
     """Log a bundle to its run as a model of the run's own experiment."""
     import mlflow
@@ -187,7 +200,7 @@ def _log_model(
         model_id=model.model_id,
         flavor=mlflow.pyfunc,
         run_id=run_id,
-        loader_module=LOADER_MODULE,
+        loader_module=loader_module,
         data_path=str(bundle.path),
         pip_requirements=["striate"],
     )

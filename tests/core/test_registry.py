@@ -15,6 +15,7 @@ from striate.core.settings import Settings
 from striate.core.tracking import connect, tracking_uri_of
 
 pytestmark = pytest.mark.unit
+LOADER = "package_of_the_caller.loader"
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def registered(store: str, tmp_path: Path) -> tuple[str, str]:
     run_id = ""
     for value in (0.25, 0.75):
         run_id = new_run(store)
-        registry.register(bundle_at(tmp_path / f"b{value}", value), name, run_id, store)
+        registry.register(bundle_at(tmp_path / f"b{value}", value), name, run_id, store, LOADER)
     return name, run_id
 
 
@@ -122,7 +123,7 @@ def test_registering_again_makes_no_second_version(
     store: str, registered: tuple[str, str], tmp_path: Path
 ) -> None:
     name, run_id = registered
-    again = registry.register(Bundle.open(tmp_path / "b0.75"), name, run_id, store)
+    again = registry.register(Bundle.open(tmp_path / "b0.75"), name, run_id, store, LOADER)
     assert again.version == 2
     assert len(registry.list_versions(store, name)) == 2
 
@@ -184,7 +185,7 @@ def test_nothing_in_the_registry_is_pickled(
     names = {path.name for path in Path(folder).rglob("*") if path.is_file()}
     assert {"MLmodel", "bundle.json", "model.safetensors"} <= names
     assert not [name for name in names if name.endswith((".pkl", ".pt", ".pth"))]
-    assert "loader_module: striate.train.tracking.pyfunc" in (Path(folder) / "MLmodel").read_text()
+    assert f"loader_module: {LOADER}" in (Path(folder) / "MLmodel").read_text()
     assert json.loads(next(Path(folder).rglob("bundle.json")).read_text())["task"]
 
 

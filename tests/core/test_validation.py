@@ -1,5 +1,6 @@
 """A sentence from a pydantic error: the field's path, the reason, and nothing of pydantic's own."""
 
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -71,3 +72,10 @@ def test_any_path_and_reason_come_out_whole(path: list[str], reason: str) -> Non
     )
     place = ".".join(path) or "content"
     assert describe_invalid(error) == f"{place}: {reason}"
+
+
+def test_nobody_else_takes_a_validation_error_apart() -> None:
+    root = Path(__file__).resolve().parents[2]
+    sources = [path for room in ("platform", "models") for path in (root / room).rglob("*.py")]
+    apart = [path.name for path in sources if ".errors(" in path.read_text(encoding="utf-8")]
+    assert apart == ["validation.py"]

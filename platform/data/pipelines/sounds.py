@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from striate.core.errors import RecipeError, RequestError
+from striate.core.validation import first_invalid
 from striate.data.pipelines.base import DamagedSample, Places, Stored
 from striate.data.transforms.audio.features import BANDS, WINDOW, log_mel
 from striate.data.transforms.audio.frames import FRAME_S
@@ -97,9 +98,9 @@ def sounds(arguments: Mapping[str, Any], training: bool) -> Sounds:
     try:
         return Sounds(SoundArguments.model_validate(dict(arguments)), training)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
+        invalid = first_invalid(error)
+        given = f"{invalid.path} = {invalid.value!r}"
         raise RecipeError(
-            f"The pipeline sounds cannot take {name} = {first['input']!r}: {first['msg']}.",
+            f"The pipeline sounds cannot take {given}: {invalid.reason}.",
             f"It knows {', '.join(SoundArguments.model_fields)}.",
         ) from None

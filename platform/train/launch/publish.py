@@ -10,7 +10,7 @@ from striate.core.registry import ModelVersion, register
 from striate.core.tracking import connect, explain_unavailable
 from striate.train.launch.live_plots import live_plots, update_plots
 from striate.train.run.spec import RECIPE_FILE, Assignment
-from striate.train.tracking.mlflow_run import close_run
+from striate.train.tracking.mlflow_run import LOADER_MODULE, close_run
 from striate.train.tracking.uploader import Uploader, upload_all
 
 
@@ -49,7 +49,9 @@ def _publish(run: Assignment) -> ModelVersion | None:
     version = None
     name = run.recipe.registered_name
     if name is not None:
-        version = register(Bundle.open(run.bundle), name, run.run_id, run.tracking_uri)
+        version = register(
+            Bundle.open(run.bundle), name, run.run_id, run.tracking_uri, LOADER_MODULE
+        )
     close_run(run.tracking_uri, run.run_id, "FINISHED")
     return version
 

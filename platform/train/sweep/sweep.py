@@ -42,7 +42,7 @@ def sweep(
         DataError: the shards are damaged or missing.
     """
     from striate.train.launch.run import shards_of
-    from striate.train.tracking.mlflow_run import close_run, open_parent
+    from striate.train.tracking.mlflow_run import LOADER_MODULE, close_run, open_parent
 
     began, uri = time.monotonic(), tracking_uri_of(settings)
     tell = on_trial or (lambda event: None)
@@ -60,7 +60,7 @@ def sweep(
         if register_best and results[0].score is not None and recipe.registered_name:
             best = results[0]
             bundle = Bundle.open(Path(best.bundle))
-            version = register(bundle, recipe.registered_name, best.run_id, uri)
+            version = register(bundle, recipe.registered_name, best.run_id, uri, LOADER_MODULE)
     finally:
         _close_trials(parent, uri)
         close_run(uri, parent, status)

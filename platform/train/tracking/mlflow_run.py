@@ -14,6 +14,9 @@ from striate.train.tracking.events import headline_of, unit_of
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+# Opens a registered bundle for `mlflow.pyfunc`. By name, as importing it imports the networks.
+LOADER_MODULE = "striate.train.tracking.pyfunc"
+
 
 def tags_of(recipe: Recipe, manifest: Manifest) -> dict[str, str]:
     """What a run's tags say of its data, its code and its task, for whoever compares runs."""

@@ -11,6 +11,8 @@ from torch import Tensor
 from striate.core.bundle import Architecture, Bundle, BundleSpec, TensorSpec
 from striate.core.errors import RequestError
 from striate.models import MODELS, build
+from striate.train.tracking import pyfunc
+from striate.train.tracking.mlflow_run import LOADER_MODULE
 from striate.train.tracking.pyfunc import BundleModel, _load_pyfunc
 
 pytestmark = pytest.mark.unit
@@ -35,6 +37,10 @@ def _bundle(
     )
     Bundle.write(folder / name, spec, network.state_dict())
     return network, folder / name
+
+
+def test_the_name_that_is_stored_with_a_model_is_this_module_s() -> None:
+    assert pyfunc.__name__ == LOADER_MODULE
 
 
 def test_stored_images_are_prepared_as_the_bundle_says(tmp_path: Path) -> None:

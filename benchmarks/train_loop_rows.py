@@ -33,7 +33,9 @@ from striate.train.config import (
     ScheduleConfig,
 )
 from striate.train.launch.ray_train import KEEP_MEMORY
-from striate.train.run.spec import Assignment
+from striate.train.launch.worker import to_config
+from striate.train.run.folder import Run, RunFolder
+from striate.train.run.spec import RunSpec
 
 HERE = Path(__file__).parent
 CLASSES, FIELD, BATCH = 100, 127, 64
@@ -142,7 +144,7 @@ def _ours(plan: Plan) -> Iterator[None]:
 
     trainer = TorchTrainer(
         in_ray_train,
-        train_loop_config={"plan": asdict(plan), "assignment": _assignment(plan)},
+        train_loop_config={"plan": asdict(plan), **to_config(_run(plan))},
         torch_config=TorchConfig(backend="gloo"),
         scaling_config=ScalingConfig(num_workers=plan.world, resources_per_worker={"CPU": 1}),
         run_config=RunConfig(
@@ -162,9 +164,9 @@ def _ours(plan: Plan) -> Iterator[None]:
     thread.join(LIMIT_S)
 
 
-def _assignment(plan: Plan) -> str:
+def _run(plan: Plan) -> Run:
     rows = BATCH * 1_000_000  # an end that is never reached
-    return Assignment(
+    spec = RunSpec(
         run_id="bench",
         tracking_uri="http://127.0.0.1:1",
         experiment_id="0",
@@ -173,9 +175,9 @@ def _assignment(plan: Plan) -> str:
         manifest_sha256="",
         labels=tuple(str(label) for label in range(CLASSES)),
         train_rows=rows,
-        folder=plan.place / "run",
         created_unix_s=0.0,
-    ).model_dump_json()
+    )
+    return Run(spec, RunFolder(plan.place / "run"))
 
 
 def recipe(workers: int) -> Recipe:

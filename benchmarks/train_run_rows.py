@@ -19,7 +19,8 @@ from striate.core.errors import TrainingStopped
 from striate.data.stream.batch import Batch
 from striate.train.config import CheckpointConfig, DataConfig, ScalingConfig
 from striate.train.recipes.resolve import resolve
-from striate.train.run.spec import Assignment, RunOutcome
+from striate.train.run.folder import Run, RunFolder
+from striate.train.run.spec import RunOutcome, RunSpec
 from striate.train.tracking.metric_log import MetricRecord
 
 STRIATE = str(Path(sys.executable).with_name("striate"))
@@ -92,7 +93,7 @@ def _checkpoints(folder: Path, seconds: float) -> Row:
 
     opened: Any = loop
     opened.open_stream = lambda run, place, cursor: _Memory(seconds)
-    run = Assignment(
+    spec = RunSpec(
         run_id="bench",
         tracking_uri="http://127.0.0.1:1",
         experiment_id="0",
@@ -109,12 +110,12 @@ def _checkpoints(folder: Path, seconds: float) -> Row:
         manifest_sha256="",
         labels=tuple(str(label) for label in range(1000)),
         train_rows=1_000_000_000,
-        folder=folder / "checkpoints",
         created_unix_s=time.time(),
     )
+    run = Run(spec, RunFolder(folder / "checkpoints"))
     with contextlib.suppress(TrainingStopped):
         train_here(run)
-    lines = run.spool.read_text(encoding="utf-8").splitlines()
+    lines = run.folder.spool.read_text(encoding="utf-8").splitlines()
     records = [MetricRecord.model_validate_json(line) for line in lines]
     shares = [record.value for record in records if record.key == BLOCKED_SHARE]
     print(f"blocked shares after each checkpoint: {shares}", file=sys.stderr)

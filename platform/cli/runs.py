@@ -113,17 +113,17 @@ def sync(run_id: str, as_json: bool) -> None:
     from striate.train.launch.publish import (
         publish,
     )
-    from striate.train.run.spec import Assignment
+    from striate.train.run.folder import Run
 
     settings = Settings.load()
-    run = Assignment.load(settings, run_id)
-    run = run.model_copy(update={"tracking_uri": tracking_uri_of(settings)})
+    run = Run.load(settings, run_id).with_spec(tracking_uri=tracking_uri_of(settings))
     version = publish(run)
     uri = version.uri if version else None
     if as_json:
-        print_json({"run_id": run.run_id, "run_url": run.run_url, "model_uri": uri})
+        print_json({"run_id": run.spec.run_id, "run_url": run.spec.run_url, "model_uri": uri})
         return
-    console.print(f"run    [link={run.run_url}]{run.run_url}[/link]", soft_wrap=True)
+    url = run.spec.run_url
+    console.print(f"run    [link={url}]{url}[/link]", soft_wrap=True)
     if uri:
         console.print(f"model  {uri}")
 

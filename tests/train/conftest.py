@@ -17,10 +17,11 @@ from striate.data.shards.manifest import Manifest
 from striate.train.config import Recipe
 from striate.train.loop.batches import samples_per_epoch
 from striate.train.recipes.resolve import resolve
-from striate.train.run.spec import Assignment
+from striate.train.run.folder import Run, RunFolder
+from striate.train.run.spec import RunSpec
 from striate.train.run.stop_requests import HERE
 
-MakeRun = Callable[..., Assignment]
+MakeRun = Callable[..., Run]
 
 
 @pytest.fixture(autouse=True)
@@ -43,9 +44,9 @@ def _one_thread() -> Iterator[None]:
 def make_run(tmp_path: Path, digits_shards: Path) -> MakeRun:
     """Makes a run of a recipe in a folder of its own: `make_run("name", "field=value", …)`."""
 
-    def make(name: str, *overrides: str, folder: str = "run") -> Assignment:
+    def make(name: str, *overrides: str, folder: str = "run") -> Run:
         recipe = resolve(name, [*overrides, "scaling.workers=0"])
-        return assignment_of(recipe, digits_shards, tmp_path / folder)
+        return run_of(recipe, digits_shards, tmp_path / folder)
 
     return make
 
@@ -54,9 +55,9 @@ def make_run(tmp_path: Path, digits_shards: Path) -> MakeRun:
 def make_run_on(tmp_path: Path) -> MakeRun:
     """Makes a run of a recipe on shards: `make_run_on(shards, "name", "field=value", …)`."""
 
-    def make(shards: Path, name: str, *overrides: str) -> Assignment:
+    def make(shards: Path, name: str, *overrides: str) -> Run:
         recipe = resolve(name, [f"data.shards={shards}", *overrides, "scaling.workers=0"])
-        return assignment_of(recipe, shards, tmp_path / "run")
+        return run_of(recipe, shards, tmp_path / "run")
 
     return make
 
@@ -89,9 +90,9 @@ def make_bundled_run(tmp_path: Path, bundled_shards: Callable[[str], Path]) -> M
     The corpus is small, but for those that come in one size.
     """
 
-    def make(name: str, *overrides: str) -> Assignment:
+    def make(name: str, *overrides: str) -> Run:
         recipe = resolve(name, [*overrides, "scaling.workers=0"])
-        return assignment_of(recipe, bundled_shards(recipe.data.corpus), tmp_path / "run")
+        return run_of(recipe, bundled_shards(recipe.data.corpus), tmp_path / "run")
 
     return make
 
@@ -99,10 +100,10 @@ def make_bundled_run(tmp_path: Path, bundled_shards: Callable[[str], Path]) -> M
 @pytest.fixture
 def make_short_run(
     make_bundled_run: MakeRun, bundled_shards: Callable[[str], Path]
-) -> Callable[[str, int], Assignment]:
+) -> Callable[[str, int], Run]:
     """Makes a run of so many steps, of a recipe on its bundled corpus."""
 
-    def make(name: str, steps: int) -> Assignment:
+    def make(name: str, steps: int) -> Run:
         recipe = resolve(name)
         shards = bundled_shards(recipe.data.corpus)
         manifest = Manifest.load(shards)
@@ -119,10 +120,10 @@ def make_short_run(
 _SHORT_BATCH = 16
 
 
-def assignment_of(recipe: Recipe, shards: Path, folder: Path) -> Assignment:
+def run_of(recipe: Recipe, shards: Path, folder: Path) -> Run:
     """A run that no tracking server knows."""
     manifest = Manifest.load(shards)
-    return Assignment(
+    spec = RunSpec(
         run_id=folder.name,
         tracking_uri="http://127.0.0.1:1",
         experiment_id="0",
@@ -131,9 +132,9 @@ def assignment_of(recipe: Recipe, shards: Path, folder: Path) -> Assignment:
         manifest_sha256=manifest.sha256,
         labels=manifest.labels,
         train_rows=samples_per_epoch(recipe.data, manifest),
-        folder=folder,
         created_unix_s=0.0,
     )
+    return Run(spec, RunFolder(folder))
 
 
 class TrackingServer:

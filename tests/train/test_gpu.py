@@ -9,34 +9,35 @@ import torch
 from striate.train.distributed.world import World
 from striate.train.loop.batches import open_stream
 from striate.train.loop.train import train
-from striate.train.run.spec import Assignment, RunOutcome
+from striate.train.run.folder import Run
+from striate.train.run.spec import RunOutcome
 from striate.train.tracking.metric_log import SpoolReader, history
 
 pytestmark = pytest.mark.gpu
 
-MakeRun = Callable[..., Assignment]
+MakeRun = Callable[..., Run]
 GPU = World(device=torch.device("cuda"))
 SHORT = ("epochs=1", "batch_size=64", "checkpoint.every_steps=6", "report_every=4")
 
 
-def losses_of(run: Assignment) -> dict[int, float]:
-    return dict(history(SpoolReader(run.spool).read())["train/loss"])
+def losses_of(run: Run) -> dict[int, float]:
+    return dict(history(SpoolReader(run.folder.spool).read())["train/loss"])
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_lenet5_learns_on_a_gpu(make_run: MakeRun, precision: str) -> None:
     run = make_run("lenet5-modern-digits", f"precision={precision}", folder=precision)
     train(run, GPU)
-    assert RunOutcome.model_validate_json(run.outcome.read_bytes()).metrics["top1"] >= 0.98
+    assert RunOutcome.model_validate_json(run.folder.outcome.read_bytes()).metrics["top1"] >= 0.98
 
 
 def test_a_run_begun_on_a_cpu_ends_on_a_gpu(make_run: MakeRun) -> None:
     run = make_run("lenet5-modern-digits", "epochs=2", "checkpoint.every_steps=4")
     train(run, World())
-    more = run.model_copy(update={"recipe": run.recipe.model_copy(update={"epochs": 4.0})})
+    more = run.with_spec(recipe=run.spec.recipe.model_copy(update={"epochs": 4.0}))
     train(more, GPU)
-    outcome = RunOutcome.model_validate_json(more.outcome.read_bytes())
-    assert outcome.steps == more.total_steps > run.total_steps
+    outcome = RunOutcome.model_validate_json(more.folder.outcome.read_bytes())
+    assert outcome.steps == more.spec.total_steps > run.spec.total_steps
 
 
 def test_in_float64_the_curve_is_that_of_a_cpu(make_run: MakeRun) -> None:
@@ -59,7 +60,7 @@ def test_what_makes_a_gpu_fast_changes_nothing_that_matters(make_run: MakeRun) -
 
 def test_batches_arrive_on_the_device_in_order_and_whole(make_run: MakeRun) -> None:
     run = make_run("lenet5-digits", *SHORT, "channels_last=true", "data.threads=2")
-    with open_stream(run, World(), 64) as ours, open_stream(run, GPU, 64) as theirs:
+    with open_stream(run.spec, World(), 64) as ours, open_stream(run.spec, GPU, 64) as theirs:
         for _ in range(30):
             expected, batch = next(ours), next(theirs)
             assert batch.cursor == expected.cursor and batch.images.is_cuda
@@ -73,6 +74,6 @@ def test_a_loss_that_is_not_finite_is_skipped_on_a_gpu(make_run: MakeRun) -> Non
     overrides = ("optimizer.name=sgd", "optimizer.lr=1e18", "on_nan=skip", "epochs=0.5")
     run = make_run("lenet5-modern-digits", *SHORT, *overrides)
     train(run, GPU)
-    skipped = sorted((run.folder / "nan").iterdir())
+    skipped = sorted((run.folder.path / "nan").iterdir())
     assert skipped
     assert len(json.loads(skipped[0].read_text())["rows"]) == 64

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 
 from striate.core.errors import StriateError
 from striate.core.tracking import connect, explain_unavailable
-from striate.train.run.spec import Assignment
+from striate.train.run.folder import Run
 
 EVERY_S = 300.0
 _LEAST_REST = 50  # times as long as drawing took: 2 % of one core at most
 
 
 @contextmanager
-def live_plots(run: Assignment, every_s: float = EVERY_S) -> Iterator[None]:
+def live_plots(run: Run, every_s: float = EVERY_S) -> Iterator[None]:
     """Draw from a thread while the block runs; what fails is drawn again the next time."""
     done = threading.Event()
     thread = threading.Thread(
@@ -29,7 +29,7 @@ def live_plots(run: Assignment, every_s: float = EVERY_S) -> Iterator[None]:
         thread.join()
 
 
-def _paint(run: Assignment, every_s: float, done: threading.Event) -> None:
+def _paint(run: Run, every_s: float, done: threading.Event) -> None:
     rest_s = every_s
     while not done.wait(rest_s):
         began = time.monotonic()
@@ -39,7 +39,7 @@ def _paint(run: Assignment, every_s: float, done: threading.Event) -> None:
         rest_s = max(every_s, _LEAST_REST * (time.monotonic() - began))
 
 
-def update_plots(run: Assignment) -> None:
+def update_plots(run: Run) -> None:
     """Draw what there is to draw now, and bring it to MLflow.
 
     Raises:
@@ -48,7 +48,7 @@ def update_plots(run: Assignment) -> None:
     from striate.train.plots import draw_all  # matplotlib is not for the start of a run
 
     pictures = draw_all(run)
-    client = connect(run.tracking_uri)
-    with explain_unavailable(run.tracking_uri):
+    client = connect(run.spec.tracking_uri)
+    with explain_unavailable(run.spec.tracking_uri):
         for picture in pictures:
-            client.log_artifact(run.run_id, str(picture), "pictures")
+            client.log_artifact(run.spec.run_id, str(picture), "pictures")

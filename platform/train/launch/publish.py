@@ -9,12 +9,12 @@ from striate.core.errors import TrackingUnavailable
 from striate.core.registry import ModelVersion, register
 from striate.core.tracking import connect, explain_unavailable
 from striate.train.launch.live_plots import live_plots, update_plots
-from striate.train.run.spec import RECIPE_FILE, Assignment
+from striate.train.run.folder import Run
 from striate.train.tracking.mlflow_run import LOADER_MODULE, close_run
 from striate.train.tracking.uploader import Uploader, upload_all
 
 
-def publish(run: Assignment, within_s: float = 30.0) -> ModelVersion | None:
+def publish(run: Run, within_s: float = 30.0) -> ModelVersion | None:
     """Bring all that a run left in its folder to MLflow: metrics, pictures, recipe, bundle.
 
     Doing it again changes nothing, so a run whose tracking server was away is published later by
@@ -36,39 +36,39 @@ def publish(run: Assignment, within_s: float = 30.0) -> ModelVersion | None:
             time.sleep(min(1.0, within_s / 10))
 
 
-def _publish(run: Assignment) -> ModelVersion | None:
-    upload_all(run.run_id, run.tracking_uri, run.spools())
-    client = connect(run.tracking_uri)
-    with explain_unavailable(run.tracking_uri):
-        client.log_artifact(run.run_id, str(run.folder / RECIPE_FILE))
+def _publish(run: Run) -> ModelVersion | None:
+    run_id, tracking_uri = run.spec.run_id, run.spec.tracking_uri
+    upload_all(run_id, tracking_uri, run.folder.spools())
+    client = connect(tracking_uri)
+    with explain_unavailable(tracking_uri):
+        client.log_artifact(run_id, str(run.folder.recipe))
         update_plots(run)
-        if run.outcome.is_file():
-            client.log_artifact(run.run_id, str(run.outcome))
-    if not run.outcome.is_file():
+        if run.folder.outcome.is_file():
+            client.log_artifact(run_id, str(run.folder.outcome))
+    if not run.folder.outcome.is_file():
         return None
     version = None
-    name = run.recipe.registered_name
+    name = run.spec.recipe.registered_name
     if name is not None:
-        version = register(
-            Bundle.open(run.bundle), name, run.run_id, run.tracking_uri, LOADER_MODULE
-        )
-    close_run(run.tracking_uri, run.run_id, "FINISHED")
+        bundle = Bundle.open(run.folder.bundle)
+        version = register(bundle, name, run_id, tracking_uri, LOADER_MODULE)
+    close_run(tracking_uri, run_id, "FINISHED")
     return version
 
 
-def explain_kept(run: Assignment) -> TrackingUnavailable:
+def explain_kept(run: Run) -> TrackingUnavailable:
     """The one line for a run that MLflow could not take in."""
     return TrackingUnavailable(
-        f"MLflow at {run.tracking_uri} does not answer; the run's metrics and model are kept in"
-        f" {run.folder}.",
-        f"When it answers, run `striate runs sync {run.run_id}`.",
+        f"MLflow at {run.spec.tracking_uri} does not answer; the run's metrics and model are kept"
+        f" in {run.folder.path}.",
+        f"When it answers, run `striate runs sync {run.spec.run_id}`.",
     )
 
 
 @contextmanager
-def upload_while(run: Assignment) -> Iterator[None]:
+def upload_while(run: Run) -> Iterator[None]:
     """Ship metrics while the block runs, the run's own and those of each node, and pictures."""
-    shipper = Uploader(run.run_id, run.tracking_uri, run.spools)
+    shipper = Uploader(run.spec.run_id, run.spec.tracking_uri, run.folder.spools)
     try:
         with live_plots(run):
             yield

@@ -13,7 +13,7 @@ from striate.core.errors import PlatformError, StriateError, TrainingFailed, Tra
 from striate.core.settings import Settings
 from striate.train.run import startup_times
 from striate.train.run.attempts import attempts_of
-from striate.train.run.spec import Assignment
+from striate.train.run.folder import Run
 from striate.train.tracking.metric_log import MetricLog, MetricRecord
 
 _REMEDY = "Run `striate up`, or train here with --workers 0."
@@ -26,7 +26,7 @@ _CONTROLLER_DIED = "Ray Train's controller died."
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(1 << 25)}
 
 
-def on_ray(assignment: Assignment, settings: Settings) -> None:
+def on_ray(run: Run, settings: Settings) -> None:
     """Train on Ray Train workers until the run is at its end, has failed, or is asked to stop.
 
     Ray Train starts dead workers again by itself. When its controller dies, or a worker was ended
@@ -38,68 +38,68 @@ def on_ray(assignment: Assignment, settings: Settings) -> None:
         TrainingStopped: the run was asked to end.
     """
     with connection(settings.ray_address, _REMEDY):
-        startup_times.mark(assignment.folder, "connection to Ray")
-        _check_room(assignment)
+        startup_times.mark(run.folder.path, "connection to Ray")
+        _check_room(run)
         failures = 0
-        while not assignment.outcome.is_file():
-            why = _once(assignment)
-            if assignment.failure.is_file():
-                raise _reason(assignment, None)
-            if assignment.outcome.is_file() or why is None:
+        while not run.folder.outcome.is_file():
+            why = _once(run)
+            if run.folder.failure.is_file():
+                raise _reason(run, None)
+            if run.folder.outcome.is_file() or why is None:
                 return
             failures += why != _SOFTLY
-            if failures > assignment.recipe.scaling.max_failures:
+            if failures > run.spec.recipe.scaling.max_failures:
                 raise TrainingFailed(
-                    f"{why} That is once too often for the run {assignment.run_id}.",
-                    f"Resume it: `striate train --resume {assignment.run_id}`.",
+                    f"{why} That is once too often for the run {run.spec.run_id}.",
+                    f"Resume it: `striate train --resume {run.spec.run_id}`.",
                 )
-            _note(assignment, f"{why} The run goes on from its latest checkpoint.")
+            _note(run, f"{why} The run goes on from its latest checkpoint.")
 
 
-def _once(assignment: Assignment) -> str | None:
+def _once(run: Run) -> str | None:
     """One Ray Train run; why it ended before its end, or None when another makes no sense."""
     from ray.exceptions import RayActorError
     from ray.train import ControllerError, TrainingFailedError
 
-    assignment.stopped.unlink(missing_ok=True)
-    starts = len(attempts_of(assignment.folder))
+    run.folder.stopped.unlink(missing_ok=True)
+    starts = len(attempts_of(run.folder.path))
 
     def early() -> bool:
         """Asked to end before any worker began: there is nothing to save."""
-        return assignment.stop_request.exists() and len(attempts_of(assignment.folder)) == starts
+        return run.folder.stop_request.exists() and len(attempts_of(run.folder.path)) == starts
 
     try:
-        with ray_private.train_environment(_variables(assignment)):
-            if not _in_thread(lambda: _fit(assignment), early):
-                raise _stopped(assignment, "before its workers began")
+        with ray_private.train_environment(_variables(run)):
+            if not _in_thread(lambda: _fit(run), early):
+                raise _stopped(run, "before its workers began")
     except RayActorError:
         return _CONTROLLER_DIED
     except ControllerError as error:
         return f"Ray Train's controller gave up: {_last_line(error)}."
     except TrainingFailedError as error:
-        raise _reason(assignment, error) from error
-    if not assignment.stopped.is_file():
+        raise _reason(run, error) from error
+    if not run.folder.stopped.is_file():
         return None
-    step = int(json.loads(assignment.stopped.read_bytes())["step"])
-    if assignment.stop_request.exists():
-        raise _stopped(assignment, f"after step {step} of {assignment.total_steps}")
-    advanced = step > attempts_of(assignment.folder)[-1].step
+    step = int(json.loads(run.folder.stopped.read_bytes())["step"])
+    if run.folder.stop_request.exists():
+        raise _stopped(run, f"after step {step} of {run.spec.total_steps}")
+    advanced = step > attempts_of(run.folder.path)[-1].step
     return _SOFTLY if advanced else "A worker was asked to end before it did a step."
 
 
-def _fit(assignment: Assignment) -> None:
+def _fit(run: Run) -> None:
     import ray.train
     from ray.train.torch import TorchConfig, TorchTrainer
 
     ray_private.check("train")
     from striate.train.launch.ray_callbacks import Steward
-    from striate.train.launch.worker import work
+    from striate.train.launch.worker import to_config, work
 
-    scaling = assignment.recipe.scaling
+    scaling = run.spec.recipe.scaling
     most = scaling.max_workers
     trainer = TorchTrainer(
         work,
-        train_loop_config={"assignment": assignment.model_dump_json()},
+        train_loop_config=to_config(run),
         torch_config=TorchConfig(backend="nccl" if scaling.gpu else "gloo"),
         scaling_config=ray.train.ScalingConfig(
             num_workers=scaling.workers if most is None else (scaling.workers, most),
@@ -108,14 +108,14 @@ def _fit(assignment: Assignment) -> None:
             resources_per_worker={"CPU": scaling.cpus_per_worker, "GPU": int(scaling.gpu)},
         ),
         run_config=ray.train.RunConfig(
-            name=assignment.run_id,
-            storage_path=str(assignment.folder / "ray"),
+            name=run.spec.run_id,
+            storage_path=str(run.folder.path / "ray"),
             failure_config=ray.train.FailureConfig(max_failures=scaling.max_failures),
             worker_runtime_env={"env_vars": KEEP_MEMORY},
-            callbacks=[Steward(assignment.folder, scaling.grace_s)],
+            callbacks=[Steward(run.folder.path, scaling.grace_s)],
         ),
     )
-    startup_times.mark(assignment.folder, "import of Ray Train")
+    startup_times.mark(run.folder.path, "import of Ray Train")
     trainer.fit()
 
 
@@ -145,7 +145,7 @@ def _in_thread(action: Callable[[], None], left_early: Callable[[], bool]) -> bo
     return True
 
 
-def _variables(assignment: Assignment) -> dict[str, str]:
+def _variables(run: Run) -> dict[str, str]:
     """How Ray Train's own processes shall behave, where the user does not say otherwise."""
     import ray
 
@@ -156,17 +156,17 @@ def _variables(assignment: Assignment) -> dict[str, str]:
     if len(ray.nodes()) == 1:
         # Where there is one node, its end is that of the driver too; a process less to start.
         values["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] = "0"
-    if assignment.recipe.scaling.max_workers is not None:
+    if run.spec.recipe.scaling.max_workers is not None:
         # A dead node is counted as room for a while; then fewer workers have to do.
         values["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(_ELASTIC_WAIT_S)
     return {name: os.environ.get(name, value) for name, value in values.items()}
 
 
-def _check_room(assignment: Assignment) -> None:
+def _check_room(run: Run) -> None:
     """Say at once what Ray would wait for without end."""
     import ray
 
-    scaling, held = assignment.recipe.scaling, ray.cluster_resources()
+    scaling, held = run.spec.recipe.scaling, ray.cluster_resources()
     wanted = {"CPU": scaling.workers * scaling.cpus_per_worker}
     wanted |= {"GPU": scaling.workers} if scaling.gpu else {}
     for kind, count in wanted.items():
@@ -178,25 +178,25 @@ def _check_room(assignment: Assignment) -> None:
             )
 
 
-def _reason(assignment: Assignment, error: BaseException | None) -> StriateError:
+def _reason(run: Run, error: BaseException | None) -> StriateError:
     """The error that a worker wrote down, or one sentence on what Ray says."""
-    if assignment.failure.is_file():
-        document = json.loads(assignment.failure.read_text(encoding="utf-8"))
+    if run.folder.failure.is_file():
+        document = json.loads(run.folder.failure.read_text(encoding="utf-8"))
         kind = getattr(errors, document["error"], TrainingFailed)
         failure: StriateError = kind(*document["args"])
         return failure
     failures = getattr(error, "worker_failures", {})
     why = _last_line(next(iter(failures.values()), error))
     return TrainingFailed(
-        f"The workers of the run {assignment.run_id} died: {why}",
-        f"Resume it: `striate train --resume {assignment.run_id}`.",
+        f"The workers of the run {run.spec.run_id} died: {why}",
+        f"Resume it: `striate train --resume {run.spec.run_id}`.",
     )
 
 
-def _stopped(assignment: Assignment, when: str) -> TrainingStopped:
+def _stopped(run: Run, when: str) -> TrainingStopped:
     return TrainingStopped(
-        f"The run {assignment.run_id} was stopped {when}.",
-        f"Go on with it: `striate train --resume {assignment.run_id}`.",
+        f"The run {run.spec.run_id} was stopped {when}.",
+        f"Go on with it: `striate train --resume {run.spec.run_id}`.",
     )
 
 
@@ -204,10 +204,10 @@ def _last_line(error: object) -> str:
     return " ".join(str(error).strip().splitlines()[-1:])
 
 
-def _note(assignment: Assignment, text: str) -> None:
+def _note(run: Run, text: str) -> None:
     """Tell the user through the run's own spool."""
     with contextlib.suppress(OSError, PlatformError):
-        writer = MetricLog(assignment.spool)
+        writer = MetricLog(run.folder.spool)
         now = time.time_ns() // 1_000_000
         writer.append([MetricRecord(kind="note", text=text, time_ms=now)])
         writer.close()

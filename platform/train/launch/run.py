@@ -16,7 +16,8 @@ from striate.train.launch.publish import (
 from striate.train.launch.signals import stopping_softly
 from striate.train.recipes.resolve import override
 from striate.train.run import startup_times as startup
-from striate.train.run.spec import Assignment, RunOutcome
+from striate.train.run.folder import Run, RunFolder
+from striate.train.run.spec import RunOutcome, RunSpec
 from striate.train.tracking.events import Digest, TrainEvent, headline_of
 from striate.train.tracking.metric_log import MetricLog, MetricRecord
 from striate.train.tracking.mlflow_run import (
@@ -91,55 +92,53 @@ def run(
     """
     began, called_unix_s = time.monotonic(), time.time()
     tell = on_event or (lambda event: None)
-    assignment = (
+    run = (
         _begin(recipe, settings, tell, tags or {})
         if resume is None
         else _again(recipe, settings, resume)
     )
-    for leftover in (assignment.failure, assignment.outcome, assignment.stop_request):
+    for leftover in (run.folder.failure, run.folder.outcome, run.folder.stop_request):
         leftover.unlink(missing_ok=True)
-    startup.begin(assignment.folder, command_unix_s or called_unix_s)
-    startup.mark(assignment.folder, "imports", called_unix_s)
-    startup.mark(assignment.folder, "shards and tracked run")
-    digest = Digest.of(assignment.recipe, len(assignment.labels), assignment.total_steps)
+    startup.begin(run.folder.path, command_unix_s or called_unix_s)
+    startup.mark(run.folder.path, "imports", called_unix_s)
+    startup.mark(run.folder.path, "shards and tracked run")
+    digest = Digest.of(run.spec.recipe, len(run.spec.labels), run.spec.total_steps)
 
     def handle(records: list[MetricRecord]) -> None:
         for event in digest.events(records):
             tell(event)
 
     def say(text: str) -> None:
-        tell(TrainEvent(0, assignment.total_steps, note=text))
+        tell(TrainEvent(0, run.spec.total_steps, note=text))
 
-    follower = Follower(assignment.spool, handle)
+    follower = Follower(run.folder.spool, handle)
     try:
-        with upload_while(assignment), stopping_softly(assignment, say):
-            _train(assignment, settings)
+        with upload_while(run), stopping_softly(run.folder, say):
+            _train(run, settings)
     except BaseException as error:
         ended = isinstance(error, KeyboardInterrupt | TrainingStopped)
-        _mark(assignment, "KILLED" if ended else "FAILED")
+        _mark(run, "KILLED" if ended else "FAILED")
         raise
     finally:
         follower.close()
-    outcome = RunOutcome.model_validate_json(assignment.outcome.read_bytes())
-    version = publish(assignment)
+    outcome = RunOutcome.model_validate_json(run.folder.outcome.read_bytes())
+    version = publish(run)
     return TrainResult(
-        run_id=assignment.run_id,
-        run_url=assignment.run_url,
-        model_uri=version.uri if version else f"runs:/{assignment.run_id}/bundle",
+        run_id=run.spec.run_id,
+        run_url=run.spec.run_url,
+        model_uri=version.uri if version else f"runs:/{run.spec.run_id}/bundle",
         metrics=outcome.metrics,
-        bundle_path=assignment.bundle,
+        bundle_path=run.folder.bundle,
         steps=outcome.steps,
         seconds=time.monotonic() - began,
-        headline=headline_of(assignment.recipe),
+        headline=headline_of(run.spec.recipe),
         restarts=outcome.restarts,
         repeated_steps=outcome.repeated_steps,
         startup=outcome.startup,
     )
 
 
-def _begin(
-    recipe: Recipe, settings: Settings, tell: OnEvent, more_tags: Mapping[str, str]
-) -> Assignment:
+def _begin(recipe: Recipe, settings: Settings, tell: OnEvent, more_tags: Mapping[str, str]) -> Run:
     """Check everything, then open the MLflow run and make the run's folder."""
     from striate.data.shards.manifest import Manifest
     from striate.train.loop.batches import samples_per_epoch
@@ -151,7 +150,7 @@ def _begin(
     _check_classes(recipe, classes, manifest.labels)
     tags = {**tags_of(recipe, manifest), **more_tags}
     run_id, experiment_id = open_run(tracking_uri, recipe, tags)
-    assignment = Assignment(
+    spec = RunSpec(
         run_id=run_id,
         tracking_uri=tracking_uri,
         experiment_id=experiment_id,
@@ -160,36 +159,37 @@ def _begin(
         manifest_sha256=manifest.sha256,
         labels=manifest.labels,
         train_rows=samples_per_epoch(recipe.data, manifest),
-        folder=settings.runs_folder / run_id,
         created_unix_s=time.time(),
     )
-    assignment.write()
-    return assignment
+    return _write(Run(spec, RunFolder(settings.runs_folder / run_id)))
 
 
-def _again(recipe: Recipe, settings: Settings, run_id: str) -> Assignment:
+def _again(recipe: Recipe, settings: Settings, run_id: str) -> Run:
     """The run to resume, with what may change in it taken from `recipe`."""
     from striate.data.shards.manifest import Manifest
     from striate.data.storage import Source
 
-    before = Assignment.load(settings, run_id)
+    before = Run.load(settings, run_id)
     free = {"scaling", "checkpoint", "report_every", "epochs", "evaluate_every_epochs", "on_nan"}
     for name in Recipe.model_fields:
-        if name not in free and getattr(recipe, name) != getattr(before.recipe, name):
+        if name not in free and getattr(recipe, name) != getattr(before.spec.recipe, name):
             raise RecipeError(
-                f"The run {before.run_id} was started with another {name}.",
+                f"The run {before.spec.run_id} was started with another {name}.",
                 f"Resume it as it was, or change only {', '.join(sorted(free))}.",
             )
-    if Manifest.load(before.shards).sha256 != before.manifest_sha256:
+    if Manifest.load(before.spec.shards).sha256 != before.spec.manifest_sha256:
         raise RecipeError(
-            f"The shards in {Source.of(before.shards)} are not those that the run began with.",
+            f"The shards in {Source.of(before.spec.shards)} are not those that the run began with.",
             "Ingest the same corpus there again.",
         )
     tracking_uri = tracking_uri_of(settings)
-    reopen_run(tracking_uri, before.run_id)
-    assignment = before.model_copy(update={"recipe": recipe, "tracking_uri": tracking_uri})
-    assignment.write()
-    return assignment
+    reopen_run(tracking_uri, before.spec.run_id)
+    return _write(before.with_spec(recipe=recipe, tracking_uri=tracking_uri))
+
+
+def _write(run: Run) -> Run:
+    run.folder.write_spec(run.spec)
+    return run
 
 
 def recipe_of(settings: Settings, run_id: str, overrides: tuple[str, ...] = ()) -> Recipe:
@@ -199,7 +199,7 @@ def recipe_of(settings: Settings, run_id: str, overrides: tuple[str, ...] = ()) 
         UnknownName: this home holds no such run.
         RecipeError: a wrong override.
     """
-    return override(Assignment.load(settings, run_id).recipe, overrides)
+    return override(Run.load(settings, run_id).spec.recipe, overrides)
 
 
 def _classes_of(recipe: Recipe) -> int | None:
@@ -246,33 +246,33 @@ def shards_of(recipe: Recipe, settings: Settings, tell: OnEvent) -> str:
     return str(folder.absolute())
 
 
-def _train(assignment: Assignment, settings: Settings) -> None:
+def _train(run: Run, settings: Settings) -> None:
     """Run the workers to their end.
 
     Raises:
         TrainingFailed, or what a worker wrote down as its reason to give up.
     """
-    if assignment.recipe.scaling.workers == 0:
+    if run.spec.recipe.scaling.workers == 0:
         from striate.train.launch.worker import train_here
 
-        train_here(assignment)
+        train_here(run)
     else:
         from striate.train.launch.ray_train import on_ray
 
-        on_ray(assignment, settings)
-    if not assignment.outcome.is_file():
+        on_ray(run, settings)
+    if not run.folder.outcome.is_file():
         raise TrainingFailed(
-            f"The run {assignment.run_id} ended without a model.",
-            f"Resume it: `striate train --resume {assignment.run_id}`.",
+            f"The run {run.spec.run_id} ended without a model.",
+            f"Resume it: `striate train --resume {run.spec.run_id}`.",
         )
 
 
-def _mark(assignment: Assignment, status: str) -> None:
+def _mark(run: Run, status: str) -> None:
     """Say in MLflow how the run ended, if it answers."""
     try:
-        publish(assignment, within_s=5.0)
-        close_run(assignment.tracking_uri, assignment.run_id, status)
+        publish(run, within_s=5.0)
+        close_run(run.spec.tracking_uri, run.spec.run_id, status)
     except StriateError as error:
         now = time.time_ns() // 1_000_000
         note = MetricRecord(kind="note", text=f"Not closed in MLflow: {error}", time_ms=now)
-        MetricLog(assignment.spool).append([note])
+        MetricLog(run.folder.spool).append([note])

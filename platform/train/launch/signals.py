@@ -7,21 +7,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from striate.train.run.spec import Assignment
+from striate.train.run.folder import RunFolder
 from striate.train.run.stop_requests import HERE
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def stopping_softly(assignment: Assignment, tell: Callable[[str], None]) -> Iterator[None]:
+def stopping_softly(folder: RunFolder, tell: Callable[[str], None]) -> Iterator[None]:
     """While the block runs, a first signal asks the workers to end with a checkpoint.
 
     A second one ends the block at once with `KeyboardInterrupt`. In another thread than the main
     one, which no signal reaches, this does nothing.
 
     Args:
-        assignment: the run.
+        folder: the run's.
         tell: takes one sentence for the user.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -36,7 +36,7 @@ def stopping_softly(assignment: Assignment, tell: Callable[[str], None]) -> Iter
         asked = True
         HERE.stop()
         with contextlib.suppress(OSError):
-            assignment.stop_request.touch()
+            folder.stop_request.touch()
         name = signal.Signals(number).name
         tell(f"{name}: the run ends after a checkpoint; a second one ends it without.")
 

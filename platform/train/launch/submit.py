@@ -16,7 +16,7 @@ from striate.core.settings import ENVIRONMENT, Settings
 from striate.train.config import Recipe
 from striate.train.launch.ray_jobs import RECIPE_KEY, JobServer
 from striate.train.launch.wheel import build_wheel
-from striate.train.run.spec import RECIPE_FILE
+from striate.train.run.folder import RECIPE_FILE
 from striate.train.tracking.code_version import VARIABLE, git_revision
 
 _STOP_WITHIN_S = 60  # Ray's own 3 s are too short for a last checkpoint

@@ -3,6 +3,7 @@
 import json
 import os
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,26 +14,32 @@ from striate.train.checkpoint.retry import retry_until
 from striate.train.distributed.world import World
 from striate.train.loop.train import train
 from striate.train.run import startup_times
-from striate.train.run.spec import Assignment
+from striate.train.run.folder import Run, RunFolder
+from striate.train.run.spec import RunSpec
 from striate.train.run.stop_requests import HERE
 from striate.train.tracking.system_metrics import sample_node
 
 _BEHIND_SERVING = 10  # niceness: training may wait where it shares cores with replicas, callers not
 
 
-def train_here(assignment: Assignment) -> None:
+def train_here(run: Run) -> None:
     """Train in this process, without Ray, with as many threads as a worker would have."""
-    scaling = assignment.recipe.scaling
+    scaling = run.spec.recipe.scaling
     device = torch.device("cuda" if scaling.gpu else "cpu")
     threads = torch.get_num_threads()
     torch.set_num_threads(scaling.cpus_per_worker)
     HERE.begin()
     try:
-        with sample_node(assignment):
-            train(assignment, World(device=device))
+        with sample_node(run):
+            train(run, World(device=device))
     finally:
         HERE.end()
         torch.set_num_threads(threads)
+
+
+def to_config(run: Run) -> dict[str, str]:
+    """A run as `work` takes it: plain values, so that driver and workers need no common pickle."""
+    return {"spec": run.spec.model_dump_json(), "folder": str(run.folder.path)}
 
 
 def work(config: dict[str, Any]) -> None:
@@ -40,33 +47,38 @@ def work(config: dict[str, Any]) -> None:
     import ray.train
     from ray.train.torch import get_device
 
-    assignment = Assignment.model_validate_json(config["assignment"])
-    if assignment.failure.is_file():
+    run = _from_config(config)
+    if run.folder.failure.is_file():
         return  # a restart cannot help: the driver reads why
     os.nice(max(0, _BEHIND_SERVING - os.nice(0)))
-    torch.set_num_threads(assignment.recipe.scaling.cpus_per_worker)
+    torch.set_num_threads(run.spec.recipe.scaling.cpus_per_worker)
     context = ray.train.get_context()
     place = World(context.get_world_rank(), context.get_world_size(), get_device())
     if place.first:
-        startup_times.mark(assignment.folder, "loop")
+        startup_times.mark(run.folder.path, "loop")
     # One worker of a node samples it for all.
-    sampled = sample_node(assignment) if context.get_local_rank() == 0 else nullcontext()
+    sampled = sample_node(run) if context.get_local_rank() == 0 else nullcontext()
     HERE.begin()
     try:
         with sampled:
-            train(assignment, place)
+            train(run, place)
     except TrainingStopped:
         return  # as it was asked to; the driver or the controller goes on
     except StriateError as error:
-        _write_down(assignment, error)
+        _write_down(run, error)
         raise  # so that the other workers, which wait for this one, are ended too
     finally:
         HERE.end()
 
 
-def _write_down(assignment: Assignment, error: StriateError) -> None:
+def _from_config(config: dict[str, Any]) -> Run:
+    spec = RunSpec.model_validate_json(config["spec"])
+    return Run(spec, RunFolder(Path(config["folder"])))
+
+
+def _write_down(run: Run, error: StriateError) -> None:
     """Leave the reason to give up where the driver looks for it."""
     document = {"error": type(error).__name__, "args": [error.message, error.remedy]}
     content = json.dumps(document).encode()
-    within_s = assignment.recipe.checkpoint.patience_s
-    retry_until(lambda: write_atomic(assignment.failure, content), within_s, lambda reason: None)
+    within_s = run.spec.recipe.checkpoint.patience_s
+    retry_until(lambda: write_atomic(run.folder.failure, content), within_s, lambda reason: None)

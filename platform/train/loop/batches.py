@@ -12,10 +12,10 @@ from striate.train.config import DataConfig
 from striate.train.distributed.precision import on_device
 from striate.train.distributed.world import World
 from striate.train.loop.device_prefetch import Ahead
-from striate.train.run.spec import Assignment
+from striate.train.run.spec import RunSpec
 
 
-def open_stream(run: Assignment, place: World, cursor: int) -> Stream | Ahead:
+def open_stream(run: RunSpec, place: World, cursor: int) -> Stream | Ahead:
     """The training stream of this worker from `cursor` on; its batches come to a CUDA device."""
     data = run.recipe.data
     stream = Stream(
@@ -41,7 +41,7 @@ def open_stream(run: Assignment, place: World, cursor: int) -> Stream | Ahead:
     return Ahead(stream, place.device, lambda batch: on_device(batch, run.recipe, place))
 
 
-def open_evaluation(run: Assignment, place: World, by_row: bool = False) -> Iterator[Batch]:
+def open_evaluation(run: RunSpec, place: World, by_row: bool = False) -> Iterator[Batch]:
     """This worker's share of the evaluation split; `by_row`, with rows in one piece."""
     data = run.recipe.data
     return evaluation_batches(

@@ -18,7 +18,7 @@ from striate.data.pipelines.base import OfOneImage
 from striate.data.stream.state_priors import PRIORS_FILE, StatePriors
 from striate.train.config import DataConfig
 from striate.train.loop.batches import evaluation_pipeline
-from striate.train.run.spec import Assignment
+from striate.train.run.spec import RunSpec
 
 # Task → letters of the input's dimensions, and what its numbers are.
 _INPUTS = {
@@ -28,7 +28,7 @@ _INPUTS = {
 }
 
 
-def bundle_spec(run: Assignment, model: nn.Module, metrics: dict[str, float]) -> BundleSpec:
+def bundle_spec(run: RunSpec, model: nn.Module, metrics: dict[str, float]) -> BundleSpec:
     """What the bundle of a run says of its model."""
     recipe = run.recipe
     shape = tuple(int(size) for size in model.input_shape)  # type: ignore[union-attr]
@@ -53,7 +53,7 @@ def bundle_spec(run: Assignment, model: nn.Module, metrics: dict[str, float]) ->
     )
 
 
-def bundle_assets(run: Assignment) -> dict[str, str]:
+def bundle_assets(run: RunSpec) -> dict[str, str]:
     """The bundle's text assets: of a model of frames, how often each state came in training.
 
     Raises:

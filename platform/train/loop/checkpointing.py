@@ -13,7 +13,7 @@ from striate.train.checkpoint.store import Checkpoint, CheckpointStore, HostBuff
 from striate.train.distributed.consensus import Agreement
 from striate.train.distributed.world import World
 from striate.train.loop.state import TrainState
-from striate.train.run.spec import Assignment
+from striate.train.run.folder import Run
 from striate.train.run.stop_requests import HERE
 
 BLOCKED_SHARE = "train/checkpoint_blocked_share"
@@ -40,16 +40,16 @@ class Checkpointer:
 
     def __init__(
         self,
-        run: Assignment,
+        run: Run,
         place: World,
         durable: Callable[[], None],
         note: Note,
         metrics: WriteMetrics,
     ) -> None:
-        config = run.recipe.checkpoint
-        self._run, self._place = run, place
+        config = run.spec.recipe.checkpoint
+        self._run, self._folder, self._place = run.spec, run.folder, place
         self._note, self._metrics = note, metrics
-        self._store = CheckpointStore(run.checkpoints, config.keep, config.keep_best)
+        self._store = CheckpointStore(run.folder.checkpoints, config.keep, config.keep_best)
         self._saver = Saver(self._store, durable, note) if place.first else None
         self._buffers = HostBuffers()
         self._agreement = Agreement(place, 0, time.monotonic())
@@ -95,7 +95,7 @@ class Checkpointer:
         self._wanted = step % config.every_steps == 0 or last
         if self._agreement.due(step):
             now_s = time.monotonic()
-            stop = HERE.stopping or (self._place.first and self._run.stop_request.exists())
+            stop = HERE.stopping or (self._place.first and self._folder.stop_request.exists())
             save = HERE.take_save() or self._late(now_s)
             decision = self._agreement.take(step, now_s, save=save, stop=stop)
             self._wanted |= decision.save or decision.stop
@@ -174,7 +174,7 @@ class Checkpointer:
             self._note(step, f"Stopped after step {step} of {total}, as asked.")
             document = json.dumps({"step": step})
             try:
-                write_atomic(self._run.stopped, document.encode())
+                write_atomic(self._folder.stopped, document.encode())
             except (OSError, PlatformError) as error:
                 self._note(step, f"That the run was stopped could not be written: {error}")
         raise TrainingStopped(

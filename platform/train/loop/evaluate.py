@@ -9,7 +9,7 @@ from striate.train.distributed.parallel import equalise, gather_model
 from striate.train.distributed.precision import autocast, on_device
 from striate.train.distributed.world import World
 from striate.train.loop.batches import open_evaluation
-from striate.train.run.spec import Assignment
+from striate.train.run.spec import RunSpec
 from striate.train.tasks.base import ShowsMistakes, Tally, Task
 from striate.train.tasks.mistakes import Mistakes
 
@@ -28,7 +28,7 @@ class Evaluation:
 
 
 @torch.no_grad()
-def evaluate(network: nn.Module, task: Task, run: Assignment, place: World) -> Evaluation:
+def evaluate(network: nn.Module, task: Task, run: RunSpec, place: World) -> Evaluation:
     """Evaluate over the whole split; every worker must call, and gets the same."""
     recipe, was_training = run.recipe, network.training
     network.eval()

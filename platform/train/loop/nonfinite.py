@@ -14,7 +14,8 @@ from striate.data.stream.batch import Batch
 from striate.data.stream.reader import SplitReader
 from striate.train.distributed.parallel import gather_tensor, statistics
 from striate.train.distributed.world import World
-from striate.train.run.spec import Assignment
+from striate.train.run.folder import Run
+from striate.train.run.spec import RunSpec
 
 MOST_SKIPS = 20
 """Steps skipped one after the other before the run is given up."""
@@ -61,9 +62,8 @@ class NanWatch:
         place: this process; all processes make the same calls.
     """
 
-    def __init__(self, run: Assignment, place: World) -> None:
-        self._run = run
-        self._place = place
+    def __init__(self, run: Run, place: World) -> None:
+        self._run, self._folder, self._place = run.spec, run.folder, place
         self._ids: dict[int, _Ids] = {}
         self._in_a_row = 0
 
@@ -128,7 +128,7 @@ class NanWatch:
             "keys": keys_of(self._run, rows),
         }
         content = json.dumps(document, indent=1).encode()
-        path = self._run.not_finite / f"step-{step:08d}-rank-{self._place.rank}.json"
+        path = self._folder.not_finite / f"step-{step:08d}-rank-{self._place.rank}.json"
         try:
             write_atomic(path, content)
         except (OSError, PlatformError) as error:
@@ -136,7 +136,7 @@ class NanWatch:
         return f"The samples of its batch are in {path}."
 
 
-def keys_of(run: Assignment, rows: Tensor) -> list[str]:
+def keys_of(run: RunSpec, rows: Tensor) -> list[str]:
     """The names that rows of the training split have in the corpus; none where shards are gone."""
     try:
         reader = SplitReader(run.shards, run.recipe.data.train_split)

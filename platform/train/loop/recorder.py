@@ -21,7 +21,8 @@ from striate.train.loop.evaluate import Evaluation
 from striate.train.loop.state import TrainState
 from striate.train.run import startup_times
 from striate.train.run.attempts import Ledger
-from striate.train.run.spec import Assignment, RunOutcome
+from striate.train.run.folder import Run
+from striate.train.run.spec import RunOutcome
 from striate.train.tasks.base import Tally
 from striate.train.tracking.metric_log import MetricLog
 from striate.train.tracking.metric_names import (
@@ -39,21 +40,21 @@ class Recorder:
     note and tried again. Only the finished model must be written.
     """
 
-    def __init__(self, run: Assignment, place: World) -> None:
+    def __init__(self, run: Run, place: World) -> None:
         self.run = run
         self.place = place
-        self._spool = MetricLog(run.spool) if place.first else None
-        self._reporter = Reporter(place, self._spool, run.recipe.batch_size)
+        self._spool = MetricLog(run.folder.spool) if place.first else None
+        self._reporter = Reporter(place, self._spool, run.spec.recipe.batch_size)
         self._keeper = Checkpointer(
             run, place, self._durable, self._reporter.note, self._reporter.metrics
         )
-        self._ledger = Ledger(run.folder)
+        self._ledger = Ledger(run.folder.path)
         self._startup: dict[str, float] = {}
         pid = json.dumps({"pid": os.getpid(), "rank": place.rank})
         self._attempt(
             0,
             "The process ids of the workers",
-            lambda: write_atomic(run.workers / f"rank-{place.rank}.json", pid.encode()),
+            lambda: write_atomic(run.folder.workers / f"rank-{place.rank}.json", pid.encode()),
         )
 
     def restore(self, state: TrainState) -> None:
@@ -68,7 +69,7 @@ class Recorder:
             self._reporter.note(state.step, f"Restored from the checkpoint of step {state.step}.")
         if self.place.first:
             self._attempt(state.step, "The start", lambda: self._enter(state.step))
-            startup_times.mark(self.run.folder, "model and checkpoint")
+            startup_times.mark(self.run.folder.path, "model and checkpoint")
         self._keeper.begin(state.step)
         self._reporter.rest()
 
@@ -122,7 +123,7 @@ class Recorder:
         weights = None if weights is None else gather_tensor(weights)
         if self.place.first and weights is not None:
             content = save({"weight": weights.detach().float().cpu().contiguous()})
-            path = self.run.filters / f"step-{state.step:08d}.safetensors"
+            path = self.run.folder.filters / f"step-{state.step:08d}.safetensors"
             self._attempt(
                 state.step,
                 f"The first layer at step {state.step}",
@@ -143,9 +144,11 @@ class Recorder:
         self._keeper.finish(state.step)
         counts = evaluation.tally
         metrics = counts.metrics()
-        spec = bundle_spec(self.run, state.network, metrics)
-        assets = bundle_assets(self.run)
-        self._patiently(state.step, lambda: Bundle.write(self.run.bundle, spec, weights, assets))
+        spec = bundle_spec(self.run.spec, state.network, metrics)
+        assets = bundle_assets(self.run.spec)
+        self._patiently(
+            state.step, lambda: Bundle.write(self.run.folder.bundle, spec, weights, assets)
+        )
         outcome = RunOutcome(
             metrics=metrics,
             confusion=[] if counts.confusion is None else counts.confusion.long().tolist(),
@@ -160,12 +163,12 @@ class Recorder:
         content = outcome.model_dump_json(indent=1).encode()
         self._patiently(state.step, self._durable)
         self._spool.close()
-        self._patiently(state.step, lambda: write_atomic(self.run.outcome, content))
+        self._patiently(state.step, lambda: write_atomic(self.run.folder.outcome, content))
 
     def _enter(self, step: int) -> None:
         """Count this start of the run."""
-        self.run.stopped.unlink(missing_ok=True)
-        self._ledger = Ledger.begun(self.run.folder, time.time(), self.place.world, step)
+        self.run.folder.stopped.unlink(missing_ok=True)
+        self._ledger = Ledger.begun(self.run.folder.path, time.time(), self.place.world, step)
         counts = {
             "train/workers": float(self.place.world),
             "train/restarts": float(self._ledger.restarts),
@@ -175,10 +178,10 @@ class Recorder:
 
     def _started(self, step: int) -> dict[str, float]:
         """After the first step: where the time since the command went; said once a command."""
-        if before := startup_times.parts_of(self.run.folder):
+        if before := startup_times.parts_of(self.run.folder.path):
             return before
-        startup_times.mark(self.run.folder, startup_times.FIRST_STEP)
-        if parts := startup_times.parts_of(self.run.folder):
+        startup_times.mark(self.run.folder.path, startup_times.FIRST_STEP)
+        if parts := startup_times.parts_of(self.run.folder.path):
             self._reporter.note(step, startup_times.sentence(parts))
             metrics = {f"startup/{name.replace(' ', '_')}_s": s for name, s in parts.items()}
             self._reporter.metrics(step, {**metrics, "startup/total_s": sum(parts.values())})
@@ -194,7 +197,7 @@ class Recorder:
         def said(reason: str) -> None:
             self._reporter.note(step, f"The storage refuses: {reason} It is tried again.")
 
-        retry_until(write, self.run.recipe.checkpoint.patience_s, said)
+        retry_until(write, self.run.spec.recipe.checkpoint.patience_s, said)
 
     def _attempt(self, step: int, what: str, write: Callable[[], None]) -> None:
         try:

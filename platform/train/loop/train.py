@@ -26,7 +26,7 @@ from striate.train.loop.nonfinite import Guard, NanWatch
 from striate.train.loop.optimizers import set_rate
 from striate.train.loop.recorder import Recorder
 from striate.train.loop.state import TrainState
-from striate.train.run.spec import Assignment
+from striate.train.run.folder import Run
 from striate.train.tasks import TASKS
 from striate.train.tasks.base import Task
 from striate.train.tasks.outputs import KEYS
@@ -34,7 +34,7 @@ from striate.train.tasks.outputs import KEYS
 KEY_STEP = 0x9E3779B97F4A7C15  # far apart for neighbouring seeds
 
 
-def train(run: Assignment, place: World) -> None:
+def train(run: Run, place: World) -> None:
     """Train a run to its end, from its latest good checkpoint if it has one.
 
     Every worker of the run calls this with its own place; rank 0 writes metrics, checkpoints and
@@ -46,13 +46,13 @@ def train(run: Assignment, place: World) -> None:
         CheckpointError: there are checkpoints, and none is good.
         PlatformError: the disk has no room for the bundle.
     """
-    recipe, began = run.recipe, time.perf_counter()
+    spec, recipe, began = run.spec, run.spec.recipe, time.perf_counter()
 
     # Restore
     state = TrainState.fresh(recipe, place)
     record, watch = Recorder(run, place), NanWatch(run, place)
     record.restore(state)
-    task = TASKS[recipe.task.name](recipe.task, len(run.labels))
+    task = TASKS[recipe.task.name](recipe.task, len(spec.labels))
     network = wrap_model(state.model, place)
     evaluation: Evaluation | None = None
 
@@ -60,11 +60,11 @@ def train(run: Assignment, place: World) -> None:
     network.train()
     if recipe.compile:
         translate(network)
-    stream = open_stream(run, place, state.cursor)
-    while state.step < run.total_steps:
+    stream = open_stream(spec, place, state.cursor)
+    while state.step < spec.total_steps:
         batch = next(stream)
         share = rate_at(
-            state.step, run.total_steps, recipe.schedule, run.steps_per_epoch, state.history
+            state.step, spec.total_steps, recipe.schedule, spec.steps_per_epoch, state.history
         )
         rate = recipe.optimizer.lr * share
         set_rate(state.optimizer, rate)
@@ -76,12 +76,12 @@ def train(run: Assignment, place: World) -> None:
             record.skip(state, text)
 
         # Report, evaluate, checkpoint
-        evaluates = run.evaluates_at(state.step)
+        evaluates = spec.evaluates_at(state.step)
         saves = record.saves_at(state.step)
         if evaluates or saves or state.step % recipe.report_every == 0:
             watch.check(record.report(state.step, rate, stream.wait_s, stream.damaged))
         if evaluates:
-            evaluation = evaluate(state.network, task, run, place)
+            evaluation = evaluate(state.network, task, spec, place)
             state.history.append(evaluation.tally.metrics()[task.headline])
             record.evaluation(state, evaluation.tally)
         if saves:
@@ -89,7 +89,7 @@ def train(run: Assignment, place: World) -> None:
 
     # Finish
     stream.close()
-    evaluation = evaluation or evaluate(state.network, task, run, place)  # resumed at its very end
+    evaluation = evaluation or evaluate(state.network, task, spec, place)  # resumed at its very end
     record.finish(state, evaluation, time.perf_counter() - began)
 
 

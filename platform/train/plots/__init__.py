@@ -11,9 +11,9 @@ from striate.train.plots.curves import learning_curves
 from striate.train.plots.filters import animation, first_layer_filters
 from striate.train.plots.mistakes import worst_mistakes
 from striate.train.plots.style import DPI
-from striate.train.run.spec import Assignment
+from striate.train.run.folder import Run
 
-_DRAWINGS: dict[str, Callable[[Assignment], Figure | Image.Image | None]] = {
+_DRAWINGS: dict[str, Callable[[Run], Figure | Image.Image | None]] = {
     "learning_curves.png": learning_curves,
     "confusion_matrix.png": confusion_matrix,
     "first_layer_filters.png": first_layer_filters,
@@ -22,9 +22,9 @@ _DRAWINGS: dict[str, Callable[[Assignment], Figure | Image.Image | None]] = {
 ANIMATION = "first_layer_filters.gif"
 
 
-def draw_all(run: Assignment) -> list[Path]:
+def draw_all(run: Run) -> list[Path]:
     """Draw what the run's folder holds data for, as files in its ``pictures``."""
-    folder = run.folder / "pictures"
+    folder = run.folder.path / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
     drawn = []
     for name, draw in _DRAWINGS.items():

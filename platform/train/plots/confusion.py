@@ -9,7 +9,8 @@ from matplotlib.ticker import MaxNLocator
 
 from striate.data.show.contact_sheet import shorten
 from striate.train.plots.style import TEST, simplify_axes
-from striate.train.run.spec import Assignment, RunOutcome
+from striate.train.run.folder import Run
+from striate.train.run.spec import RunOutcome, RunSpec
 from striate.train.tracking.events import headline_of, unit_of
 from striate.train.tracking.metric_names import display_name
 
@@ -21,24 +22,24 @@ _PAIRS = 18
 _SHADES = LinearSegmentedColormap.from_list("errors", ["#ffffff", "#f3b9a5", TEST, "#7d1d0e"])
 
 
-def confusion_matrix(run: Assignment) -> Figure | None:
+def confusion_matrix(run: Run) -> Figure | None:
     """Counts of the last evaluation; errors stand out, the diagonal is muted.
 
     Up to thirty classes each cell holds its count. Of more, classes next to each other share a cell
     where they are too many for the paper, and the pairs that are confused most are listed.
     """
-    if not run.outcome.is_file():
+    if not run.folder.outcome.is_file():
         return None
-    outcome = RunOutcome.model_validate_json(run.outcome.read_bytes())
+    outcome = RunOutcome.model_validate_json(run.folder.outcome.read_bytes())
     counts = np.array(outcome.confusion)
     if not counts.size:
         return None
     errors = counts * (1 - np.eye(len(counts), dtype=counts.dtype))
     draw = _draw_small if len(counts) <= _MOST_WITH_COUNTS else _draw_large
-    figure = draw(counts, errors, run.labels)
-    headline = headline_of(run.recipe, len(run.labels))
+    figure = draw(counts, errors, run.spec.labels)
+    headline = headline_of(run.spec.recipe, len(run.spec.labels))
     wrong, samples = int(errors.sum()), int(counts.sum())
-    title = f"{run.recipe.name}: {wrong:,} of {samples:,} held-out {_counted(run)} wrong"
+    title = f"{run.spec.recipe.name}: {wrong:,} of {samples:,} held-out {_counted(run.spec)} wrong"
     score = outcome.metrics[headline]
     figure.suptitle(f"{title}, {display_name(headline)} {score:.4f}", fontsize=10)
     return figure
@@ -61,7 +62,7 @@ def pool_errors(errors: np.ndarray, most: int) -> tuple[np.ndarray, int]:
     return whole.reshape(blocks, side, blocks, side).sum(axis=(1, 3)), side
 
 
-def _counted(run: Assignment) -> str:
+def _counted(run: RunSpec) -> str:
     unit = unit_of(run.recipe)
     return "videos" if unit == "clips" else unit
 

@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
 from striate.train.plots.style import TEST, TRAIN, TRAIN_SMOOTH, simplify_axes
-from striate.train.run.spec import Assignment
+from striate.train.run.folder import Run
+from striate.train.run.spec import RunSpec
 from striate.train.tracking.events import headline_of
 from striate.train.tracking.metric_log import SpoolReader, history
 from striate.train.tracking.metric_names import (
@@ -23,22 +24,22 @@ _AS_ERROR = {"top1": "top-1 error", "frame_accuracy": "frame error"}
 _SECOND = {"top1": "top5", "video_hit1": "video_hit5"}
 
 
-def learning_curves(run: Assignment) -> Figure | None:
+def learning_curves(run: Run) -> Figure | None:
     """Two panels: losses, and the headline metric in per cent; None before the first report."""
-    series = history(SpoolReader(run.spool).read())
+    spec, series = run.spec, history(SpoolReader(run.folder.spool).read())
     if not series.get(LOSS):
         return None
     figure = Figure(figsize=(10, 4), layout="constrained")
     losses, scores = figure.subplots(1, 2)
-    _draw_losses(losses, run, series[LOSS], series.get("test/loss", []))
-    _draw_scores(scores, run, series)
+    _draw_losses(losses, spec, series[LOSS], series.get("test/loss", []))
+    _draw_scores(scores, spec, series)
     for axes in (losses, scores):
         simplify_axes(axes)
-    figure.suptitle(f"{run.recipe.name}, seed {run.recipe.seed}")
+    figure.suptitle(f"{spec.recipe.name}, seed {spec.recipe.seed}")
     return figure
 
 
-def epochs_of(run: Assignment, points: Points) -> list[float]:
+def epochs_of(run: RunSpec, points: Points) -> list[float]:
     """Where points stand on the axis of epochs."""
     return [step * run.recipe.batch_size / run.train_rows for step, _ in points]
 
@@ -56,7 +57,7 @@ def smooth(values: np.ndarray, width: int) -> np.ndarray:
     return np.convolve(values, np.ones(width) / width, mode="valid")
 
 
-def _draw_losses(axes: "Axes", run: Assignment, train: Points, held_out: Points) -> None:
+def _draw_losses(axes: "Axes", run: RunSpec, train: Points, held_out: Points) -> None:
     values = np.array([value for _, value in train])
     epochs = epochs_of(run, train)
     width = max(1, round(run.train_rows / run.recipe.batch_size))
@@ -76,7 +77,7 @@ def _draw_losses(axes: "Axes", run: Assignment, train: Points, held_out: Points)
     axes.legend(frameon=False)
 
 
-def _draw_scores(axes: "Axes", run: Assignment, series: dict[str, Points]) -> None:
+def _draw_scores(axes: "Axes", run: RunSpec, series: dict[str, Points]) -> None:
     """The headline metric, as an error where the field says so, and its companion at five."""
     headline = headline_of(run.recipe, len(run.labels))
     error, second = headline in _AS_ERROR, _SECOND.get(headline)
@@ -98,14 +99,14 @@ def _draw_scores(axes: "Axes", run: Assignment, series: dict[str, Points]) -> No
         axes.legend(frameon=False)
 
 
-def _annotate(axes: "Axes", run: Assignment, points: Points) -> None:
+def _annotate(axes: "Axes", run: RunSpec, points: Points) -> None:
     end = epochs_of(run, points)[-1], points[-1][1]
     near: dict[str, Any] = {"xytext": (-4, 8), "textcoords": "offset points", "ha": "right"}
     axes.annotate(f"{end[1]:.2f} %", end, color=TEST, **near)
 
 
 def _draw_held_out(
-    axes: "Axes", run: Assignment, points: Points, label: str, style: str = "o-"
+    axes: "Axes", run: RunSpec, points: Points, label: str, style: str = "o-"
 ) -> None:
     if points:
         values = [value for _, value in points]

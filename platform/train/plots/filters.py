@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from safetensors.numpy import load_file
 
-from striate.train.run.spec import Assignment
+from striate.train.run.folder import Run, RunFolder
+from striate.train.run.spec import RunSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,9 +25,9 @@ _KERNEL_PX, _GAP, _MARGIN, _CAPTION = 44, 4, 14, 26
 _FRAME_MS, _LAST_MS = 160, 2500
 
 
-def first_layer_filters(run: Assignment) -> Figure | None:
+def first_layer_filters(run: Run) -> Figure | None:
     """One row a time, one column a feature map; None before the first evaluation."""
-    times = _kept(run, _MOST_ROWS)
+    times = _kept(run.folder, _MOST_ROWS)
     if not times:
         return None
     maps = min(_MOST_IN_STRIP, len(times[0][1]))
@@ -38,21 +39,23 @@ def first_layer_filters(run: Assignment) -> Figure | None:
             _draw(axes, colour_kernel(kernels[index], limit))
             if at == 0:
                 axes.set_title(str(index + 1), fontsize=8)
-        line[0].set_ylabel(f"epoch {_epoch(run, step)}", fontsize=8)
+        line[0].set_ylabel(f"epoch {_epoch(run.spec, step)}", fontsize=8)
     shown = f"{maps} of {len(times[0][1])}" if maps < len(times[0][1]) else "all"
-    figure.suptitle(f"{run.recipe.name}: first-layer kernels as they learn ({shown})", fontsize=10)
+    figure.suptitle(
+        f"{run.spec.recipe.name}: first-layer kernels as they learn ({shown})", fontsize=10
+    )
     return figure
 
 
-def animation(run: Assignment, path: Path) -> Path | None:
+def animation(run: Run, path: Path) -> Path | None:
     """Write the same as a GIF, one frame an evaluation; None for fewer than three of them."""
-    times = _kept(run, _MOST_FRAMES)
+    times = _kept(run.folder, _MOST_FRAMES)
     if len(times) < 3:
         return None
     limit = max(float(np.abs(kernels).max()) for _, kernels in times)
-    name = run.recipe.name
+    name = run.spec.recipe.name
     frames = [
-        _frame(kernels[:_MOST_IN_FRAME], limit, f"{name}   epoch {_epoch(run, step)}")
+        _frame(kernels[:_MOST_IN_FRAME], limit, f"{name}   epoch {_epoch(run.spec, step)}")
         for step, kernels in times
     ]
     durations = [_FRAME_MS] * (len(frames) - 1) + [_LAST_MS]
@@ -75,14 +78,14 @@ def colour_kernel(kernel: Kernels, limit: float) -> Pixels:
     return pixels
 
 
-def _kept(run: Assignment, most: int) -> list[tuple[int, Kernels]]:
+def _kept(folder: RunFolder, most: int) -> list[tuple[int, Kernels]]:
     """(step, kernels) at no more than `most` evaluations, the first and the last among them."""
-    files = sorted(run.filters.glob("step-*.safetensors"))
+    files = sorted(folder.filters.glob("step-*.safetensors"))
     chosen = sorted({round(i) for i in np.linspace(0, len(files) - 1, most)}) if files else []
     return [(int(files[i].stem[5:]), load_file(files[i])["weight"]) for i in chosen]
 
 
-def _epoch(run: Assignment, step: int) -> str:
+def _epoch(run: RunSpec, step: int) -> str:
     epoch = step * run.recipe.batch_size / run.train_rows
     return f"{epoch:.0f}" if epoch >= 10 or abs(epoch - round(epoch)) < 0.05 else f"{epoch:.1f}"
 

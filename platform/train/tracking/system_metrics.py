@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from striate.train.run.spec import Assignment
+from striate.train.run.folder import Run
 from striate.train.tracking.metric_log import MetricLog, MetricRecord
 
 EVERY_S = 5.0
@@ -29,7 +29,7 @@ Probe = Callable[[], dict[str, float]]
 
 
 @contextmanager
-def sample_node(run: Assignment, every_s: float = EVERY_S) -> Iterator[None]:
+def sample_node(run: Run, every_s: float = EVERY_S) -> Iterator[None]:
     """Sample this node from a thread while the block runs, unless another process does so."""
     done = threading.Event()
     thread = threading.Thread(
@@ -62,23 +62,23 @@ def energy_j(watts: Sequence[tuple[int, float]], longest_gap_s: float = 4 * EVER
     return sum(seconds * power for seconds, power in spans if seconds <= longest_gap_s)
 
 
-def _sample(run: Assignment, every_s: float, done: threading.Event) -> None:
+def _sample(run: Run, every_s: float, done: threading.Event) -> None:
     node = node_name()
     try:
-        run.system.mkdir(parents=True, exist_ok=True)
-        lock = os.open(run.system / f"{node}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        run.folder.system.mkdir(parents=True, exist_ok=True)
+        lock = os.open(run.folder.system / f"{node}.lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError:
         return  # the storage refuses: the run itself says so
     try:
         while not _locked(lock):  # another Ray node of this machine samples it
             if done.wait(every_s):
                 return
-        writer = MetricLog(run.system / f"{node}.jsonl")
+        writer = MetricLog(run.folder.system / f"{node}.jsonl")
         probes = [_processors, _network(), *_gpus(), *_power_of_processors()]
         psutil.cpu_percent()  # the first answer is about nothing
         while True:
             ended = done.wait(every_s)
-            writer.append(_records(node, probes, run.created_unix_s))
+            writer.append(_records(node, probes, run.spec.created_unix_s))
             if ended:
                 return
     finally:

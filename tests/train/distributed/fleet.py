@@ -25,7 +25,8 @@ from striate.train.distributed import parallel
 from striate.train.distributed.world import World
 from striate.train.loop import train
 from striate.train.recipes.resolve import resolve
-from striate.train.run.spec import Assignment
+from striate.train.run.folder import Run, RunFolder
+from striate.train.run.spec import RunSpec
 
 BATCH = 37  # which neither two nor three workers share evenly
 POISONED_ROWS = (5, 700)
@@ -72,7 +73,7 @@ class Poisoned:
         return tensors
 
 
-def assignment(segment: dict[str, Any], folder: Path, shards: str) -> Assignment:
+def run_of(segment: dict[str, Any], folder: Path, shards: str) -> Run:
     """The run of a segment, which ends at its step."""
     manifest = Manifest.load(shards)
     rows = manifest.rows("train")
@@ -83,7 +84,7 @@ def assignment(segment: dict[str, Any], folder: Path, shards: str) -> Assignment
         f"scaling.workers={segment['workers']}",
         *segment["overrides"],
     ]
-    return Assignment(
+    spec = RunSpec(
         run_id=segment["folder"],
         tracking_uri="http://127.0.0.1:1",
         experiment_id="0",
@@ -92,12 +93,12 @@ def assignment(segment: dict[str, Any], folder: Path, shards: str) -> Assignment
         manifest_sha256=manifest.sha256,
         labels=manifest.labels,
         train_rows=rows,
-        folder=folder / segment["folder"],
         created_unix_s=0.0,
     )
+    return Run(spec, RunFolder(folder / segment["folder"]))
 
 
-def weighed(run: Assignment) -> Callable[..., train.StepResult]:
+def weighed(run: Run) -> Callable[..., train.StepResult]:
     """A step of training that leaves ``held-RANK.txt``: numbers of weights and momenta held."""
 
     def step(*args: Any) -> train.StepResult:
@@ -107,7 +108,7 @@ def weighed(run: Assignment) -> Callable[..., train.StepResult]:
         tensors = [parameter for group in groups for parameter in group["params"]]
         tensors += [value for state in optimizer.state.values() for value in state.values()]
         held = sum(parallel.local(tensor).numel() for tensor in tensors)
-        (run.folder / f"held-{place.rank}.txt").write_text(str(held))
+        (run.folder.path / f"held-{place.rank}.txt").write_text(str(held))
         return result
 
     return step
@@ -127,7 +128,7 @@ def main(rank: int, plan: Path) -> None:
         if world > 1:
             meeting = f"file://{plan.parent}/meeting-{index}"
             dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=world)
-        run = assignment(segment, plan.parent, document["shards"])
+        run = run_of(segment, plan.parent, document["shards"])
         train.train_step = weighed(run)
         train.train(run, World(rank, world))
         if world > 1:

@@ -27,7 +27,8 @@ from striate.train.loop import train as loop
 from striate.train.loop.train import train
 from striate.train.recipes.resolve import resolve
 from striate.train.run.attempts import Attempt, attempts_of
-from striate.train.run.spec import Assignment
+from striate.train.run.folder import Run, RunFolder
+from striate.train.run.spec import RunSpec
 from striate.train.tracking.metric_log import SpoolReader, history
 
 pytestmark = pytest.mark.cluster
@@ -204,7 +205,7 @@ def undisturbed(shards: Path, steps: int, folder: Path, monkeypatch: Any) -> dic
     """The losses of the first steps of the same run, alone in this process."""
     recipe = resolve(RECIPE, [*COMMON, "scaling.workers=0", "report_every=50"])
     manifest = Manifest.load(shards)
-    run = Assignment(
+    spec = RunSpec(
         run_id="alone",
         tracking_uri="http://127.0.0.1:1",
         experiment_id="0",
@@ -213,9 +214,9 @@ def undisturbed(shards: Path, steps: int, folder: Path, monkeypatch: Any) -> dic
         manifest_sha256=manifest.sha256,
         labels=manifest.labels,
         train_rows=manifest.rows("train"),
-        folder=folder,
         created_unix_s=0.0,
     )
+    run = Run(spec, RunFolder(folder))
     original, done = loop.train_step, 0
 
     def counting(*args: Any) -> Any:
@@ -223,13 +224,13 @@ def undisturbed(shards: Path, steps: int, folder: Path, monkeypatch: Any) -> dic
         done += 1
         if done == steps:
             folder.mkdir(parents=True, exist_ok=True)
-            run.stop_request.touch()
+            run.folder.stop_request.touch()
         return original(*args)
 
     monkeypatch.setattr(loop, "train_step", counting)
     with pytest.raises(TrainingStopped):
         train(run, World())
-    return dict(history(SpoolReader(run.spool).read())["train/loss"])
+    return dict(history(SpoolReader(run.folder.spool).read())["train/loss"])
 
 
 def workers_and_nodes_come_and_go(driver: Driver, nodes: Nodes) -> None:

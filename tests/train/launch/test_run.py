@@ -19,7 +19,7 @@ from striate.train.launch import run as job
 from striate.train.launch.publish import publish
 from striate.train.launch.run import TrainResult
 from striate.train.recipes.resolve import resolve
-from striate.train.run.spec import Assignment
+from striate.train.run.folder import Run
 from striate.train.tracking.events import TrainEvent
 from striate.train.tracking.system_metrics import node_name
 
@@ -228,14 +228,14 @@ def test_mlflow_that_dies_in_mid_run_loses_nothing(
 
     tracking_server.start()
     (folder,) = settings.runs_folder.iterdir()
-    run = Assignment.load(settings, folder.name)
+    run = Run.load(settings, folder.name)
     version = patient(run)
     again = patient(run)
     assert version is not None and again == version
-    assert list(history_of(settings, run.run_id, "train/loss")) == list(
-        range(1, run.total_steps + 1)
+    assert list(history_of(settings, run.spec.run_id, "train/loss")) == list(
+        range(1, run.spec.total_steps + 1)
     )
-    assert status_of(settings, run.run_id) == "FINISHED"
+    assert status_of(settings, run.spec.run_id) == "FINISHED"
     assert len(list_versions(tracking_server.uri, "lenet1-anna-digits")) == 1
 
 

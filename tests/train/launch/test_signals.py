@@ -11,24 +11,24 @@ import pytest
 from striate.train.launch.signals import stopping_softly
 from striate.train.run import startup_times
 from striate.train.run.attempts import ATTEMPTS_FILE, Ledger, attempts_of
-from striate.train.run.spec import Assignment
+from striate.train.run.folder import Run
 from striate.train.run.stop_requests import HERE
 
 pytestmark = pytest.mark.unit
 
-MakeRun = Callable[..., Assignment]
+MakeRun = Callable[..., Run]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_first_signal_asks_and_the_second_ends(make_run: MakeRun, number: int) -> None:
     run, said = make_run("lenet1-anna-digits"), list[str]()
-    run.folder.mkdir()
+    run.folder.path.mkdir()
     before = signal.getsignal(number)
     HERE.begin()
-    with pytest.raises(KeyboardInterrupt), stopping_softly(run, said.append):
+    with pytest.raises(KeyboardInterrupt), stopping_softly(run.folder, said.append):
         os.kill(os.getpid(), number)
         assert HERE.stopping
-        assert run.stop_request.exists()
+        assert run.folder.stop_request.exists()
         assert len(said) == 1 and "ends after a checkpoint" in said[0]
         os.kill(os.getpid(), number)
     assert signal.getsignal(number) is before
@@ -41,7 +41,7 @@ def test_a_thread_leaves_signals_alone(make_run: MakeRun) -> None:
     seen: list[object] = []
 
     def inside() -> None:
-        with stopping_softly(run, lambda text: None):
+        with stopping_softly(run.folder, lambda text: None):
             seen.append(signal.getsignal(signal.SIGTERM))
 
     thread = threading.Thread(target=inside)

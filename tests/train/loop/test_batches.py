@@ -16,12 +16,12 @@ from striate.train.distributed.world import World
 from striate.train.loop.batches import open_evaluation, open_stream, samples_per_epoch
 from striate.train.loop.train import train
 from striate.train.recipes.resolve import resolve
-from striate.train.run.spec import Assignment
+from striate.train.run.folder import Run
 from striate.train.tracking.metric_log import SpoolReader, history
 
 pytestmark = pytest.mark.unit
 
-MakeRun = Callable[..., Assignment]
+MakeRun = Callable[..., Run]
 SHORT = ("epochs=0.2", "batch_size=64", "report_every=1")
 DAMAGED_ROWS = (5, 700, 1400)
 
@@ -48,23 +48,23 @@ def through_pipeline(name: str) -> list[str]:
     return ["data.augment=null", f"data.pipeline={name}", f"data.pipeline_arguments={arguments}"]
 
 
-def made_by(make_run: MakeRun, *overrides: str) -> Assignment:
+def made_by(make_run: MakeRun, *overrides: str) -> Run:
     return make_run("lenet5-digits", *SHORT, *[one.replace("'", '"') for one in overrides])
 
 
 def test_a_pipeline_feeds_what_the_raw_way_does(make_run: MakeRun) -> None:
     raw = make_run("lenet5-digits", *SHORT)
     named = made_by(make_run, *through_pipeline("digits"), "data.threads=2")
-    with open_stream(raw, World(), 100) as one, open_stream(named, World(), 100) as other:
+    with open_stream(raw.spec, World(), 100) as one, open_stream(named.spec, World(), 100) as other:
         for _ in range(3):
             expected, batch = next(one), next(other)
             assert torch.equal(expected.images, batch.inputs)
             assert torch.equal(expected.labels, batch.labels)
     for expected, batch in zip(
-        open_evaluation(raw, World()), open_evaluation(named, World()), strict=True
+        open_evaluation(raw.spec, World()), open_evaluation(named.spec, World()), strict=True
     ):
         assert torch.equal(expected.images, batch.inputs)
-    assert samples_per_epoch(named.recipe.data, Manifest.load(named.shards)) == 1437
+    assert samples_per_epoch(named.spec.recipe.data, Manifest.load(named.spec.shards)) == 1437
 
 
 def test_damage_is_logged_with_the_share_of_time_spent_waiting(
@@ -73,9 +73,9 @@ def test_damage_is_logged_with_the_share_of_time_spent_waiting(
     monkeypatch.setitem(PIPELINES, "fragile", Fragile)
     run = made_by(make_run, *through_pipeline("fragile"), "epochs=1.1", "data.max_damaged=3")
     train(run, World())
-    records = list(SpoolReader(run.spool).read())
+    records = list(SpoolReader(run.folder.spool).read())
     series = history(records)
-    assert dict(series["train/damaged_samples"])[run.total_steps] == 3.0
+    assert dict(series["train/damaged_samples"])[run.spec.total_steps] == 3.0
     assert all(0 <= share <= 1 for _, share in series["train/data_wait_share"])
     notes = [record.text for record in records if record.kind == "note"]
     for row in DAMAGED_ROWS:

@@ -20,22 +20,23 @@ from striate.train.loop import checkpointing
 from striate.train.loop import train as loop
 from striate.train.loop.train import train
 from striate.train.run.attempts import attempts_of
-from striate.train.run.spec import Assignment, RunOutcome
+from striate.train.run.folder import Run
+from striate.train.run.spec import RunOutcome
 from striate.train.run.stop_requests import HERE
 from striate.train.tracking.metric_log import SpoolReader, history
 
 pytestmark = pytest.mark.unit
 
-MakeRun = Callable[..., Assignment]
+MakeRun = Callable[..., Run]
 SHORT = ("epochs=1", "batch_size=64", "report_every=4")  # 22 steps
 
 
-def losses_of(run: Assignment) -> dict[int, float]:
-    return dict(history(SpoolReader(run.spool).read())["train/loss"])
+def losses_of(run: Run) -> dict[int, float]:
+    return dict(history(SpoolReader(run.folder.spool).read())["train/loss"])
 
 
-def notes_of(run: Assignment) -> list[str]:
-    return [r.text for r in SpoolReader(run.spool).read() if r.kind == "note"]
+def notes_of(run: Run) -> list[str]:
+    return [r.text for r in SpoolReader(run.folder.spool).read() if r.kind == "note"]
 
 
 def at_step(monkeypatch: pytest.MonkeyPatch, step: int, act: Callable[[], object]) -> None:
@@ -96,8 +97,8 @@ def test_a_storage_that_refuses_for_a_while_loses_nothing(
     assert sum("Training goes on and tries again" in note for note in said) == 1
     assert sum("is written: the storage refused for" in note for note in said) == 1
     assert losses_of(run) == losses_of(whole)
-    assert CheckpointStore(run.checkpoints).steps()[-1] > 8
-    assert RunOutcome.model_validate_json(run.outcome.read_bytes()).repeated_steps == 0
+    assert CheckpointStore(run.folder.checkpoints).steps()[-1] > 8
+    assert RunOutcome.model_validate_json(run.folder.outcome.read_bytes()).repeated_steps == 0
 
 
 def test_a_restart_waits_for_a_storage_that_is_away(
@@ -119,7 +120,7 @@ def test_a_restart_waits_for_a_storage_that_is_away(
     monkeypatch.setattr(CheckpointStore, "load_latest", away)
     HERE.begin()
     train(run, World())
-    assert attempts_of(run.folder)[1].repeated == 0
+    assert attempts_of(run.folder.path)[1].repeated == 0
     assert any("checkpoints cannot be read yet" in note for note in notes_of(run))
 
 
@@ -142,8 +143,8 @@ def test_training_goes_on_while_a_checkpoint_is_written(
     train(run, World())
     assert written[0] == 5
     assert 10 not in written
-    assert written[-1] == run.total_steps
-    shares = history(SpoolReader(run.spool).read())[checkpointing.BLOCKED_SHARE]
+    assert written[-1] == run.spec.total_steps
+    shares = history(SpoolReader(run.folder.spool).read())[checkpointing.BLOCKED_SHARE]
     assert all(0 <= share < 1 for _, share in shares)
 
 
@@ -177,14 +178,14 @@ def test_a_run_that_is_asked_to_stop_saves_and_goes_on_from_there(
     with pytest.raises(TrainingStopped, match=r"stopped after step \d+ of 22") as caught:
         train(run, World())
     assert "--resume" in caught.value.remedy
-    stopped = json.loads(run.stopped.read_text())["step"]
+    stopped = json.loads(run.folder.stopped.read_text())["step"]
     assert stopped >= 9
     HERE.begin()
     train(run, World())
-    first, second = attempts_of(run.folder)
+    first, second = attempts_of(run.folder.path)
     assert (first.step, second.step, second.repeated) == (0, stopped, 0)
     assert losses_of(run) == losses_of(whole)
-    outcome = RunOutcome.model_validate_json(run.outcome.read_bytes())
+    outcome = RunOutcome.model_validate_json(run.folder.outcome.read_bytes())
     assert (outcome.restarts, outcome.repeated_steps) == (1, 0)
     assert outcome.startup["first step"] >= 0
 
@@ -193,7 +194,7 @@ def test_the_driver_asks_through_the_run_s_folder(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run("lenet1-anna-digits", *SHORT)
-    at_step(monkeypatch, 3, run.stop_request.touch)
+    at_step(monkeypatch, 3, run.folder.stop_request.touch)
     with pytest.raises(TrainingStopped):
         train(run, World())
 
@@ -209,10 +210,10 @@ def test_the_best_is_kept_beside_the_latest(make_run: MakeRun) -> None:
         ),
     )
     train(run, World())
-    series = history(SpoolReader(run.spool).read())["test/top1"]
+    series = history(SpoolReader(run.folder.spool).read())["test/top1"]
     best = max(series, key=lambda point: (point[1], -point[0]))
-    store = CheckpointStore(run.checkpoints)
-    assert store.steps() == sorted({best[0], run.total_steps})
+    store = CheckpointStore(run.folder.checkpoints)
+    assert store.steps() == sorted({best[0], run.spec.total_steps})
     assert store.score(best[0]) == best[1]
 
 

@@ -11,12 +11,12 @@ from striate.models import MODELS
 from striate.models.layers.dropout import SampleDropout
 from striate.train.distributed.world import World
 from striate.train.loop.train import train
-from striate.train.run.spec import Assignment
+from striate.train.run.folder import Run
 from striate.train.tracking.metric_log import SpoolReader, history
 
 pytestmark = pytest.mark.unit
 
-MakeRun = Callable[..., Assignment]
+MakeRun = Callable[..., Run]
 
 
 class Straight(nn.Module):
@@ -51,7 +51,8 @@ def test_a_compiled_network_learns_as_the_plain_one(make_straight_run: MakeRun) 
     train(compiled, World())
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > graphs
     ours, theirs = (
-        dict(history(SpoolReader(run.spool).read())["train/loss"]) for run in (compiled, plain)
+        dict(history(SpoolReader(run.folder.spool).read())["train/loss"])
+        for run in (compiled, plain)
     )
     assert ours == pytest.approx(theirs, rel=1e-5)
 

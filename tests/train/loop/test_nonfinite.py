@@ -20,13 +20,13 @@ from striate.train.loop import nonfinite
 from striate.train.loop import train as loop
 from striate.train.loop.optimizers import build_optimizer
 from striate.train.loop.train import StepResult, train, train_step
-from striate.train.run.spec import Assignment
+from striate.train.run.folder import Run
 from striate.train.tasks.classification import Classification
 from striate.train.tracking.metric_log import SpoolReader, history
 
 pytestmark = pytest.mark.unit
 
-MakeRun = Callable[..., Assignment]
+MakeRun = Callable[..., Run]
 SHORT = ("epochs=1", "batch_size=64", "checkpoint.every_steps=6", "report_every=4")
 BAD_ROW = 700
 
@@ -60,7 +60,7 @@ def poisoned(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> MakeRun:
         ]
     }
 
-    def make(*overrides: str, folder: str = "run") -> Assignment:
+    def make(*overrides: str, folder: str = "run") -> Run:
         data = ("data.augment=null", "data.pipeline=poisoned")
         said = f"data.pipeline_arguments={json.dumps(arguments)}"
         return make_run("lenet5-modern-digits", *SHORT, *data, said, *overrides, folder=folder)
@@ -68,15 +68,15 @@ def poisoned(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> MakeRun:
     return make
 
 
-def series_of(run: Assignment, name: str) -> dict[int, float]:
-    return dict(history(SpoolReader(run.spool).read())[name])
+def series_of(run: Run, name: str) -> dict[int, float]:
+    return dict(history(SpoolReader(run.folder.spool).read())[name])
 
 
-def notes_of(run: Assignment) -> list[str]:
-    return [r.text for r in SpoolReader(run.spool).read() if r.kind == "note"]
+def notes_of(run: Run) -> list[str]:
+    return [r.text for r in SpoolReader(run.folder.spool).read() if r.kind == "note"]
 
 
-def bad_step(run: Assignment) -> int:
+def bad_step(run: Run) -> int:
     (step,) = [step for step, loss in series_of(run, "train/loss").items() if math.isnan(loss)]
     return step
 
@@ -95,20 +95,20 @@ def test_a_skipped_step_is_counted_and_changes_neither_order_nor_weights(
     run = poisoned("on_nan=skip")
     train(run, World())
     bad = bad_step(run)
-    assert list(series_of(run, "train/loss")) == list(range(1, run.total_steps + 1))
+    assert list(series_of(run, "train/loss")) == list(range(1, run.spec.total_steps + 1))
     assert series_of(run, "train/skipped_steps") == {bad: 1.0}
-    document = json.loads((run.folder / "nan" / f"step-{bad:08d}-rank-0.json").read_text())
+    document = json.loads((run.folder.path / "nan" / f"step-{bad:08d}-rank-0.json").read_text())
     assert document["rows"] == seen[bad * 64] and BAD_ROW in document["rows"]
     assert len(document["keys"]) == 64 and document["first_position"] == (bad - 1) * 64
     (note,) = [note for note in notes_of(run) if "skipped" in note]
-    assert f"Step {bad} was skipped" in note and str(run.folder / "nan") in note
+    assert f"Step {bad} was skipped" in note and str(run.folder.path / "nan") in note
 
     # The undisturbed order, without the poison: the same batches at the same steps.
-    skipped, before = dict(seen), run.total_steps
+    skipped, before = dict(seen), run.spec.total_steps
     monkeypatch.setattr(Poisoned, "rows", ())
     clean = poisoned(folder="clean")
     train(clean, World())
-    assert seen == skipped and clean.total_steps == before
+    assert seen == skipped and clean.spec.total_steps == before
     losses, others = series_of(run, "train/loss"), series_of(clean, "train/loss")
     assert all(losses[step] == others[step] for step in range(1, bad))
 
@@ -117,7 +117,7 @@ def test_a_restart_remembers_what_was_skipped(poisoned: MakeRun) -> None:
     """Every sample is met once in each of two epochs, before and after the restart."""
     run = poisoned("on_nan=skip", "schedule.name=constant")
     train(run, World())
-    more = run.model_copy(update={"recipe": run.recipe.model_copy(update={"epochs": 2.0})})
+    more = run.with_spec(recipe=run.spec.recipe.model_copy(update={"epochs": 2.0}))
     train(more, World())
     assert list(series_of(more, "train/skipped_steps").values()) == [1.0, 2.0]
 
@@ -127,13 +127,13 @@ def test_a_run_that_stops_names_the_step_and_keeps_the_samples(poisoned: MakeRun
     with pytest.raises(TrainingFailed, match="not finite at step") as caught:
         train(run, World())
     bad = min(step for step, loss in series_of(run, "train/loss").items() if math.isnan(loss))
-    file = run.folder / "nan" / f"step-{bad:08d}-rank-0.json"
+    file = run.folder.path / "nan" / f"step-{bad:08d}-rank-0.json"
     assert f"step {bad}" in caught.value.message and str(file) in caught.value.message
     assert BAD_ROW in json.loads(file.read_text())["rows"]
-    before = run.folder / "nan" / f"step-{bad - 1:08d}-rank-0.json"
+    before = run.folder.path / "nan" / f"step-{bad - 1:08d}-rank-0.json"
     assert before.is_file() == (bad > 1)
     assert "on_nan=skip" in caught.value.remedy
-    good = CheckpointStore(run.checkpoints).steps()
+    good = CheckpointStore(run.folder.checkpoints).steps()
     assert all(step < bad for step in good)
 
 
@@ -141,9 +141,9 @@ def test_a_stopped_run_goes_on_with_skipping(poisoned: MakeRun) -> None:
     run = poisoned()
     with pytest.raises(TrainingFailed):
         train(run, World())
-    again = run.model_copy(update={"recipe": run.recipe.model_copy(update={"on_nan": "skip"})})
+    again = run.with_spec(recipe=run.spec.recipe.model_copy(update={"on_nan": "skip"}))
     train(again, World())
-    assert again.outcome.is_file()
+    assert again.folder.outcome.is_file()
 
 
 def test_too_many_skips_in_a_row_end_the_run(
@@ -154,7 +154,7 @@ def test_too_many_skips_in_a_row_end_the_run(
     with pytest.raises(TrainingFailed, match=f"{nonfinite.MOST_SKIPS} steps in a row") as caught:
         train(run, World())
     assert "look at the samples" in caught.value.remedy
-    assert len(list((run.folder / "nan").iterdir())) == nonfinite.MOST_SKIPS
+    assert len(list((run.folder.path / "nan").iterdir())) == nonfinite.MOST_SKIPS
 
 
 class Normed(nn.Module):
@@ -179,7 +179,7 @@ def test_a_skipped_step_leaves_every_tensor_as_it_was(
     """Weights, momenta, counts of steps, running statistics; and the next step is a good one."""
     recipe = make_run(
         "lenet5-modern-digits", f"optimizer.name={name}", "on_nan=skip", "batch_size=8"
-    ).recipe
+    ).spec.recipe
     network = Normed(explosive=False)
     optimizer = build_optimizer(network, recipe.optimizer)
     task = Classification(recipe.task, 10)

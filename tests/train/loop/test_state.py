@@ -12,12 +12,12 @@ from striate.train.distributed.precision import on_device
 from striate.train.distributed.world import World
 from striate.train.loop.state import TrainState
 from striate.train.loop.train import add_keys, train_step
-from striate.train.run.spec import Assignment
+from striate.train.run.folder import Run
 from striate.train.tasks.classification import Classification
 
 pytestmark = pytest.mark.unit
 
-MakeRun = Callable[..., Assignment]
+MakeRun = Callable[..., Run]
 IMAGES = torch.linspace(-1, 1, 8 * 1024).reshape(8, 1, 32, 32)
 
 
@@ -41,7 +41,7 @@ def through_bytes(state: TrainState) -> Checkpoint:
 
 
 def test_averaged_weights_begin_at_the_first_and_follow_by_the_decay(make_run: MakeRun) -> None:
-    recipe = make_run("lenet5-modern-digits", "ema_decay=0.75", "batch_size=8").recipe
+    recipe = make_run("lenet5-modern-digits", "ema_decay=0.75", "batch_size=8").spec.recipe
     state = TrainState.fresh(recipe, World())
     expected: torch.Tensor | None = None
     for _ in range(4):
@@ -62,7 +62,9 @@ def test_a_restored_state_takes_the_next_step_of_the_old_one(
     name: str, precision: str, make_run: MakeRun
 ) -> None:
     overrides = (f"optimizer.name={name}", f"precision={precision}", "channels_last=true")
-    recipe = make_run("lenet5-modern-digits", "ema_decay=0.5", "batch_size=8", *overrides).recipe
+    recipe = make_run(
+        "lenet5-modern-digits", "ema_decay=0.5", "batch_size=8", *overrides
+    ).spec.recipe
     old, new = TrainState.fresh(recipe, World()), TrainState.fresh(recipe, World())
     for _ in range(2):
         stepped(old, recipe)
@@ -77,7 +79,7 @@ def test_a_restored_state_takes_the_next_step_of_the_old_one(
 
 
 def test_what_is_bundled_is_float32_also_of_a_float64_run(make_run: MakeRun) -> None:
-    state = TrainState.fresh(make_run("lenet5-digits", "precision=fp64").recipe, World())
+    state = TrainState.fresh(make_run("lenet5-digits", "precision=fp64").spec.recipe, World())
     floats = {v.dtype for v in state.weights().values() if v.is_floating_point()}
     assert floats == {torch.float32}
 
@@ -98,7 +100,7 @@ def test_a_samples_key_is_its_position_and_the_seed_whoever_has_it(world: int) -
 def test_images_and_clips_are_laid_out_with_channels_last(
     shape: tuple[int, ...], make_run: MakeRun
 ) -> None:
-    recipe = make_run("lenet5-digits", "channels_last=true", "precision=fp64").recipe
+    recipe = make_run("lenet5-digits", "channels_last=true", "precision=fp64").spec.recipe
     tensors = {"images": torch.zeros(shape), "labels": torch.zeros(2, dtype=torch.int64)}
     batch = on_device(Batch(tensors, 2, 0, 2), recipe, World())
     assert batch.images.dtype == torch.float64 and batch.labels.dtype == torch.int64

@@ -20,7 +20,8 @@ from striate.train.loop import recorder
 from striate.train.loop import train as loop
 from striate.train.loop.state import TrainState
 from striate.train.loop.train import train
-from striate.train.run.spec import Assignment, RunOutcome
+from striate.train.run.folder import Run
+from striate.train.run.spec import RunOutcome
 from striate.train.tasks.classification import Classification
 from striate.train.tracking.metric_log import SpoolReader, history
 
@@ -29,24 +30,24 @@ pytestmark = pytest.mark.unit
 SHORT = ("epochs=1", "batch_size=64", "checkpoint.every_steps=6", "report_every=4")
 
 
-MakeRun = Callable[..., Assignment]
+MakeRun = Callable[..., Run]
 
 
-def losses_of(run: Assignment) -> dict[int, float]:
+def losses_of(run: Run) -> dict[int, float]:
     """The loss of every step that the run reported."""
-    return dict(history(SpoolReader(run.spool).read())["train/loss"])
+    return dict(history(SpoolReader(run.folder.spool).read())["train/loss"])
 
 
-def notes_of(run: Assignment) -> list[str]:
+def notes_of(run: Run) -> list[str]:
     """What the run said to its user."""
-    return [r.text for r in SpoolReader(run.spool).read() if r.kind == "note"]
+    return [r.text for r in SpoolReader(run.folder.spool).read() if r.kind == "note"]
 
 
 class Killed(BaseException):
     """Stands for a process that ends in the middle of a step."""
 
 
-def train_until(run: Assignment, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def train_until(run: Run, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Train a run that dies when it is about to do `step` + 1."""
     original, done = loop.train_step, 0
 
@@ -92,8 +93,11 @@ def test_a_resumed_run_is_the_undisturbed_one_bit_for_bit(
     train_until(broken, killed_at, monkeypatch)
     train(broken, World())
     assert losses_of(broken) == losses_of(whole)
-    assert list(losses_of(broken)) == list(range(1, whole.total_steps + 1))
-    left, right = Bundle.open(whole.bundle).state(), Bundle.open(broken.bundle).state()
+    assert list(losses_of(broken)) == list(range(1, whole.spec.total_steps + 1))
+    left, right = (
+        Bundle.open(whole.folder.bundle).state(),
+        Bundle.open(broken.folder.bundle).state(),
+    )
     assert all(torch.equal(left[name], right[name]) for name in left)
 
 
@@ -113,7 +117,7 @@ def test_a_resumed_run_sees_the_batches_of_the_undisturbed_one(
     broken = make_run("lenet1-anna-digits", *SHORT, folder="broken")
     train_until(broken, 9, monkeypatch)
     train(broken, World())
-    assert len(seen) == broken.total_steps
+    assert len(seen) == broken.spec.total_steps
 
 
 def test_a_damaged_checkpoint_costs_steps_and_nothing_else(
@@ -123,7 +127,7 @@ def test_a_damaged_checkpoint_costs_steps_and_nothing_else(
     train(whole, World())
     broken = make_run("lenet1-anna-digits", *SHORT, folder="broken")
     train_until(broken, 14, monkeypatch)
-    tensors = CheckpointStore(broken.checkpoints).path(12) / TENSORS_FILE
+    tensors = CheckpointStore(broken.folder.checkpoints).path(12) / TENSORS_FILE
     tensors.write_bytes(tensors.read_bytes()[:-3] + b"\x00\x01\x02")
     train(broken, World())
     assert losses_of(broken) == losses_of(whole)
@@ -144,8 +148,8 @@ def test_a_full_disk_does_not_end_training(
     run = make_run("lenet1-anna-digits", *SHORT)
     train(run, World())
     assert any("checkpoint of step 6 could not be written" in note for note in notes_of(run))
-    assert CheckpointStore(run.checkpoints).steps()[-1] == run.total_steps
-    assert run.outcome.is_file()
+    assert CheckpointStore(run.folder.checkpoints).steps()[-1] == run.spec.total_steps
+    assert run.folder.outcome.is_file()
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_by_name(make_run: MakeRun) -> None:
@@ -159,16 +163,18 @@ def test_the_bundle_is_the_evaluated_network(make_run: MakeRun) -> None:
     """Its own logits give the accuracy that it states."""
     run = make_run("lenet5-digits", *SHORT, "ema_decay=0.8")
     train(run, World())
-    bundle = Bundle.open(run.bundle)
+    bundle = Bundle.open(run.folder.bundle)
     network, right, rows = build_from(bundle), 0, 0
-    for batch in stream.evaluation_batches(run.shards, "test", 50, 0, 1, bundle.spec.preprocessing):
+    for batch in stream.evaluation_batches(
+        run.spec.shards, "test", 50, 0, 1, bundle.spec.preprocessing
+    ):
         with torch.no_grad():
             right += int((network(batch.images).argmax(1) == batch.labels).sum())
         rows += len(batch.labels)
-    outcome = RunOutcome.model_validate_json(run.outcome.read_bytes())
+    outcome = RunOutcome.model_validate_json(run.folder.outcome.read_bytes())
     assert outcome.metrics["top1"] == right / rows
     assert bundle.spec.provenance.metrics == outcome.metrics
-    assert bundle.spec.provenance.data_manifest_sha256 == run.manifest_sha256
+    assert bundle.spec.provenance.data_manifest_sha256 == run.spec.manifest_sha256
     assert sum(map(sum, outcome.confusion)) == rows
     assert sum(outcome.confusion[i][i] for i in range(10)) == right
 
@@ -190,36 +196,38 @@ def test_precision_layout_clipping_and_parts_change_nothing_that_matters(
 def test_evaluations_come_at_epochs_and_at_the_end(make_run: MakeRun) -> None:
     run = make_run("lenet1-anna-digits", "epochs=3.5", "batch_size=128", "evaluate_every_epochs=1")
     train(run, World())
-    steps = [step for step, _ in history(SpoolReader(run.spool).read())["test/top1"]]
-    assert steps == [12, 23, 34, run.total_steps]
+    steps = [step for step, _ in history(SpoolReader(run.folder.spool).read())["test/top1"]]
+    assert steps == [12, 23, 34, run.spec.total_steps]
 
 
 def test_a_worker_says_which_process_it_is(make_run: MakeRun) -> None:
     run = make_run("lenet1-anna-digits", *SHORT)
     recorder.Recorder(run, World())
-    assert json.loads((run.workers / "rank-0.json").read_text())["rank"] == 0
+    assert json.loads((run.folder.workers / "rank-0.json").read_text())["rank"] == 0
 
 
 def test_uneven_shares_average_to_the_mean_gradient(make_run: MakeRun) -> None:
     """DDP averages what the workers' steps ask for: 22, 22 and 21 of 65 samples."""
     overrides = ("optimizer.name=sgd", "optimizer.momentum=0", "optimizer.weight_decay=0")
     run = make_run("lenet1-anna-digits", "batch_size=65", *overrides)
-    task = Classification(run.recipe.task, len(run.labels))
+    task = Classification(run.spec.recipe.task, len(run.spec.labels))
 
     def moved(place: World) -> torch.Tensor:
-        state = TrainState.fresh(run.recipe, place)
+        state = TrainState.fresh(run.spec.recipe, place)
         before = torch.cat([p.detach().flatten().clone() for p in state.model.parameters()])
-        with feed.open_stream(run, place, 0) as batches:
-            loop.train_step(state.model, state.optimizer, task, next(batches), run.recipe, place)
+        with feed.open_stream(run.spec, place, 0) as batches:
+            loop.train_step(
+                state.model, state.optimizer, task, next(batches), run.spec.recipe, place
+            )
         return torch.cat([p.detach().flatten() for p in state.model.parameters()]) - before
 
     shares = torch.stack([moved(World(rank, 3)) for rank in range(3)])
-    state = TrainState.fresh(run.recipe, World())
-    with feed.open_stream(run, World(), 0) as batches:
+    state = TrainState.fresh(run.spec.recipe, World())
+    with feed.open_stream(run.spec, World(), 0) as batches:
         batch = next(batches)
     loss = torch.nn.functional.cross_entropy(state.model(batch.images), batch.labels)
     loss.backward()  # type: ignore[no-untyped-call]
     gradient = torch.cat([p.grad.flatten() for p in state.model.parameters() if p.grad is not None])
-    asked = -run.recipe.optimizer.lr * gradient
+    asked = -run.spec.recipe.optimizer.lr * gradient
     assert torch.allclose(shares.mean(0), asked, rtol=1e-3, atol=1e-7)
     assert torch.allclose(moved(World()), asked, rtol=1e-3, atol=1e-7)

@@ -21,8 +21,9 @@ from striate.train.plots import comparison
 from striate.train.plots.confusion import confusion_matrix, most_confused, pool_errors
 from striate.train.plots.filters import animation, colour_kernel
 from striate.train.plots.mistakes import worst_mistakes
+from striate.train.run.folder import Run
 from striate.train.run.mistake import Mistake
-from striate.train.run.spec import Assignment, RunOutcome
+from striate.train.run.spec import RunOutcome
 from striate.train.tasks.drawings import row_of
 
 pytestmark = pytest.mark.unit
@@ -30,20 +31,20 @@ pytestmark = pytest.mark.unit
 Make = Any
 
 
-def _leave(run: Assignment, **outcome: Any) -> None:
+def _leave(run: Run, **outcome: Any) -> None:
     """Put an outcome into a run's folder."""
     whole = RunOutcome.model_validate(
         {"metrics": {"top1": 0.5}, "confusion": (), "steps": 1, "seconds": 1.0, **outcome}
     )
-    run.folder.mkdir(parents=True, exist_ok=True)
-    run.outcome.write_text(whole.model_dump_json())
+    run.folder.path.mkdir(parents=True, exist_ok=True)
+    run.folder.outcome.write_text(whole.model_dump_json())
 
 
-def _filters(run: Assignment, times: int, shape: tuple[int, ...] = (8, 3, 5, 5)) -> None:
-    run.filters.mkdir(parents=True)
+def _filters(run: Run, times: int, shape: tuple[int, ...] = (8, 3, 5, 5)) -> None:
+    run.folder.filters.mkdir(parents=True)
     for step in range(times):
         weight = np.random.default_rng(step).normal(size=shape).astype(np.float32)
-        save_file({"weight": weight}, run.filters / f"step-{step:08d}.safetensors")
+        save_file({"weight": weight}, run.folder.filters / f"step-{step:08d}.safetensors")
 
 
 def test_nothing_is_drawn_of_a_run_that_left_nothing(make_run: Make) -> None:
@@ -112,7 +113,7 @@ def test_a_confusion_matrix_is_drawn_at_any_size(
     classes: int, make_run: Make, tmp_path: Path
 ) -> None:
     names = tuple(f"a class of a long name, number {index}" for index in range(classes))
-    run = make_run("lenet5-digits").model_copy(update={"labels": names})
+    run = make_run("lenet5-digits").with_spec(labels=names)
     counts = np.eye(classes, dtype=int) * 9
     counts[0, 1] = 3
     _leave(run, confusion=counts.tolist())
@@ -157,7 +158,7 @@ def test_the_worst_mistakes_show_the_photographs_that_they_name(
 
 
 def test_mistakes_whose_shards_are_gone_leave_the_other_pictures(make_run: Make) -> None:
-    run = make_run("lenet5-digits").model_copy(update={"shards": "/nowhere"})
+    run = make_run("lenet5-digits").with_spec(shards="/nowhere")
     _leave(run, mistakes=[Mistake(1, 0, 2, 3, 0.9)])
     assert worst_mistakes(run) is None
 
@@ -187,7 +188,7 @@ def test_pictures_reach_mlflow_while_the_run_runs(
     monkeypatch.setattr(live_plots, "_LEAST_REST", 0)
     with live_plots.live_plots(run, every_s=0.01):
         assert came.wait(60)
-    assert logged[0] == (run.run_id, "pictures", "first_layer_filters.png")
+    assert logged[0] == (run.spec.run_id, "pictures", "first_layer_filters.png")
 
 
 def test_curves_of_several_runs_have_a_line_each() -> None:
@@ -214,7 +215,7 @@ def test_curves_of_several_runs_have_a_line_each() -> None:
 
 def test_the_outcome_of_an_older_run_is_still_read(make_run: Make) -> None:
     run = make_run("lenet5-digits")
-    run.folder.mkdir(parents=True, exist_ok=True)
+    run.folder.path.mkdir(parents=True, exist_ok=True)
     document = {"metrics": {"top1": 1.0}, "confusion": [[1, 0], [0, 1]], "steps": 1, "seconds": 1}
-    run.outcome.write_text(json.dumps(document))
+    run.folder.outcome.write_text(json.dumps(document))
     assert worst_mistakes(run) is None

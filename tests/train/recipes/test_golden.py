@@ -15,7 +15,7 @@ import torch
 from striate.train.distributed.world import World
 from striate.train.loop.train import train
 from striate.train.recipes import RECIPES
-from striate.train.run.spec import Assignment
+from striate.train.run.folder import Run
 from striate.train.tracking.metric_log import SpoolReader, history
 
 pytestmark = pytest.mark.unit
@@ -31,12 +31,12 @@ SMALL = [name for name in RECIPES if name.endswith(("-mini", "-digits"))]
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", SMALL)
 def test_the_first_ten_losses_are_the_golden_ones(
-    name: str, threads: int, make_short_run: Callable[[str, int], Assignment]
+    name: str, threads: int, make_short_run: Callable[[str, int], Run]
 ) -> None:
     torch.set_num_threads(threads)
     run = make_short_run(name, STEPS)
     train(run, World())
-    losses = dict(history(SpoolReader(run.spool).read())["train/loss"])
+    losses = dict(history(SpoolReader(run.folder.spool).read())["train/loss"])
     file = GOLDEN / f"{name}.txt"
     if threads == 1 and os.environ.get("STRIATE_GOLDEN") == "write":
         file.write_text("".join(f"{step} {loss:.6f}\n" for step, loss in sorted(losses.items())))

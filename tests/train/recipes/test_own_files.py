@@ -15,7 +15,8 @@ from striate.data.ingest.ingest import ingest
 from striate.train.distributed.world import World
 from striate.train.loop.train import train
 from striate.train.plots.mistakes import worst_mistakes
-from striate.train.run.spec import Assignment, RunOutcome
+from striate.train.run.folder import Run
+from striate.train.run.spec import RunOutcome
 
 pytestmark = pytest.mark.unit
 
@@ -69,7 +70,7 @@ OVERRIDES = {
 
 @pytest.mark.parametrize("corpus", OVERRIDES)
 def test_a_recipe_that_ships_learns_ones_own_files(
-    corpus: str, tmp_path: Path, make_run_on: Callable[..., Assignment]
+    corpus: str, tmp_path: Path, make_run_on: Callable[..., Run]
 ) -> None:
     write_files(tmp_path / "own", corpus)
     options = FolderOptions(test_share=0.3)
@@ -80,10 +81,10 @@ def test_a_recipe_that_ships_learns_ones_own_files(
     short = ["batch_size=4", f"epochs={1 if corpus == 'clips' else 8}", "evaluate_every_epochs=8"]
     run = make_run_on(tmp_path / "shards", name, *own, *overrides, *short)
     train(run, World())
-    outcome = RunOutcome.model_validate_json(run.outcome.read_bytes())
+    outcome = RunOutcome.model_validate_json(run.folder.outcome.read_bytes())
     headline = "video_hit1" if corpus == "clips" else "top1"
     if corpus != "clips":  # a motion is not learnt in a few steps
         assert outcome.metrics[headline] > 0.9
-    bundle = Bundle.open(run.bundle)
+    bundle = Bundle.open(run.folder.bundle)
     assert bundle.spec.labels == ("a", "b")
     assert worst_mistakes(run) is not None or outcome.metrics[headline] == 1.0

@@ -29,19 +29,20 @@ from striate.train.loop.batches import evaluation_pipeline, open_evaluation, tra
 from striate.train.loop.train import train
 from striate.train.recipes import RECIPES
 from striate.train.recipes.resolve import resolve
-from striate.train.run.spec import Assignment, RunOutcome
+from striate.train.run.folder import Run
+from striate.train.run.spec import RunOutcome
 from striate.train.tasks import TASKS
 from striate.train.tracking.reference_results import PUBLISHED, references_for
 
 pytestmark = pytest.mark.unit
 
-MakeShort = Callable[[str, int], Assignment]
+MakeShort = Callable[[str, int], Run]
 
 
-def trained(run: Assignment) -> Bundle:
+def trained(run: Run) -> Bundle:
     """The bundle of a run."""
     train(run, World())
-    return Bundle.open(run.bundle)
+    return Bundle.open(run.folder.bundle)
 
 
 def encoded(pixels: np.ndarray, kind: str) -> bytes:
@@ -59,9 +60,9 @@ def test_a_photo_reaches_the_served_model_as_it_reached_the_evaluated_one(
     assert bundle.spec.pipeline is not None
     assert bundle.spec.pipeline.name == "imagenet-train"
     assert (bundle.spec.task, bundle.spec.input.layout) == ("classification", "CHW")
-    reader = SplitReader(run.shards, "val")
+    reader = SplitReader(run.spec.shards, "val")
     steps = bundle.spec.preprocessing
-    batches = list(open_evaluation(run, World()))
+    batches = list(open_evaluation(run.spec, World()))
     images = torch.cat([batch.images for batch in batches])
     stored = reader.stored(np.arange(reader.rows))
     served = torch.stack(
@@ -100,10 +101,10 @@ def test_a_bundle_of_frames_knows_how_often_each_state_came(make_short_run: Make
     assert (bundle.spec.task, bundle.spec.input.layout) == ("frames", "CFT")
     assert bundle.spec.input.shape == (1, 40, 40)
     priors = StatePriors.of_text(bundle.asset(PRIORS_FILE))
-    manifest = Manifest.load(run.shards)
+    manifest = Manifest.load(run.spec.shards)
     assert len(priors.counts) == len(manifest.labels)
     assert sum(priors.counts) == sum(s.units or 0 for s in manifest.split_shards("train"))
-    reader = SplitReader(run.shards, "train", None)
+    reader = SplitReader(run.spec.shards, "train", None)
     some = reader.stored(np.arange(reader.units))
     first = sum(int(np.asarray(one.label)[one.unit]) == 7 for one in some)
     assert priors.counts[7] == first
@@ -128,18 +129,18 @@ def test_a_bundle_of_clips_says_how_clips_are_cut(make_short_run: MakeShort) -> 
         bundle.spec.pipeline.name, bundle.spec.pipeline.arguments, training=False
     )
     assert pipeline.units_per_row == 10
-    outcome = RunOutcome.model_validate_json(run.outcome.read_bytes())
-    videos = Manifest.load(run.shards).rows("test")
+    outcome = RunOutcome.model_validate_json(run.folder.outcome.read_bytes())
+    videos = Manifest.load(run.spec.shards).rows("test")
     assert sum(map(sum, outcome.confusion)) == videos
 
 
 def test_clips_of_a_video_stay_with_one_worker(make_short_run: MakeShort) -> None:
     """Each rank's own count of hits, added up, is that of one worker: on real videos."""
     run = make_short_run("c3d-mini", 1)
-    task = TASKS["clips"](run.recipe.task, len(run.labels))
+    task = TASKS["clips"](run.spec.recipe.task, len(run.spec.labels))
 
     def batches(place: World) -> list[Batch]:
-        return list(open_evaluation(run, place, task.by_row))
+        return list(open_evaluation(run.spec, place, task.by_row))
 
     seen = [batch.rows for rank in range(3) for batch in batches(World(rank, 3))]
     for rows in seen:

@@ -9,16 +9,17 @@ from typing import Any, cast
 
 import pytest
 
-from striate.train.run.spec import Assignment
+from striate.train.run.folder import Run, RunFolder
+from striate.train.run.spec import RunSpec
 from striate.train.tracking import system_metrics
 from striate.train.tracking.metric_log import SpoolReader, history
 
 pytestmark = pytest.mark.unit
 
 
-def _run(folder: Path) -> Assignment:
-    run = SimpleNamespace(system=folder / "system", created_unix_s=time.time())
-    return cast("Assignment", run)
+def _run(folder: Path) -> Run:
+    spec = SimpleNamespace(created_unix_s=time.time())
+    return Run(cast("RunSpec", spec), RunFolder(folder))
 
 
 def _wait_for(condition: Any) -> None:
@@ -32,7 +33,7 @@ def test_a_node_is_sampled_under_its_name(tmp_path: Path) -> None:
     run = _run(tmp_path)
     with system_metrics.sample_node(run, every_s=60):
         pass  # even a run shorter than the first look has one sample
-    (spool,) = run.system.glob("*.jsonl")
+    (spool,) = run.folder.system.glob("*.jsonl")
     node = system_metrics.node_name()
     assert spool.stem == node
     series = history(SpoolReader(spool).read())
@@ -45,7 +46,7 @@ def test_two_processes_of_a_node_do_not_both_sample_it(
 ) -> None:
     """The second one waits; it takes over when the first one ends."""
     run = _run(tmp_path)
-    path = run.system / f"{system_metrics.node_name()}.jsonl"
+    path = run.folder.system / f"{system_metrics.node_name()}.jsonl"
     tried: list[bool] = []
     locked = system_metrics._locked
 

@@ -8,13 +8,17 @@ returns a tuple in training mode, its own scores first. The large networks take 
 a small version trains on a CPU in seconds.
 """
 
+import re
 from collections.abc import Callable, Mapping
+from importlib.metadata import version as installed_version
 from typing import Any
 
 from torch import Tensor, nn
 
 from striate.core.bundle import NETWORK, Architecture, Bundle, BundleSpec
-from striate.core.errors import BundleError, UnknownName, UsageError
+from striate.core.errors import BundleError, UsageError
+from striate.core.extension_sources import find_offers
+from striate.core.extensions import extended
 from striate.models.alexnet import alexnet, alexnet_one_tower
 from striate.models.c3d import c3d, c3d_ablation
 from striate.models.googlenet import googlenet
@@ -42,6 +46,9 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "vgg16": vgg16,
     "vgg19": vgg19,
 }
+_HOUSE = "striate"
+ALL_MODELS = extended("models", MODELS, returning=nn.Module)
+"""With those that extensions add."""
 
 
 def build(architecture: Architecture) -> nn.Module:
@@ -49,12 +56,15 @@ def build(architecture: Architecture) -> nn.Module:
 
     Raises:
         UnknownName: there is no architecture of that name.
+        BundleError: the package that it comes from is not here.
+        ExtensionError: the extension that adds it cannot be used.
         UsageError: its arguments do not fit.
     """
-    if architecture.name not in MODELS:
-        raise UnknownName.of("model", architecture.name, MODELS)
+    if _is_elsewhere(architecture):
+        raise _missing(architecture)
+    make = ALL_MODELS.find(architecture.name)
     try:
-        return MODELS[architecture.name](**architecture.arguments)
+        return make(**architecture.arguments)
     except TypeError as error:
         raise UsageError(f"The model {architecture.name} cannot be built: {error}.") from None
 
@@ -78,9 +88,53 @@ def build_from(bundle: Bundle) -> nn.Module:
         raise BundleError(
             f"The weights of the bundle {bundle.path.name} do not fit its architecture "
             f"{bundle.spec.architecture.name}.",
-            "Train the model again with this version of Striate.",
+            _remedy(bundle.spec.architecture),
         ) from None
     return model.eval()
+
+
+def architecture_of(name: str, arguments: Mapping[str, Any]) -> Architecture:
+    """A name and arguments, with the package that defines it and its version here."""
+    origin = ALL_MODELS.origin(name)
+    package, version = (
+        (origin.name, origin.version) if origin else (_HOUSE, installed_version(_HOUSE))
+    )
+    return Architecture(name=name, arguments=dict(arguments), package=package, version=version)
+
+
+def _is_elsewhere(architecture: Architecture) -> bool:
+    """Whether another package than the one here defines what the architecture names."""
+    if architecture.name not in ALL_MODELS:
+        return _plain(architecture.package) != _HOUSE and not find_offers().problems
+    origin = ALL_MODELS.origin(architecture.name)
+    said = architecture.package != _HOUSE  # what recipes ask for comes from wherever it is
+    return said and _plain(origin.name if origin else _HOUSE) != _plain(architecture.package)
+
+
+def _missing(architecture: Architecture) -> BundleError:
+    package, version = architecture.package, architecture.version
+    wanted = f"{package}=={version}" if version else package
+    return BundleError(
+        f"The model {architecture.name} comes from the package"
+        f" {package}{f' {version}' if version else ''}, which is not here.",
+        f"Run `pip install {wanted}` where it is needed, or name its module with --module.",
+    )
+
+
+def _remedy(architecture: Architecture) -> str:
+    """What to do about weights that do not fit."""
+    here = architecture_of(architecture.name, {})
+    if here.package == _HOUSE or here.version == architecture.version:
+        return "Train the model again with this version of Striate."
+    return (
+        f"It was made by {here.package} {architecture.version}, and {here.version} is here: install"
+        " that version, or train the model again."
+    )
+
+
+def _plain(package: str) -> str:
+    """A package's name as indexes compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", package).lower()
 
 
 def named_outputs(spec: BundleSpec, given: Any) -> dict[str, Tensor]:

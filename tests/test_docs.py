@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 import pytest
 
-from striate.cli.main import SUMMARIES, VERBS, cli
+from striate.cli.main import cli
+from striate.cli.verbs import SUMMARIES, VERBS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from striate.cli.modules import module_option
 from striate.cli.output import (
     console,
     json_option,
@@ -64,6 +65,7 @@ class Percent(click.ParamType[float]):
     "--set", "settings", multiple=True, metavar="FIELD=VALUE",
     help="A further field of the application's, as JSON or text.",
 )  # fmt: skip
+@module_option
 @json_option
 def deploy(
     app: str,
@@ -105,6 +107,7 @@ def deploy(
 
 @click.command()
 @click.argument("name")
+@module_option
 @json_option
 def rollback(name: str, as_json: bool) -> None:
     """Go back to the version before, or take back the one that is on trial.

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from striate.cli.modules import module_option
 from striate.cli.output import json_option, print_json, print_note, print_table, progress_console
 from striate.core.errors import UsageError
 
@@ -26,6 +27,7 @@ def chips() -> None:
 
 @chips.command("ls")
 @click.option("--provenance", is_flag=True, help="Show where each figure comes from.")
+@module_option
 @json_option
 def list_chips(provenance: bool, as_json: bool) -> None:
     """List the chips.
@@ -33,15 +35,18 @@ def list_chips(provenance: bool, as_json: bool) -> None:
     \b
     Example: striate chips ls --provenance
     """
-    from striate.accelerators.chips import CHIPS
+    from striate.accelerators.chips import ALL_CHIPS
 
+    chips = ALL_CHIPS.usable().values()
+    for problem in ALL_CHIPS.problems():
+        print_note(str(problem))
     if as_json:
-        print_json([spec.model_dump(mode="json") for spec in CHIPS.values()])
+        print_json([spec.model_dump(mode="json") for spec in chips])
         return
     columns = ("chip", "weights", "states", "clock MHz", "peak GOPS", "holds", "what")
-    print_table("Chips", columns, [_chip_row(spec) for spec in CHIPS.values()])
+    print_table("Chips", columns, [_chip_row(spec) for spec in chips])
     if provenance:
-        for spec in CHIPS.values():
+        for spec in chips:
             rows = [(name, item.source, item.note) for name, item in spec.provenance.items()]
             print_table(f"{spec.name}: where the figures come from", ("figure", "", "note"), rows)
 
@@ -67,6 +72,7 @@ def list_chips(provenance: bool, as_json: bool) -> None:
 @click.option("--allow-reload", is_flag=True, help="Let weights be written again, at a cost.")
 @click.option("--qat-epochs", type=click.IntRange(0), default=6, show_default=True)
 @click.option("--seed", default=0, show_default=True)
+@module_option
 @json_option
 def compile_model(
     model: str,
@@ -116,6 +122,7 @@ def compile_model(
 @click.argument("program", type=click.Path(path_type=Path))
 @click.option("--data", "shards", required=True, type=click.Path(path_type=Path))
 @click.option("--split", default="test", show_default=True)
+@module_option
 @json_option
 def run_program(program: Path, shards: Path, split: str, as_json: bool) -> None:
     """Classify a split of shards with PROGRAM on the emulated chip, bit by bit.

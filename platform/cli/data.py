@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from striate.cli.data_show import list_shards, megabytes, show
+from striate.cli.modules import module_option
 from striate.cli.output import json_option, print_json, print_note, progress_console
 from striate.core.cluster import connection
 from striate.core.settings import Settings
@@ -65,6 +66,7 @@ data.add_command(show)
     is_flag=True,
     help="First hold the source's files against the checksums they are published with.",
 )
+@module_option
 @json_option
 def ingest(
     corpus: str, source: str, target: str, check_md5: bool, as_json: bool, **options: Any

@@ -13,55 +13,11 @@ from typing import NoReturn
 
 import click
 
+from striate.cli.modules import module_option
+from striate.cli.verbs import ALL_COMMANDS, SUMMARIES, VERBS
 from striate.core.errors import StriateError, UnknownName, nearest
+from striate.core.extension_sources import installed_offers
 from striate.local import token
-
-# Verb → module and attribute. A module is imported when its verb is used, so that `--help` and
-# `status` do not wait for torch.
-VERBS = {
-    "up": "striate.cli.platform:up",
-    "down": "striate.cli.platform:down",
-    "status": "striate.cli.platform:status",
-    "doctor": "striate.cli.platform:doctor",
-    "data": "striate.cli.data:data",
-    "train": "striate.cli.train:train",
-    "jobs": "striate.cli.jobs:jobs",
-    "runs": "striate.cli.runs:runs",
-    "models": "striate.cli.models:models",
-    "deploy": "striate.cli.apps:deploy",
-    "rollback": "striate.cli.apps:rollback",
-    "apps": "striate.cli.apps:apps",
-    "undeploy": "striate.cli.apps:undeploy",
-    "query": "striate.cli.query:query",
-    "load": "striate.cli.load:load",
-    "plan": "striate.cli.plan:plan",
-    "token": "striate.cli.token:token",
-    "chips": "striate.cli.chips:chips",
-    "pools": "striate.cli.pools:pools",
-    "demo": "striate.cli.demo:demo",
-}
-SUMMARIES = {
-    "up": "Bring up the local platform: Ray, MLflow and the gRPC edge.",
-    "down": "End exactly what `striate up` started.",
-    "status": "Show what runs, where, and since when.",
-    "doctor": "Find what is wrong here and say how to mend it.",
-    "data": "Turn corpora into verified Arrow shards.",
-    "train": "Train a recipe, tracked and registered.",
-    "jobs": "List, follow and stop trainings sent to a cluster.",
-    "runs": "List, show and compare tracked runs.",
-    "models": "List, show and promote registered models.",
-    "deploy": "Deploy a registered model behind gRPC.",
-    "rollback": "Go back to an application's version before.",
-    "apps": "List and watch deployed applications.",
-    "undeploy": "Take an application down.",
-    "query": "Call a deployed application over gRPC.",
-    "load": "Load an application at a rate, and show how long callers wait.",
-    "plan": "How many replicas and GPUs a demand takes.",
-    "token": "Create, list and revoke tokens of the gRPC edge.",
-    "chips": "Compile for, run on and report on emulated ConvNet chips.",
-    "pools": "Show what the cluster offers: CPUs, GPUs, chips.",
-    "demo": "Walk the whole way once, on this machine, in minutes.",
-}
 
 
 class _Verbs(click.Group):
@@ -72,7 +28,7 @@ class _Verbs(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
-            return None
+            return ALL_COMMANDS.get(cmd_name)
         module, attribute = VERBS[cmd_name].split(":")
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
@@ -82,17 +38,30 @@ class _Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in VERBS:
-            raise UnknownName(f"striate has no command {args[0]!r}.", nearest(args[0], VERBS))
+            _check_command(args[0])
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(verb, SUMMARIES[verb]) for verb in VERBS])
+        if added := [offer for offer in installed_offers() if offer.kind == "commands"]:
+            with formatter.section("Commands of extensions"):
+                formatter.write_dl([(offer.name, f"From {offer.extension}.") for offer in added])
+
+
+def _check_command(name: str) -> None:
+    """Refuse a command that neither the house nor an extension has."""
+    try:
+        ALL_COMMANDS.find(name)
+    except UnknownName:
+        said = f"striate has no command {name!r}."
+        raise UnknownName(said, nearest(name, ALL_COMMANDS)) from None
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(importlib.metadata.version("striate"), prog_name="striate")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@module_option
 @click.pass_context
 def cli(ctx: click.Context, debug: bool) -> None:
     """Train convolutional networks on a Ray cluster, serve them over gRPC, run them on chips.

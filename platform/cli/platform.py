@@ -101,14 +101,12 @@ def down(as_json: bool) -> None:
 
 
 def _chips(values: tuple[str, ...]) -> dict[str, int]:
-    from striate.accelerators.chips import CHIPS
-    from striate.core.errors import UnknownName
+    from striate.accelerators.chips import chip
 
     chips: dict[str, int] = {}
     for value in values:
         name, _, count = value.partition("=")
-        if name not in CHIPS:
-            raise UnknownName.of("chip", name, CHIPS)
+        chip(name)  # an unknown one is said before anything is started
         if count and (not count.isdigit() or int(count) < 1):
             raise UsageError(f"--chip {value}: {count!r} is no count.", "Write NAME or NAME=N.")
         chips[name] = int(count or 1)
@@ -162,10 +160,11 @@ def doctor(as_json: bool) -> None:
     \b
     Example: striate doctor
     """
+    from striate.cli.verbs import ALL_COMMANDS
     from striate.local.doctor import examine
 
     with progress_console.status("looking"):
-        checks = examine(Settings.load())
+        checks = examine(Settings.load(), ALL_COMMANDS)
     healthy = all(check.result != "fail" for check in checks)
     if as_json:
         print_json({"healthy": healthy, "checks": [check.model_dump() for check in checks]})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from striate.cli import train_progress
+from striate.cli.modules import module_option
 from striate.cli.output import json_option, print_json
 from striate.core.errors import UsageError
 from striate.core.settings import Settings
@@ -34,6 +35,7 @@ _SUBMIT = "Send it to the cluster with this head as a job, and follow it."
 @click.option("--env", "variables", multiple=True, metavar="NAME=VALUE",
               help="With --submit: a variable of the job; may be repeated.")  # fmt: skip
 @click.option("--events", is_flag=True, help="Print what happens as JSON lines, for programs.")
+@module_option
 @json_option
 def train(
     recipe: str | None,

@@ -18,6 +18,7 @@
     ├── RequestError              9   INVALID_ARGUMENT
     │   └── PayloadTooLarge       9   RESOURCE_EXHAUSTED
     ├── AccessRefused            13   UNAUTHENTICATED
+    ├── ExtensionError           14   FAILED_PRECONDITION
     └── TrainingFailed           10   INTERNAL
         └── TrainingStopped      11   CANCELLED
 
@@ -167,6 +168,14 @@ class AccessRefused(StriateError):
     code = "ACCESS"
     exit_code = 13
     grpc_status = "UNAUTHENTICATED"
+
+
+class ExtensionError(StriateError):
+    """A package or module that adds to Striate cannot be used."""
+
+    code = "EXTENSION"
+    exit_code = 14
+    grpc_status = "FAILED_PRECONDITION"
 
 
 class TrainingFailed(StriateError):

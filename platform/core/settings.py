@@ -30,8 +30,10 @@ ENVIRONMENT = {
     "grpc_ca": "STRIATE_GRPC_CA",
     "token": "STRIATE_TOKEN",
     "cache_gb": "STRIATE_CACHE_GB",
+    "modules": "STRIATE_MODULES",
 }
 SETTINGS_FILE = "settings.toml"
+EXTENSIONS = "extensions"
 PLATFORM_FILE = "platform.json"
 
 
@@ -48,6 +50,8 @@ class Settings(BaseModel):
             then `striate query` speaks plain text.
         token: what `striate query` shows to the gRPC edge, or None.
         cache_gb: gigabytes that remote shards may take in the local cache.
+        modules: modules that add to Striate's tables, as in ``[extensions] modules = ["my_net"]``
+            of the file; with commas between them in the variable.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,6 +64,7 @@ class Settings(BaseModel):
     grpc_ca: Path | None = None
     token: str | None = Field(default=None, repr=False)
     cache_gb: float = Field(default=50.0, ge=0)
+    modules: tuple[str, ...] = ()
 
     @field_validator("home")
     @classmethod
@@ -82,6 +87,21 @@ class Settings(BaseModel):
         if address is not None and urlsplit(address).scheme not in {"http", "https"}:
             raise ValueError("must be a web address, for example http://127.0.0.1:8265")
         return address
+
+    @field_validator("modules", mode="before")
+    @classmethod
+    def _names_of_modules(cls, names: Any) -> Any:
+        """A list of names, or a text with commas between them."""
+        found = names.split(",") if isinstance(names, str) else names
+        if not isinstance(found, list | tuple):
+            raise ValueError('must be a list of modules, for example ["my_net"]')
+        found = [str(name).strip() for name in found]
+        for name in found:
+            if not all(part.isidentifier() for part in name.split(".")):
+                raise ValueError(
+                    f"{name!r} is no name of a module, such as my_net or my_net.models"
+                )
+        return tuple(dict.fromkeys(found))
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -130,11 +150,18 @@ def _from_file(home: Path) -> dict[str, Any]:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is no valid TOML: {error}.", "Mend or remove it.") from None
-    allowed = set(ENVIRONMENT) - {"home"}
+    _check_keys(path, values, set(ENVIRONMENT) - {"home", "modules"} | {EXTENSIONS})
+    extensions = values.pop(EXTENSIONS, {})
+    if not isinstance(extensions, dict):
+        raise SettingsError(f"{EXTENSIONS} in {path} is no table.", f"Write [{EXTENSIONS}].")
+    _check_keys(path, extensions, {"modules"})
+    return {**values, **extensions}
+
+
+def _check_keys(path: Path, values: Mapping[str, Any], allowed: set[str]) -> None:
     for key in values:
         if key not in allowed:
             raise SettingsError(f"{path} has an unknown setting {key!r}.", nearest(key, allowed))
-    return values
 
 
 def _recorded(home: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import psutil
 from packaging.requirements import Requirement
@@ -18,9 +18,11 @@ from pydantic import BaseModel, ConfigDict
 
 from striate.core import ray_private
 from striate.core.errors import StriateError
+from striate.core.extensions import Extended
 from striate.core.settings import Settings
 from striate.local import ports, probes, processes, token
 from striate.local.addresses import PREFERRED
+from striate.local.extension_checks import examine_extensions
 from striate.local.platform import last_line, probe
 from striate.local.state import PlatformProcess, PlatformState, load
 
@@ -62,10 +64,16 @@ class Check(BaseModel):
     remedy: str = ""
 
 
-def examine(settings: Settings) -> list[Check]:
-    """Run every check; none of them changes anything."""
+def examine(settings: Settings, commands: Extended[Any]) -> list[Check]:
+    """Run every check; none of them changes anything.
+
+    Args:
+        settings: where the home and the servers are.
+        commands: the verbs of the command line, with those that extensions add.
+    """
     checks = [_python(), *_packages(), examine_private_parts(), _memory(), _shared_memory()]
     checks += [_disk(settings.home), _home(settings.home), _clock(), _token()]
+    checks += _extensions(commands)
     try:
         state = load(settings.home)
     except StriateError as error:
@@ -106,6 +114,15 @@ def examine_private_parts() -> Check:
         "Ray's private names", not changes, changes[0] if changes else "as Striate knows them",
         f"Run `pip install ray=={ray_private.READ_IN}`, which they were read in.",
     )  # fmt: skip
+
+
+def _extensions(commands: Extended[Any]) -> list[Check]:
+    return [
+        Check(name=name, result="fail", found=problems[0].message, remedy=problems[0].remedy)
+        if problems
+        else Check(name=name, result="ok", found=found)
+        for name, found, problems in examine_extensions(commands)
+    ]
 
 
 def _memory() -> Check:

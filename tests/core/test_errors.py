@@ -28,6 +28,7 @@ TABLE = {
     "RequestError": ("REQUEST", 9, "INVALID_ARGUMENT"),
     "PayloadTooLarge": ("TOO_LARGE", 9, "RESOURCE_EXHAUSTED"),
     "AccessRefused": ("ACCESS", 13, "UNAUTHENTICATED"),
+    "ExtensionError": ("EXTENSION", 14, "FAILED_PRECONDITION"),
     "TrainingFailed": ("TRAINING", 10, "INTERNAL"),
     "TrainingStopped": ("STOPPED", 11, "CANCELLED"),
 }

@@ -3,9 +3,11 @@
 from striate.accelerators.chips.anna import ANNA_1991, ANNA_TALK
 from striate.accelerators.chips.null import NULL
 from striate.accelerators.chips.spec import ChipSpec
-from striate.core.errors import UnknownName
+from striate.core.extensions import extended
 
 CHIPS: dict[str, ChipSpec] = {spec.name: spec for spec in (ANNA_TALK, ANNA_1991, NULL)}
+ALL_CHIPS = extended("chips", CHIPS, of=ChipSpec)
+"""With those that extensions add."""
 
 
 def chip(name: str) -> ChipSpec:
@@ -13,7 +15,6 @@ def chip(name: str) -> ChipSpec:
 
     Raises:
         UnknownName: there is no such chip.
+        ExtensionError: the extension that adds it cannot be used.
     """
-    if name not in CHIPS:
-        raise UnknownName.of("chip", name, CHIPS)
-    return CHIPS[name]
+    return ALL_CHIPS.find(name)

@@ -1,5 +1,6 @@
 """Corpora, read in the layouts in which they are published."""
 
+from striate.core.extensions import extended
 from striate.data.corpora.base import Corpus
 from striate.data.corpora.caltech101 import open_caltech101
 from striate.data.corpora.digits import write_digits
@@ -55,3 +56,5 @@ CORPORA: dict[str, Corpus] = {
     "stanford": Corpus("Stanford Background, a class for each pixel", open_stanford),
     "timit": Corpus("TIMIT, in SPHERE or RIFF, its phones as frame labels", open_timit),
 }
+ALL_CORPORA = extended("corpora", CORPORA, of=Corpus)
+"""With those that extensions add."""

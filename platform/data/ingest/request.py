@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
-from striate.core.errors import DataError, UnknownName, UsageError
+from striate.core.errors import DataError, UsageError
 from striate.core.files import atomic_folder
-from striate.data.corpora import CORPORA
+from striate.data.corpora import ALL_CORPORA
 from striate.data.corpora.base import AS_FOUND, Corpus, FolderOptions
 from striate.data.shards.schema import (
     OpenCorpus,
@@ -52,9 +52,7 @@ class IngestRequest:
             DataError: there is no source.
             PlatformError: the source or the target does not answer or refuses.
         """
-        if self.corpus not in CORPORA:
-            raise UnknownName.of("corpus", self.corpus, CORPORA)
-        chosen = CORPORA[self.corpus]
+        chosen = ALL_CORPORA.find(self.corpus)
         self._check_numbers(chosen)
         self._check_folder(chosen)
         writes = chosen.write is not None and self.source.local is not None

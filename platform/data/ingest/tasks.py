@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from striate.core.errors import DataError, StriateError
-from striate.data.corpora import CORPORA
+from striate.data.corpora import ALL_CORPORA
 from striate.data.corpora.base import AS_FOUND, FolderOptions
 from striate.data.ingest.plan import ShardPlan
 from striate.data.shards.manifest import Columns, ShardEntry
@@ -130,7 +130,7 @@ def _open_and_write(job: IngestJob, shard: ShardPlan) -> ShardEntry:
 def _opened(corpus: str, uri: str, folder: FolderOptions, source_sha256: str) -> OpenCorpus:
     """The source, opened once by each worker process: a big one takes a while to list."""
     del source_sha256  # it makes another state of the same source another entry
-    return CORPORA[corpus].open_as(Source.of(uri), folder)
+    return ALL_CORPORA.find(corpus).open_as(Source.of(uri), folder)
 
 
 def _job(

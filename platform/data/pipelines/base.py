@@ -54,6 +54,7 @@ class Stored:
         return replace(self, prepared=prepared, payload=b"")
 
 
+@runtime_checkable
 class Pipeline(Protocol):
     """Stored samples to a model's tensors; pure, safe to call from several threads at once.
 

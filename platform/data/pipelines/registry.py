@@ -6,7 +6,7 @@ A new one is a factory beside its transforms and one line here.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from striate.core.errors import UnknownName
+from striate.core.extensions import extended
 from striate.data.pipelines.base import Pipeline
 from striate.data.pipelines.clips import clips_test, clips_train
 from striate.data.pipelines.images import imagenet_test, imagenet_train, multi_scale, ten_crop
@@ -29,6 +29,8 @@ PIPELINES: dict[str, PipelineFactory] = {
     "speech-frames": speech_frames,
     "ten-crop": ten_crop,
 }
+ALL_PIPELINES = extended("pipelines", PIPELINES, returning=Pipeline)
+"""With those that extensions add."""
 
 
 def pipeline_of(name: str, arguments: Mapping[str, Any], *, training: bool) -> Pipeline:
@@ -41,8 +43,7 @@ def pipeline_of(name: str, arguments: Mapping[str, Any], *, training: bool) -> P
 
     Raises:
         UnknownName: there is none of that name.
+        ExtensionError: the extension that adds it cannot be used.
         RecipeError: an argument is wrong.
     """
-    if name not in PIPELINES:
-        raise UnknownName.of("pipeline", name, PIPELINES)
-    return PIPELINES[name](arguments, training)
+    return ALL_PIPELINES.find(name)(arguments, training)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from striate.core.extensions import extended
 from striate.serve.apps import analyze, echo, models, photos
 from striate.serve.apps.replica import AppKind
 
@@ -11,3 +12,5 @@ APPS: dict[str, AppKind[Any]] = {
     "models": AppKind(models.ModelsArgs, models.services, models.build),
     "echo": AppKind(echo.EchoArgs, echo.services, echo.build),
 }
+ALL_APPS = extended("apps", APPS, of=AppKind)
+"""With those that extensions add."""

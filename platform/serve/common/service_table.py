@@ -7,7 +7,7 @@ its .proto, the file that answers it, an application that runs it, and one line 
 
 from collections.abc import Mapping
 
-from striate.core.errors import UnknownName
+from striate.core.extensions import extended
 from striate.serve.common.metadata import INFERENCE
 from striate.serve.common.service_spec import PHOTO, ServiceSpec
 
@@ -42,11 +42,13 @@ SERVICES: dict[str, ServiceSpec] = {
     )
 }
 """Striate's own, by name. Probes and loads ask the first of an application's that has samples."""
+ALL_SERVICES = extended("services", SERVICES, of=ServiceSpec)
+"""With those that extensions add."""
 
 
 def service_specs() -> Mapping[str, ServiceSpec]:
     """Every declared service by its name; asked for anew each time, so that none is missed."""
-    return SERVICES
+    return ALL_SERVICES.usable()
 
 
 def find_service(name: str) -> ServiceSpec:
@@ -54,11 +56,9 @@ def find_service(name: str) -> ServiceSpec:
 
     Raises:
         UnknownName: there is none.
+        ExtensionError: the extension that declares it cannot be used.
     """
-    known = service_specs()
-    if name not in known:
-        raise UnknownName.of("service", name, known)
-    return known[name]
+    return ALL_SERVICES.find(name)
 
 
 def token_scopes() -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from striate.core.errors import UnknownName, UsageError
+from striate.core.errors import UsageError
 from striate.core.settings import Settings
 from striate.serve.deployment import ray_serve
 from striate.serve.deployment.canary import CanaryTrial, Say, edge_folder, only_one, withdraw
@@ -87,13 +87,12 @@ def deploy(
         RolledBack: the new version was tried and did not keep its bounds.
         PlatformError: the cluster, MLflow or the new version does not answer.
     """
-    from striate.serve.apps import APPS
+    from striate.serve.apps import ALL_APPS
 
-    if app not in APPS:
-        raise UnknownName.of("application", app, APPS)
+    kind = ALL_APPS.find(app)
     check_name(name := name or app)
     models = (model_uri,) if isinstance(model_uri, str) else tuple(model_uri)
-    made = resolve_models(APPS[app], models, settings, device_of(pool), program, options)
+    made = resolve_models(kind, models, settings, device_of(pool), program, options)
     version = DeployedApp(
         name=name,
         app=app,

@@ -36,14 +36,14 @@ def bring_up(
     version: DeployedApp, settings: Settings, trial: CanaryTrial, timeout_s: float, say: Say
 ) -> Deployed:
     """Roll a version out under a Serve name of its own."""
-    from striate.serve.apps import APPS
+    from striate.serve.apps import ALL_APPS
 
     folder = edge_folder(settings)
     version = version.model_copy(
         update={"serve_name": next_serve_name(version.name, read_table(folder))}
     )
     key = control.edge_key(folder) if control.running(folder) else None
-    application = application_of(version, APPS[version.app], key)
+    application = application_of(version, ALL_APPS.find(version.app), key)
     ended = _make_room(version, folder)
     try:
         version = roll_out(version, application, folder, trial, timeout_s, say)
@@ -75,9 +75,11 @@ def _make_room(version: DeployedApp, folder: Path) -> DeployedApp | None:
 
 def _bring_back(former: DeployedApp, folder: Path, key: str | None, timeout_s: float) -> None:
     """Start again what had to make room for a version that failed."""
-    from striate.serve.apps import APPS
+    from striate.serve.apps import ALL_APPS
 
-    ray_serve.run(application_of(former, APPS[former.app], key), former.serve_name, timeout_s)
+    ray_serve.run(
+        application_of(former, ALL_APPS.find(former.app), key), former.serve_name, timeout_s
+    )
     enter(folder, locate_replicas(former))
 
 

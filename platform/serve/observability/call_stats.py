@@ -5,16 +5,15 @@ a fifth at a cost that does not grow with the calls. Tallies of several replicas
 difference of two tallies of one replica is what happened between them.
 """
 
+import bisect
+import math
 import threading
 import time
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict
-
-from striate.serve.common.latency import LatencyHistogram
 
 FIRST_S = 0.0005
 GROWTH = 1.2
@@ -60,7 +59,7 @@ class CallStats(BaseModel):
 
     def slower_than(self, seconds: float) -> int:
         """Calls that took longer; those in the bucket that holds `seconds` do not count."""
-        return int(self._latency.count_above(seconds))
+        return sum(self.buckets[bisect.bisect_left(BOUNDS_S, seconds) + 1 :])
 
     def percentile_s(self, share: float) -> float:
         """The upper bound of the bucket that holds the percentile; 0 without calls.
@@ -68,11 +67,12 @@ class CallStats(BaseModel):
         Args:
             share: for example 0.99.
         """
-        return self._latency.percentile_bound_s(share) or 0.0
-
-    @property
-    def _latency(self) -> LatencyHistogram:
-        return LatencyHistogram(BOUNDS_S, self.buckets)
+        rank, seen = math.ceil(share * sum(self.buckets)), 0
+        for bound_s, count in zip((*BOUNDS_S, BOUNDS_S[-1] * GROWTH), self.buckets, strict=True):
+            seen += count
+            if count and seen >= rank:
+                return bound_s
+        return 0.0
 
     def _with(self, other: Self, sign: int) -> Self:
         buckets = (a + sign * b for a, b in zip(self.buckets, other.buckets, strict=True))
@@ -112,7 +112,7 @@ class Counter:
     ) -> None:
         """A call ended; how long a stream stayed open says nothing of the model."""
         stream = (service, method) in self._streams
-        bucket = None if stream else bisect_left(BOUNDS_S, seconds)
+        bucket = None if stream else bisect.bisect_left(BOUNDS_S, seconds)
         with self._lock:
             self._calls += 1
             self._failed += code in FAULTS

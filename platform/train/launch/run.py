@@ -210,10 +210,10 @@ def _classes_of(recipe: Recipe) -> int | None:
     """
     from striate.core.bundle import Architecture
     from striate.models import build
-    from striate.train.tasks import TASKS
+    from striate.train.tasks import ALL_TASKS
 
     model = build(Architecture(name=recipe.model.name, arguments=recipe.model.arguments))
-    per_label = TASKS[recipe.task.name](recipe.task, 2).per_label
+    per_label = ALL_TASKS[recipe.task.name](recipe.task, 2).per_label
     return int(model.classes) if per_label else None  # type: ignore[arg-type]
 
 
@@ -228,7 +228,7 @@ def _check_classes(recipe: Recipe, classes: int | None, labels: tuple[str, ...])
 
 def shards_of(recipe: Recipe, settings: Settings, tell: OnEvent) -> str:
     """The folder or URI of shards; a corpus that comes along is ingested when it is missing."""
-    from striate.data.corpora import CORPORA
+    from striate.data.corpora import ALL_CORPORA
     from striate.data.shards.manifest import MANIFEST_FILE
     from striate.data.storage import Source
 
@@ -236,7 +236,7 @@ def shards_of(recipe: Recipe, settings: Settings, tell: OnEvent) -> str:
         place = Source.of(recipe.data.shards)
         return place.uri if place.local is None else str(place.local)
     folder = settings.data_folder / recipe.data.corpus
-    corpus = CORPORA.get(recipe.data.corpus)
+    corpus = ALL_CORPORA.get(recipe.data.corpus)
     bundled = corpus is not None and corpus.write is not None
     if bundled and not (folder / MANIFEST_FILE).is_file():
         from striate.data.ingest.ingest import ingest

@@ -8,7 +8,6 @@ from torch import nn
 from striate.core.bundle import (
     INPUT,
     OUTPUT,
-    Architecture,
     BundleSpec,
     PipelineSpec,
     Provenance,
@@ -16,6 +15,7 @@ from striate.core.bundle import (
 )
 from striate.data.pipelines.base import OfOneImage
 from striate.data.stream.state_priors import PRIORS_FILE, StatePriors
+from striate.models import architecture_of
 from striate.train.config import DataConfig
 from striate.train.loop.batches import evaluation_pipeline
 from striate.train.run.spec import RunSpec
@@ -34,7 +34,7 @@ def bundle_spec(run: RunSpec, model: nn.Module, metrics: dict[str, float]) -> Bu
     shape = tuple(int(size) for size in model.input_shape)  # type: ignore[union-attr]
     layout, units = _INPUTS["frames" if recipe.data.pipeline == "sounds" else recipe.task.name]
     return BundleSpec(
-        architecture=Architecture(name=recipe.model.name, arguments=recipe.model.arguments),
+        architecture=architecture_of(recipe.model.name, recipe.model.arguments),
         task=recipe.task.name,
         inputs={INPUT: TensorSpec(dtype="float32", shape=shape, layout=layout, units=units)},
         outputs={

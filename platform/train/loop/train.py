@@ -27,7 +27,7 @@ from striate.train.loop.optimizers import set_rate
 from striate.train.loop.recorder import Recorder
 from striate.train.loop.state import TrainState
 from striate.train.run.folder import Run
-from striate.train.tasks import TASKS
+from striate.train.tasks import ALL_TASKS
 from striate.train.tasks.base import Task
 from striate.train.tasks.outputs import KEYS
 
@@ -52,7 +52,7 @@ def train(run: Run, place: World) -> None:
     state = TrainState.fresh(recipe, place)
     record, watch = Recorder(run, place), NanWatch(run, place)
     record.restore(state)
-    task = TASKS[recipe.task.name](recipe.task, len(spec.labels))
+    task = ALL_TASKS[recipe.task.name](recipe.task, len(spec.labels))
     network = wrap_model(state.model, place)
     evaluation: Evaluation | None = None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from striate.core.extensions import extended
 from striate.train.config import Recipe
 from striate.train.recipes.alexnet import (
     alexnet_imagenet,
@@ -54,3 +55,5 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "vgg19-imagenet": vgg19_imagenet,
     "vgg19-mini": vgg19_mini,
 }
+ALL_RECIPES = extended("recipes", RECIPES, returning=Recipe)
+"""With those that extensions add."""

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from striate.core.errors import RecipeError, UnknownName, nearest
+from striate.core.extensions import Extended
 from striate.core.validation import first_invalid
 from striate.train.config import (
     CheckpointConfig,
@@ -54,14 +55,14 @@ def resolve(
         UnknownName: no recipe, model, corpus or augmentation of that name.
         RecipeError: an unknown field or a wrong value.
     """
-    from striate.train.recipes import RECIPES
+    from striate.train.recipes import ALL_RECIPES
 
-    if name_or_file in RECIPES:
-        recipe = RECIPES[name_or_file]()
+    if name_or_file in ALL_RECIPES:
+        recipe = ALL_RECIPES[name_or_file]()
     elif name_or_file.endswith(".json") or Path(name_or_file).is_file():
         recipe = load(Path(name_or_file))
     else:
-        raise UnknownName.of("recipe", name_or_file, RECIPES)
+        recipe = ALL_RECIPES.find(name_or_file)()
     recipe = override(recipe, overrides)
     _check_names(recipe, shards_here)
     return recipe
@@ -157,25 +158,26 @@ def _validated(document: Any, source: str = "") -> Recipe:
 
 def _check_names(recipe: Recipe, shards_here: bool) -> None:
     """Refuse names that nothing answers to; cheap, and before anything starts."""
-    from striate.data.corpora import CORPORA
-    from striate.data.pipelines.registry import PIPELINES
+    from striate.data.corpora import ALL_CORPORA
+    from striate.data.pipelines.registry import ALL_PIPELINES
     from striate.data.shards.manifest import MANIFEST_FILE
     from striate.data.storage import Source
     from striate.data.transforms.image.augment import AUGMENTATIONS
-    from striate.models import MODELS
-    from striate.train.tasks import TASKS
+    from striate.models import ALL_MODELS
+    from striate.train.tasks import ALL_TASKS
 
-    asked: tuple[tuple[str, str | None, Mapping[str, Any]], ...] = (
-        ("model", recipe.model.name, MODELS),
-        ("corpus", recipe.data.corpus, CORPORA),
-        ("augmentation", recipe.data.augment, AUGMENTATIONS),
-        ("pipeline", recipe.data.pipeline, PIPELINES),
-        ("pipeline", recipe.data.test_pipeline, PIPELINES),
-        ("task", recipe.task.name, TASKS),
+    asked: tuple[tuple[str | None, Extended[Any]], ...] = (
+        (recipe.model.name, ALL_MODELS),
+        (recipe.data.corpus, ALL_CORPORA),
+        (recipe.data.pipeline, ALL_PIPELINES),
+        (recipe.data.test_pipeline, ALL_PIPELINES),
+        (recipe.task.name, ALL_TASKS),
     )
-    for kind, name, known in asked:
-        if name is not None and name not in known:
-            raise UnknownName.of(kind, name, known)
+    for name, known in asked:
+        if name is not None:
+            known.find(name)
+    if recipe.data.augment is not None and recipe.data.augment not in AUGMENTATIONS:
+        raise UnknownName.of("augmentation", recipe.data.augment, AUGMENTATIONS)
     shards = recipe.data.shards
     if shards is not None and shards_here and not Source.of(shards).exists(MANIFEST_FILE):
         raise RecipeError(

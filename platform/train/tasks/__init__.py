@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from striate.core.extensions import extended
 from striate.train.config import TaskConfig
 from striate.train.tasks.base import Task
 from striate.train.tasks.classification import Classification
@@ -13,3 +14,5 @@ TASKS: dict[str, Callable[[TaskConfig, int], Task]] = {
     "clips": Clips,
     "frames": FrameStates,
 }
+ALL_TASKS = extended("tasks", TASKS, returning=Task)
+"""With those that extensions add."""

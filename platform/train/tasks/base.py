@@ -44,6 +44,7 @@ class Tally(Protocol):
         """Ratios and means over all samples counted."""
 
 
+@runtime_checkable
 class Task(Protocol):
     """A kind of problem."""
 

@@ -89,16 +89,16 @@ class Digest:
 
 def unit_of(recipe: Recipe) -> str:
     """What a sample of a recipe's task is, in the plural."""
-    from striate.train.tasks import TASKS
+    from striate.train.tasks import ALL_TASKS
 
-    return TASKS[recipe.task.name](recipe.task, 2).unit
+    return ALL_TASKS[recipe.task.name](recipe.task, 2).unit
 
 
 def headline_of(recipe: Recipe, classes: int = 2) -> str:
     """The name of the metric that says which model of a recipe is best."""
-    from striate.train.tasks import TASKS
+    from striate.train.tasks import ALL_TASKS
 
-    return TASKS[recipe.task.name](recipe.task, classes).headline
+    return ALL_TASKS[recipe.task.name](recipe.task, classes).headline
 
 
 def line_of(kind: str, document: Mapping[str, Any]) -> str:

@@ -29,6 +29,7 @@ TABLE = {
     errors.RequestError: grpc.StatusCode.INVALID_ARGUMENT,
     errors.PayloadTooLarge: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.AccessRefused: grpc.StatusCode.UNAUTHENTICATED,
+    errors.ExtensionError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.TrainingFailed: grpc.StatusCode.INTERNAL,
     errors.TrainingStopped: grpc.StatusCode.CANCELLED,
     QueueFull: grpc.StatusCode.RESOURCE_EXHAUSTED,

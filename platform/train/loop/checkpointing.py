@@ -3,7 +3,6 @@
 import collections
 import json
 import time
-from collections.abc import Callable, Mapping
 
 from striate.core.errors import CheckpointError, PlatformError, TrainingStopped
 from striate.core.files import write_atomic
@@ -15,11 +14,9 @@ from striate.train.distributed.world import World
 from striate.train.loop.state import TrainState
 from striate.train.run.folder import Run
 from striate.train.run.stop_requests import HERE
+from striate.train.tracking.reporter import Reporter
 
 BLOCKED_SHARE = "train/checkpoint_blocked_share"
-
-Note = Callable[[int, str], None]
-WriteMetrics = Callable[[int, Mapping[str, float]], None]
 
 
 class Checkpointer:
@@ -28,58 +25,37 @@ class Checkpointer:
     A checkpoint is due after every so many steps and seconds, after the best evaluation so far,
     at the end, and when one is asked for. While the one before is still being written, the next
     is put off, not waited for; only the last waits. It is on the disk after the metrics of its
-    steps, which `durable` brings there.
+    steps, which the reporter brings there.
 
     Args:
         run: whose checkpoints.
         place: this worker.
-        durable: syncs the run's metrics; raises `OSError` while the storage refuses.
-        note: takes a step and one sentence for the user.
-        metrics: takes a step and metrics.
+        reporter: takes metrics, and sentences for the user.
     """
 
-    def __init__(
-        self,
-        run: Run,
-        place: World,
-        durable: Callable[[], None],
-        note: Note,
-        metrics: WriteMetrics,
-    ) -> None:
+    def __init__(self, run: Run, place: World, reporter: Reporter) -> None:
         config = run.spec.recipe.checkpoint
         self._run, self._folder, self._place = run.spec, run.folder, place
-        self._note, self._metrics = note, metrics
+        self._reporter = reporter
         self._store = CheckpointStore(run.folder.checkpoints, config.keep, config.keep_best)
-        self._saver = Saver(self._store, durable, note) if place.first else None
+        self._saver = Saver(self._store, reporter.sync, reporter.note) if place.first else None
         self._buffers = HostBuffers()
         self._agreement = Agreement(place, 0, time.monotonic())
         self._wanted = self._stopping = self._put_off = False
         self._blocked_s = 0.0
         self._began_s = self._saved_s = time.monotonic()
 
-    def load(self) -> bytes:
-        """The newest good checkpoint as rank 0 finds it, to be sent to the others, or nothing.
+    def restore(self, state: TrainState) -> None:
+        """Bring every worker to the checkpoint that rank 0 finds; none leaves `state` fresh.
 
         Raises:
             CheckpointError: there are checkpoints, and none is good; or their storage is away.
         """
-        self._store.sweep()
-        try:
-            checkpoint, complaints = retry_until(
-                self._store.load_latest,
-                self._run.recipe.checkpoint.patience_s,
-                lambda reason: self._note(0, f"The checkpoints cannot be read yet: {reason}"),
-            )
-        except OSError as error:
-            raise CheckpointError(
-                f"The storage of the run's checkpoints does not answer: {error}.",
-                "Resume the run when it does.",
-            ) from error
-        for complaint in complaints:
-            assert checkpoint is not None
-            text = f"{complaint} The run goes on from step {checkpoint.step}."
-            self._note(checkpoint.step, text)
-        return checkpoint.to_bytes() if checkpoint else b""
+        payload = self._place.from_first(self._load() if self._place.first else b"")
+        if payload:
+            state.restore(Checkpoint.from_bytes(payload))
+            text = f"Restored from the checkpoint of step {state.step}."
+            self._reporter.note(state.step, text)
 
     def begin(self, step: int) -> None:
         """Training starts now, with `step` steps done."""
@@ -112,7 +88,7 @@ class Checkpointer:
             began_s = time.monotonic()
             self._capture(state)
             self._blocked_s += time.monotonic() - began_s
-            self._metrics(state.step, {BLOCKED_SHARE: self.blocked_share})
+            self._reporter.metrics(state.step, {BLOCKED_SHARE: self.blocked_share})
         if self._stopping:
             self._end(state)
 
@@ -126,8 +102,32 @@ class Checkpointer:
         if self._saver is not None:
             within_s = self._run.recipe.checkpoint.patience_s
             if not self._saver.flush(within_s):
-                self._note(step, f"The last checkpoint is not written after {within_s:g} s.")
+                self._reporter.note(
+                    step, f"The last checkpoint is not written after {within_s:g} s."
+                )
             self._saver.close()
+
+    def _load(self) -> bytes:
+        """The newest good checkpoint, to be sent to the other workers, or nothing."""
+        self._store.sweep()
+        try:
+            checkpoint, complaints = retry_until(
+                self._store.load_latest,
+                self._run.recipe.checkpoint.patience_s,
+                lambda reason: self._reporter.note(
+                    0, f"The checkpoints cannot be read yet: {reason}"
+                ),
+            )
+        except OSError as error:
+            raise CheckpointError(
+                f"The storage of the run's checkpoints does not answer: {error}.",
+                "Resume the run when it does.",
+            ) from error
+        for complaint in complaints:
+            assert checkpoint is not None
+            text = f"{complaint} The run goes on from step {checkpoint.step}."
+            self._reporter.note(checkpoint.step, text)
+        return checkpoint.to_bytes() if checkpoint else b""
 
     def _late(self, now_s: float) -> bool:
         """Whether rank 0 finds that too much time has gone since the last checkpoint."""
@@ -168,15 +168,15 @@ class Checkpointer:
     def _end(self, state: TrainState) -> None:
         step, total = state.step, self._run.total_steps
         if not self._flush():
-            self._note(step, f"The checkpoint of step {step} is not written.")
+            self._reporter.note(step, f"The checkpoint of step {step} is not written.")
         if self._saver is not None:
             self._saver.close()
-            self._note(step, f"Stopped after step {step} of {total}, as asked.")
+            self._reporter.note(step, f"Stopped after step {step} of {total}, as asked.")
             document = json.dumps({"step": step})
             try:
                 write_atomic(self._folder.stopped, document.encode())
             except (OSError, PlatformError) as error:
-                self._note(step, f"That the run was stopped could not be written: {error}")
+                self._reporter.note(step, f"That the run was stopped could not be written: {error}")
         raise TrainingStopped(
             f"The run {self._run.run_id} was stopped after step {step} of {total}.",
             f"Go on with it: `striate train --resume {self._run.run_id}`.",

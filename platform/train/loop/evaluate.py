@@ -26,6 +26,17 @@ class Evaluation:
     tally: Tally
     mistakes: Mistakes
 
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The task's metrics over the whole split."""
+        return self.tally.metrics()
+
+    @property
+    def confusion(self) -> tuple[tuple[int, ...], ...]:
+        """Counts; row: true label, column: most likely one. Empty where the task counts none."""
+        counts = self.tally.confusion
+        return () if counts is None else tuple(map(tuple, counts.long().tolist()))
+
 
 @torch.no_grad()
 def evaluate(network: nn.Module, task: Task, run: RunSpec, place: World) -> Evaluation:

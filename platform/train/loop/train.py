@@ -19,17 +19,22 @@ from striate.train.config import Recipe
 from striate.train.distributed.parallel import sync_gradients, translate, wrap_model
 from striate.train.distributed.precision import autocast, on_device
 from striate.train.distributed.world import World
+from striate.train.loop.attempt import begin_attempt, report_startup, write_process_id
 from striate.train.loop.batches import open_stream
+from striate.train.loop.checkpointing import Checkpointer
 from striate.train.loop.evaluate import Evaluation, evaluate
 from striate.train.loop.lr_schedule import rate_at
 from striate.train.loop.nonfinite import Guard, NanWatch
 from striate.train.loop.optimizers import set_rate
-from striate.train.loop.recorder import Recorder
+from striate.train.loop.report_evaluation import report_evaluation
+from striate.train.loop.results import write_bundle, write_outcome
 from striate.train.loop.state import TrainState
 from striate.train.run.folder import Run
+from striate.train.run.spec import RunOutcome
 from striate.train.tasks import ALL_TASKS
 from striate.train.tasks.base import Task
 from striate.train.tasks.outputs import KEYS
+from striate.train.tracking.reporter import Reporter
 
 KEY_STEP = 0x9E3779B97F4A7C15  # far apart for neighbouring seeds
 
@@ -46,15 +51,21 @@ def train(run: Run, place: World) -> None:
         CheckpointError: there are checkpoints, and none is good.
         PlatformError: the disk has no room for the bundle.
     """
-    spec, recipe, began = run.spec, run.spec.recipe, time.perf_counter()
+    spec, recipe, folder, began = run.spec, run.spec.recipe, run.folder, time.perf_counter()
 
     # Restore
     state = TrainState.fresh(recipe, place)
-    record, watch = Recorder(run, place), NanWatch(run, place)
-    record.restore(state)
+    reporter = Reporter(place, folder.spool, recipe.batch_size)
+    write_process_id(folder, place, reporter)
+    checkpointer, watch = Checkpointer(run, place, reporter), NanWatch(run, place)
+    checkpointer.restore(state)
+    attempt = begin_attempt(folder, place, state.step, reporter)
+    checkpointer.begin(state.step)
+    reporter.rest()
     task = ALL_TASKS[recipe.task.name](recipe.task, len(spec.labels))
     network = wrap_model(state.model, place)
     evaluation: Evaluation | None = None
+    startup: dict[str, float] = {}
 
     # Train
     network.train()
@@ -71,26 +82,47 @@ def train(run: Run, place: World) -> None:
         place.seed(recipe.seed, state.step)
         loss, moved = train_step(network, state.optimizer, task, batch, recipe, place)
         state.advance(batch.cursor, moved)
-        record.loss(loss)
+        reporter.add(loss)
         if text := watch.hold(state.step, batch, moved):
-            record.skip(state, text)
+            reporter.skip(state.step, state.skipped, text)
+        attempt.advance(state.step)
+        startup = startup or report_startup(folder, place, state.step, reporter)
 
         # Report, evaluate, checkpoint
         evaluates = spec.evaluates_at(state.step)
-        saves = record.saves_at(state.step)
+        saves = checkpointer.due(state.step)
         if evaluates or saves or state.step % recipe.report_every == 0:
-            watch.check(record.report(state.step, rate, stream.wait_s, stream.damaged))
+            watch.check(reporter.flush(state.step, rate, stream.wait_s, stream.damaged))
         if evaluates:
             evaluation = evaluate(state.network, task, spec, place)
-            state.history.append(evaluation.tally.metrics()[task.headline])
-            record.evaluation(state, evaluation.tally)
+            state.history.append(evaluation.metrics[task.headline])
+            report_evaluation(folder, place, state, evaluation, reporter)
         if saves:
-            record.checkpoint(state)
+            checkpointer.take(state)
+        if evaluates or saves:
+            reporter.rest()
 
     # Finish
     stream.close()
     evaluation = evaluation or evaluate(state.network, task, spec, place)  # resumed at its very end
-    record.finish(state, evaluation, time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    weights = state.weights()  # every worker of a sharded run has a part of them
+    if not place.first:
+        return
+    checkpointer.finish(state.step)
+    outcome = RunOutcome(
+        metrics=evaluation.metrics,
+        confusion=evaluation.confusion,
+        mistakes=evaluation.mistakes.worst,
+        steps=state.step,
+        seconds=seconds,
+        restarts=attempt.restarts,
+        repeated_steps=attempt.repeated_steps,
+        checkpoint_blocked_share=checkpointer.blocked_share,
+        startup=startup,
+    )
+    write_bundle(run, state.network, weights, outcome, reporter)
+    write_outcome(run, outcome, reporter)
 
 
 class StepResult(NamedTuple):

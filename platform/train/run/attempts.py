@@ -9,7 +9,6 @@ import contextlib
 import os
 import struct
 from pathlib import Path
-from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -53,7 +52,7 @@ def attempts_of(folder: Path) -> list[Attempt]:
     return found
 
 
-class Ledger:
+class AttemptWriter:
     """The writing side, on rank 0.
 
     Args:
@@ -64,30 +63,27 @@ class Ledger:
         self._folder = folder
         self._descriptor: int | None = None
 
-    @classmethod
-    def begun(cls, folder: Path, started_unix_s: float, workers: int, step: int) -> Self:
-        """The ledger of a start that is entered now.
+    def begin(self, started_unix_s: float, workers: int, step: int) -> None:
+        """Count a start.
 
         Raises:
             OSError: the storage refuses; the run can go on without being counted.
         """
-        ledger = cls(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / REACHED_FILE, os.O_RDWR | os.O_CREAT, 0o644)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._folder / REACHED_FILE, os.O_RDWR | os.O_CREAT, 0o644)
         content = os.pread(descriptor, 8, 0)
         reached = struct.unpack("<q", content)[0] if len(content) == 8 else 0
         attempt = Attempt(
             started_unix_s=started_unix_s, workers=workers, step=step, reached=reached
         )
-        path = folder / ATTEMPTS_FILE
+        path = self._folder / ATTEMPTS_FILE
         torn = path.is_file() and not path.read_bytes().endswith(b"\n")
         with path.open("ab") as file:
             file.write(b"\n" * torn + attempt.model_dump_json().encode() + b"\n")
-        ledger._descriptor = descriptor
-        ledger.reached(step)
-        return ledger
+        self._descriptor = descriptor
+        self.advance(step)
 
-    def reached(self, step: int) -> None:
+    def advance(self, step: int) -> None:
         """Note that `step` steps are done; a storage that refuses does not matter."""
         if self._descriptor is not None:
             with contextlib.suppress(OSError):

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from striate.train.distributed.world import World
 from striate.train.tracking.metric_log import MetricLog, MetricRecord
-from striate.train.tracking.metric_names import DAMAGED, LOSS, RATE, THROUGHPUT, WAIT_SHARE
+from striate.train.tracking.metric_names import DAMAGED, LOSS, RATE, SKIPPED, THROUGHPUT, WAIT_SHARE
 
 
 class Reporter:
@@ -16,13 +17,13 @@ class Reporter:
 
     Args:
         place: this process.
-        spool: rank 0's writer, None on the others.
+        spool: file that rank 0 writes to.
         batch_size: global batch size, by which summed losses are divided.
     """
 
-    def __init__(self, place: World, spool: MetricLog | None, batch_size: int) -> None:
+    def __init__(self, place: World, spool: Path, batch_size: int) -> None:
         self._place = place
-        self._spool = spool
+        self._log = MetricLog(spool) if place.first else None
         self._batch_size = batch_size
         self._losses: list[Tensor] = []
         self._since = time.perf_counter()
@@ -76,20 +77,43 @@ class Reporter:
         self, step: int, values: Mapping[str, float], losses: Mapping[int, float] | None = None
     ) -> None:
         """Write metrics of a step, and losses by their own steps."""
-        if self._spool is not None:
+        if self._log is not None:
             now = time.time_ns() // 1_000_000
             by_step = {(LOSS, at): loss for at, loss in (losses or {}).items()}
             by_step |= {(key, step): value for key, value in values.items()}
-            self._spool.append(
+            self._log.append(
                 MetricRecord(key=key, step=at, value=value, time_ms=now)
                 for (key, at), value in by_step.items()
             )
 
     def note(self, step: int, text: str) -> None:
         """Write one sentence for the user."""
-        if self._spool is not None:
+        if self._log is not None:
             now = time.time_ns() // 1_000_000
-            self._spool.append([MetricRecord(kind="note", step=step, text=text, time_ms=now)])
+            self._log.append([MetricRecord(kind="note", step=step, text=text, time_ms=now)])
+
+    def skip(self, step: int, skipped: int, text: str) -> None:
+        """Say that a step was skipped, and how many have been."""
+        self.metrics(step, {SKIPPED: float(skipped)})
+        self.note(step, text)
+
+    def sync(self) -> None:
+        """Bring all that was said to the disk.
+
+        Raises:
+            OSError: the disk refuses some of it for now.
+        """
+        if self._log is not None:
+            self._log.sync()
+
+    def close(self) -> None:
+        """Sync, and say nothing more.
+
+        Raises:
+            PlatformError: the disk refuses some of it.
+        """
+        if self._log is not None:
+            self._log.close()
 
     def rest(self) -> None:
         """Leave the time since the last report (evaluation, checkpoint) out of the throughput."""

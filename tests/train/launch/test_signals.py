@@ -10,7 +10,7 @@ import pytest
 
 from striate.train.launch.signals import stopping_softly
 from striate.train.run import startup_times
-from striate.train.run.attempts import ATTEMPTS_FILE, Ledger, attempts_of
+from striate.train.run.attempts import ATTEMPTS_FILE, AttemptWriter, attempts_of
 from striate.train.run.folder import Run
 from striate.train.run.stop_requests import HERE
 
@@ -76,13 +76,16 @@ def test_the_parts_of_a_start_add_up(tmp_path: Path) -> None:
 def test_starts_and_repeated_steps_are_counted(tmp_path: Path) -> None:
     """Three starts, the last of which lost nothing; one line is torn by a kill."""
     for reads, does in ((0, 57), (40, 90), (90, 120)):
-        ledger = Ledger.begun(tmp_path, 0.0, 2, reads)
+        attempt = AttemptWriter(tmp_path)
+        attempt.begin(0.0, 2, reads)
         for step in range(reads + 1, does + 1):
-            ledger.reached(step)
-        ledger.close()
-    assert [attempt.repeated for attempt in attempts_of(tmp_path)] == [0, 17, 0]
-    assert (ledger.restarts, ledger.repeated_steps) == (2, 17)
+            attempt.advance(step)
+        attempt.close()
+    assert [start.repeated for start in attempts_of(tmp_path)] == [0, 17, 0]
+    assert (attempt.restarts, attempt.repeated_steps) == (2, 17)
     with (tmp_path / ATTEMPTS_FILE).open("ab") as file:
         file.write(b'{"started_unix_s": 1')
-    assert ledger.restarts == 2
-    assert Ledger.begun(tmp_path, 0.0, 2, 120).restarts == 3
+    assert attempt.restarts == 2
+    again = AttemptWriter(tmp_path)
+    again.begin(0.0, 2, 120)
+    assert again.restarts == 3

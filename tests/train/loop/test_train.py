@@ -16,14 +16,15 @@ from striate.train.checkpoint.async_writer import Saver
 from striate.train.checkpoint.store import TENSORS_FILE, Checkpoint, CheckpointStore
 from striate.train.distributed.world import World
 from striate.train.loop import batches as feed
-from striate.train.loop import recorder
 from striate.train.loop import train as loop
+from striate.train.loop.attempt import write_process_id
 from striate.train.loop.state import TrainState
 from striate.train.loop.train import train
 from striate.train.run.folder import Run
 from striate.train.run.spec import RunOutcome
 from striate.train.tasks.classification import Classification
 from striate.train.tracking.metric_log import SpoolReader, history
+from striate.train.tracking.reporter import Reporter
 
 pytestmark = pytest.mark.unit
 
@@ -202,7 +203,8 @@ def test_evaluations_come_at_epochs_and_at_the_end(make_run: MakeRun) -> None:
 
 def test_a_worker_says_which_process_it_is(make_run: MakeRun) -> None:
     run = make_run("lenet1-anna-digits", *SHORT)
-    recorder.Recorder(run, World())
+    reporter = Reporter(World(), run.folder.spool, 1)
+    write_process_id(run.folder, World(), reporter)
     assert json.loads((run.folder.workers / "rank-0.json").read_text())["rank"] == 0
 
 

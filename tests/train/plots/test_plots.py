@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 from striate.core.errors import TrackingUnavailable
 from striate.train import plots
 from striate.train.launch import live_plots
-from striate.train.loop.recorder import first_layer
+from striate.train.loop.report_evaluation import first_layer
 from striate.train.plots import comparison
 from striate.train.plots.confusion import confusion_matrix, most_confused, pool_errors
 from striate.train.plots.filters import animation, colour_kernel

@@ -40,7 +40,7 @@ def measure(quick: bool) -> list[Row]:
     """Median, mean and 99th percentile at each load."""
     from striate.serve.capacity.arrivals import poisson_arrivals
     from striate.serve.capacity.load_calls import Calls, LoadTarget, sample_photo
-    from striate.serve.capacity.load_generator import LoadResult, open_loop
+    from striate.serve.capacity.load_generator import LoadResult, run_open_loop
     from striate.serve.capacity.measure import measure_service_times
     from striate.serve.capacity.simulate import simulate
 
@@ -52,7 +52,7 @@ def measure(quick: bool) -> list[Row]:
         async with Calls(of, photos) as call:
             for _ in range(8):
                 await call()  # connects
-            return await open_loop(call, due_s)
+            return await run_open_loop(call, due_s)
 
     with tempfile.TemporaryDirectory(prefix="st-") as scratch, _replica(Path(scratch)) as served:
         target, metrics = served

@@ -110,7 +110,7 @@ async def _opened(target: Target, rate: float, seconds: float, seed: int) -> tup
     import numpy as np
 
     from striate.serve.capacity.arrivals import poisson_arrivals
-    from striate.serve.capacity.load_generator import open_loop
+    from striate.serve.capacity.load_generator import run_open_loop
 
     async def work(calls: list[Callable[[], Awaitable[object]]]) -> tuple[float, float]:
         turn = iter(range(1 << 30))
@@ -118,7 +118,7 @@ async def _opened(target: Target, rate: float, seconds: float, seed: int) -> tup
         async def call() -> object:
             return await calls[next(turn) % len(calls)]()
 
-        result = await open_loop(call, poisson_arrivals(rate, seconds, seed))
+        result = await run_open_loop(call, poisson_arrivals(rate, seconds, seed))
         assert result.answered.all(), result.counts()
         p50, p99 = np.percentile(result.latency_s, (50, 99))
         return float(p50), float(p99)

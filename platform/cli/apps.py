@@ -99,8 +99,8 @@ def deploy(
     with progress_console.status(f"{name or app} comes up …") as status:
         deployed = deploy_app(
             app, models, Settings.load(), name=name, pool=pool, replicas=replicas,
-            program=program, trial=_trial(**trial), say=lambda what: status.update(f"{what} …"),
-            **options,
+            program=program, trial=_trial(**trial),
+            on_progress=lambda what: status.update(f"{what} …"), **options,
         )  # fmt: skip
     _say_deployed(deployed, as_json)
 
@@ -118,7 +118,9 @@ def rollback(name: str, as_json: bool) -> None:
     from striate.serve.deployment.deploy import rollback as roll_back
 
     with progress_console.status(f"{name} goes back …") as status:
-        deployed = roll_back(name, Settings.load(), say=lambda what: status.update(f"{what} …"))
+        deployed = roll_back(
+            name, Settings.load(), on_progress=lambda what: status.update(f"{what} …")
+        )
     _say_deployed(deployed, as_json)
 
 

@@ -69,7 +69,7 @@ def demo(keep: bool, as_json: bool) -> None:
     keep = keep or load(home) is not None
     try:
         with steps.step("up", "Ray, MLflow and the gRPC edge come up"):
-            local.up(home, local.Wish(chips={CHIP: 1}))
+            local.up(home, local.PlatformOptions(chips={CHIP: 1}))
         settings = Settings.load()
         summary = walk(settings, CHIP, steps)
     finally:

@@ -172,7 +172,7 @@ def _follow(server: "JobServer", job_id: str, as_json: bool) -> None:
     try:
         with sweep_progress.show_run_or_sweep(hidden=as_json) as (on_event, on_trial):
             result = train_progress.follow_log(
-                server.follow(job_id), on_event, on_trial, _say(as_json)
+                server.follow(job_id), on_event, on_trial, _notes(as_json)
             )
             if not result:
                 raise _ended(server, job_id)
@@ -202,12 +202,12 @@ def _ended(server: "JobServer", job_id: str) -> TrainingFailed:
     )
 
 
-def _say(as_json: bool) -> "train_progress.Say":
-    def say(line: str) -> None:
+def _notes(as_json: bool) -> "train_progress.OnLine":
+    def show(line: str) -> None:
         if not as_json and not _RAYS_OWN.search(line):
             print_note(line)
 
-    return say
+    return show
 
 
 def _say_how_to_come_back(server: "JobServer", job_id: str) -> None:

@@ -102,11 +102,13 @@ def payloads(photos: tuple[Path, ...]) -> list[bytes]:
 
 async def _run(target: "LoadTarget", photos: list[bytes], due_s: Any) -> "LoadResult":
     from striate.serve.capacity.load_calls import Calls
-    from striate.serve.capacity.load_generator import closed_loop, open_loop
+    from striate.serve.capacity.load_generator import run_closed_loop, run_open_loop
 
     async with Calls(target, photos) as call:
-        await closed_loop(call, target.connections, 0.1)  # connections are made before, not in it
-        return await open_loop(call, due_s)
+        await run_closed_loop(
+            call, target.connections, 0.1
+        )  # connections are made before, not in it
+        return await run_open_loop(call, due_s)
 
 
 def _document(result: "LoadResult", rate: float, picture: Path | None) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def _measured(names: tuple[str, ...], seconds: float) -> list["ServiceTimes"]:
     found = []
     for target in targets:
         with progress_console.status(f"{target.app.name} is measured …"):
-            places = ray_serve.places(target.app.serve_name)
+            places = ray_serve.list_replicas(target.app.serve_name)
             metrics = [place.metrics for place in places]
             found.append(measure_service_times(target, metrics, payloads(()), seconds))
     return found

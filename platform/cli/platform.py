@@ -71,13 +71,13 @@ def up(
         token_file=token_file,
     )  # fmt: skip
     check_security(security, host, insecure)
-    wish = local.Wish(
+    options = local.PlatformOptions(
         host=host, cpus=cpus, chips=_chips(chips), ports=ports,
         security=None if security == EdgeSecurity() else security,
     )  # fmt: skip
     home = Settings.load().home
     with progress_console.status("starting") as progress:
-        state = local.up(home, wish, say=lambda text: progress.update(text))
+        state = local.up(home, options, on_progress=lambda text: progress.update(text))
     if as_json:
         print_json({"home": str(home), **state.model_dump(mode="json")})
     else:

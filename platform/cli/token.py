@@ -131,7 +131,7 @@ def _file() -> Path:
     state = control.read_state(folder)
     if state is not None and state.token_file is not None:
         return state.token_file
-    if state is not None and control.running(folder):
+    if state is not None and control.is_running(folder):
         raise UsageError(
             "The gRPC edge runs without tokens.",
             "Run `striate down`, then `striate up --token-file FILE`, or name a file with --file.",

@@ -68,7 +68,9 @@ def _look(settings: Settings) -> dict[str, list["MetricSample"]]:
         addresses: list[str] = []
         for version in app.versions:
             try:
-                addresses += [place.metrics for place in ray_serve.places(version.serve_name)]
+                addresses += [
+                    place.metrics for place in ray_serve.list_replicas(version.serve_name)
+                ]
             except PlatformError:
                 continue  # it is shown with the replicas that answer
         found[app.name] = metrics_scrape.fetch(addresses)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 OnEvent = Callable[["TrainEvent"], None]
 OnTrial = Callable[["TrialEvent"], None]
-Say = Callable[[str], None]
+OnLine = Callable[[str], None]
 _PLAIN_EVERY_S = 1.0
 
 
@@ -131,7 +131,7 @@ def to_error(document: Mapping[str, Any]) -> StriateError:
 
 
 def follow_log(
-    log: Iterable[str], on_event: OnEvent, on_trial: OnTrial, say: Say
+    log: Iterable[str], on_event: OnEvent, on_trial: OnTrial, on_line: OnLine
 ) -> dict[str, Any]:
     """Follow the log of a job to its end.
 
@@ -139,7 +139,7 @@ def follow_log(
         log: its lines.
         on_event: told what the run says.
         on_trial: told what the trials of a sweep say.
-        say: told every other line.
+        on_line: told every other line.
 
     Returns:
         The document of its result; empty when it printed none.
@@ -155,7 +155,7 @@ def follow_log(
         found = parse_event(line)
         if found is None:
             if line.strip():
-                say(line)
+                on_line(line)
             continue
         kind, document = found
         if kind == "event":

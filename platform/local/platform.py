@@ -10,6 +10,7 @@ from pathlib import Path
 
 from striate.core import ray_private
 from striate.core.errors import PlatformError
+from striate.core.progress import OnProgress
 from striate.local import engines, loopback, ports, probes, processes, token
 from striate.local.addresses import PREFERRED, SETTING, addresses_of, reachable
 from striate.local.security import EdgeSecurity
@@ -20,7 +21,7 @@ _EXCEPTION = re.compile(r"[\w.]*(Error|Exception): ")
 
 
 @dataclass(frozen=True)
-class Wish:
+class PlatformOptions:
     """What `up` was asked for.
 
     Attributes:
@@ -39,16 +40,17 @@ class Wish:
     security: EdgeSecurity | None = None
 
 
-Say = Callable[[str], None]
-
-
-def up(home: Path, wish: Wish = Wish(), say: Say = lambda _: None) -> PlatformState:
+def up(
+    home: Path,
+    options: PlatformOptions = PlatformOptions(),
+    on_progress: OnProgress = lambda _: None,
+) -> PlatformState:
     """Bring up what does not run yet, and wait until all of it answers.
 
     Args:
         home: the folder that holds the platform's files and record.
-        wish: interface, CPUs, chips, ports.
-        say: told what is waited for.
+        options: interface, CPUs, chips, ports.
+        on_progress: told what is waited for.
 
     Raises:
         PlatformError: a port is taken, or a part does not come up: then what this call started
@@ -58,8 +60,8 @@ def up(home: Path, wish: Wish = Wish(), say: Say = lambda _: None) -> PlatformSt
     with exclusive(home):
         token.ensure(os.environ)
         former = _cleaned(home, load(home))
-        _refuse_changes(former, wish)
-        started = _Start(home, wish, former, say)
+        _refuse_changes(former, options)
+        started = _Start(home, options, former, on_progress)
         try:
             return started.run()
         except BaseException:
@@ -94,14 +96,20 @@ def down(home: Path) -> list[str]:
 class _Start:
     """One run of `up`: knows what it started, so that it can take that back."""
 
-    def __init__(self, home: Path, wish: Wish, former: PlatformState | None, say: Say) -> None:
+    def __init__(
+        self,
+        home: Path,
+        options: PlatformOptions,
+        former: PlatformState | None,
+        on_progress: OnProgress,
+    ) -> None:
         self.home = home
-        self.wish = wish
-        self.say = say
+        self.options = options
+        self.on_progress = on_progress
         self.new: list[PlatformProcess] = []
-        cpus = wish.cpus or max(4, os.cpu_count() or 1)
-        host = wish.host or loopback.HOST
-        security = wish.security or EdgeSecurity()
+        cpus = options.cpus or max(4, os.cpu_count() or 1)
+        host = options.host or loopback.HOST
+        security = options.security or EdgeSecurity()
         self.state = former or PlatformState(
             id=uuid.uuid4().hex, host=host, cpus=cpus, security=security
         )
@@ -145,7 +153,7 @@ class _Start:
         save(self.home, self.state)
 
     def _start_chips(self) -> None:
-        missing = {c: n for c, n in self.wish.chips.items() if not self.state.part(f"chip:{c}")}
+        missing = {c: n for c, n in self.options.chips.items() if not self.state.part(f"chip:{c}")}
         if not missing:
             return
         address = self.state.addresses["ray_address"]
@@ -163,7 +171,7 @@ class _Start:
         self._poll(part, lambda: probe(self.state, part))
 
     def _poll(self, part: PlatformProcess, check: Callable[[], None]) -> None:
-        self.say(f"waiting for {part.name}")
+        self.on_progress(f"waiting for {part.name}")
         deadline = time.monotonic() + READY_S
         while True:
             try:
@@ -184,7 +192,7 @@ class _Start:
             return self._refuse_lost_ports()
         chosen = {
             name: ports.pick(
-                name, self.state.host, preferred, self.wish.ports.get(name), self.taken
+                name, self.state.host, preferred, self.options.ports.get(name), self.taken
             )
             for name, preferred in PREFERRED.items()
         }
@@ -245,24 +253,24 @@ def _cleaned(home: Path, state: PlatformState | None) -> PlatformState | None:
     return state
 
 
-def _refuse_changes(former: PlatformState | None, wish: Wish) -> None:
+def _refuse_changes(former: PlatformState | None, options: PlatformOptions) -> None:
     """What runs is not moved or resized under its users' feet."""
     if former is None:
         return
     differing = [
         f"{name} at {former.addresses[SETTING[name]]}, not on port {port}"
-        for name, port in wish.ports.items()
+        for name, port in options.ports.items()
         if not former.addresses[SETTING[name]].endswith(f":{port}")
     ]
-    if wish.host not in {None, former.host}:
-        differing.append(f"the host {former.host}, not {wish.host}")
-    if wish.security not in {None, former.security}:
+    if options.host not in {None, former.host}:
+        differing.append(f"the host {former.host}, not {options.host}")
+    if options.security not in {None, former.security}:
         differing.append("other TLS or tokens at the gRPC edge")
-    if wish.cpus not in {None, former.cpus}:
-        differing.append(f"{former.cpus} CPUs, not {wish.cpus}")
+    if options.cpus not in {None, former.cpus}:
+        differing.append(f"{former.cpus} CPUs, not {options.cpus}")
     differing += [
         f"{former.chips[chip]} of the chip {chip}, not {count}"
-        for chip, count in wish.chips.items()
+        for chip, count in options.chips.items()
         if former.part(f"chip:{chip}") and former.chips.get(chip) != count
     ]
     if differing:

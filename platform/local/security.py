@@ -44,7 +44,7 @@ class EdgeSecurity(BaseModel):
 
 
 def check(security: EdgeSecurity, host: str | None, insecure: bool) -> None:
-    """Refuse a wish that would leave the edge open to a network, or that cannot be meant.
+    """Refuse what would leave the edge open to a network, or that cannot be meant.
 
     Raises:
         UsageError: TLS or tokens are missing off loopback, or options contradict one another.

@@ -25,7 +25,7 @@ from striate.serve.common.metadata import (
 )
 from striate.serve.edge import control, tokens
 from striate.serve.edge.access_rules import access_rules, entry_rules, size_rules
-from striate.serve.edge.config import declared_services
+from striate.serve.edge.config import list_services
 from striate.serve.edge.constants import (
     answer_rules,
     error_rules,
@@ -91,7 +91,7 @@ def test_the_rules_are_those_of_an_edge_on_one_machine(chart: Any) -> None:
     text = configuration(chart, values).replace(TOKENS, "tokens.map")
     lines = text.splitlines()
     options = EdgeOptions(port=9000, token_file=Path("tokens.map"))
-    specs = declared_services(())
+    specs = list_services(())
     wanted = [
         *error_rules(),
         *answer_rules(),

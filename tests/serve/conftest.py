@@ -20,7 +20,7 @@ from PIL import Image
 from striate.core.bundle import Architecture, Bundle, BundleSpec, TensorSpec
 from striate.core.errors import StriateError
 from striate.models import build
-from striate.serve.apps.factory import tagging_server
+from striate.serve.apps.factory import start_tagging_server
 from striate.serve.client.client import Client
 from striate.serve.common.limits import Limits
 from striate.serve.edge.config import APP_KEY
@@ -102,7 +102,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory, write_bundle: Callable[...,
 def server(bundle: Bundle) -> Iterator[ModelServer]:
     """A server of the bundle in this process, with small limits."""
     limits = Limits(image_bytes=200_000, top_k=100)
-    running = tagging_server(load_tagging(bundle, "cpu"), ("digits", "7"), limits=limits)
+    running = start_tagging_server(load_tagging(bundle, "cpu"), ("digits", "7"), limits=limits)
     yield running
     running.stop(grace_s=1)
 

@@ -46,7 +46,7 @@ def steady(settings: Settings, bundle: Bundle) -> Iterator[Deployed]:
 def places(settings: Settings, name: str = NAME) -> list[str]:
     app = read_table(edge_folder(settings)).find(name)
     assert app is not None
-    return list(ray_serve.replicas(app.serve_name).values())
+    return list(ray_serve.replica_addresses(app.serve_name).values())
 
 
 def until(condition: Callable[[], bool], what: str, timeout_s: float = 90) -> None:

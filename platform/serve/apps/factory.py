@@ -142,7 +142,7 @@ def tagger(
     return Servable(ModelName(*model), predictor, probe, bool, limits, batching)
 
 
-def tagging_server(
+def start_tagging_server(
     predictor: AnyPredictor[TagRequest, list[Tag]],
     model: tuple[str, str],
     host: str = "127.0.0.1",

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from striate.serve.server.batcher import QueueFull
 
 
-class Vital:
+class LivenessCheck:
     """Checks one replica, again and again.
 
     A replica whose queue is full, or so long that the question is not reached in time, is busy and

@@ -22,7 +22,7 @@ from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 
 from striate.core.settings import Settings
 from striate.serve.apps.autoscaling import IN_FLIGHT, LATENCY_S
-from striate.serve.apps.liveness import Vital
+from striate.serve.apps.liveness import LivenessCheck
 from striate.serve.common.limits import Batching, Limits
 from striate.serve.observability import logging as logs
 from striate.serve.observability import tracing
@@ -166,7 +166,9 @@ class Replica:
             observers,
             tracing.from_environment(app),
         )
-        self._vital = Vital(self._probe, lambda: self._counter.answered_well, args.check_timeout_s)
+        self._liveness = LivenessCheck(
+            self._probe, lambda: self._counter.answered_well, args.check_timeout_s
+        )
         self._server.run(self._warm_up()).result()
         self._server.own_process()
         metrics = self._metrics(app)
@@ -174,7 +176,7 @@ class Replica:
         self._endpoint = Endpoint(metrics, host, args.metrics_port)
         logger.info("Listening on %s.", self._server.address)
 
-    def where(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """The replica, the `host:port` that it listens on, and what it answers there."""
         return {
             "replica": serve.get_replica_context().replica_id.unique_id,
@@ -184,10 +186,10 @@ class Replica:
             "models": self._server.model_names,
         }
 
-    def tally(self) -> dict[str, Any]:
-        """The replica, and what it counted of its calls (a `Tally`'s fields)."""
+    def count_calls(self) -> dict[str, Any]:
+        """The replica, and what it counted of its calls (the fields of `CallStats`)."""
         replica = serve.get_replica_context().replica_id.unique_id
-        return {"replica": replica, "tally": self._counter.tally().model_dump()}
+        return {"replica": replica, "stats": self._counter.count().model_dump()}
 
     def record_autoscaling_stats(self) -> dict[str, float]:
         """The load, which Serve's controller gives to the policy; asked for every second."""
@@ -196,15 +198,15 @@ class Replica:
 
     async def check_health(self) -> None:
         """Run a tiny real inference; Serve replaces a replica that fails or hangs here."""
-        await self._vital.check()
+        await self._liveness.check()
 
     def __del__(self) -> None:
         """Serve calls this when the replica is to end: no call may notice."""
         server = getattr(self, "_server", None)
-        if server is None or not hasattr(self, "_vital"):
+        if server is None or not hasattr(self, "_liveness"):
             return
         ends_s = time.monotonic() + self._args.drain_s
-        if self._vital.passed:  # else it has never been in the edge's list
+        if self._liveness.passed:  # else it has never been in the edge's list
             server.drain()
             self._answer_on(ends_s)
         server.stop(max(0.0, ends_s - time.monotonic()))
@@ -231,7 +233,7 @@ class Replica:
         """Return once no call has begun for `QUIET_S`."""
         begun, since_s = -1, time.monotonic()
         while (now_s := time.monotonic()) < until_s:
-            so_far = self._counter.tally().calls + self._server.in_flight
+            so_far = self._counter.count().calls + self._server.in_flight
             if so_far != begun:
                 begun, since_s = so_far, now_s
             elif now_s - since_s >= QUIET_S:

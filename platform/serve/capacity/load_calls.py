@@ -1,7 +1,7 @@
 """One call of a load: to whatever service an application answers, as its callers make it."""
 
 import io
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -12,12 +12,12 @@ import numpy as np
 from PIL import Image
 
 from striate.core.errors import PlatformError, UsageError
+from striate.serve.capacity.load_generator import SendCall
 from striate.serve.common.metadata import APP_KEY, INFERENCE
 from striate.serve.common.service_table import find_service, service_specs
 from striate.serve.edge.app_table import DeployedApp
 from striate.serve.protos.inference import inference_pb2 as infer_pb
 
-SendCall = Callable[[], Awaitable[object]]
 _WIDTH, _HEIGHT, _QUALITY = 500, 375, 88
 
 

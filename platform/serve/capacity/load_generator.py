@@ -15,7 +15,7 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.serve.capacity.arrivals import Floats
+from striate.serve.capacity.arrivals import FloatArray
 
 SendCall = Callable[[], Awaitable[object]]
 OK = "OK"
@@ -36,9 +36,9 @@ class LoadResult:
         seconds: from the first call due to the last answer.
     """
 
-    due_s: Floats
-    latency_s: Floats
-    late_s: Floats
+    due_s: FloatArray
+    latency_s: FloatArray
+    late_s: FloatArray
     outcome: NDArray[np.int64]
     outcomes: tuple[str, ...]
     seconds: float
@@ -98,7 +98,9 @@ class _Log:
         )
 
 
-async def open_loop(call: SendCall, due_s: Floats, most_in_flight: int = 10_000) -> LoadResult:
+async def run_open_loop(
+    call: SendCall, due_s: FloatArray, most_in_flight: int = 10_000
+) -> LoadResult:
     """Make each call when it is due, and wait for all answers.
 
     Args:
@@ -123,7 +125,7 @@ async def open_loop(call: SendCall, due_s: Floats, most_in_flight: int = 10_000)
     return log.result(time.perf_counter() - began)
 
 
-async def closed_loop(call: SendCall, callers: int, seconds: float) -> LoadResult:
+async def run_closed_loop(call: SendCall, callers: int, seconds: float) -> LoadResult:
     """Callers that each send the next call when they got their answer: how much fits through."""
     log = _Log()
     began = time.perf_counter()

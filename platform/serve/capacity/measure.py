@@ -9,7 +9,7 @@ from striate.core.errors import PlatformError
 from striate.serve.capacity import metrics_scrape
 from striate.serve.capacity.arrivals import poisson_arrivals
 from striate.serve.capacity.load_calls import Calls, LoadTarget
-from striate.serve.capacity.load_generator import LoadResult, closed_loop, open_loop
+from striate.serve.capacity.load_generator import LoadResult, run_closed_loop, run_open_loop
 from striate.serve.capacity.service_times import ServiceTimes
 from striate.serve.capacity.simulate import simulate
 from striate.serve.common.limits import Batching
@@ -56,8 +56,8 @@ def measure_service_times(
 async def _full(target: LoadTarget, photos: Sequence[bytes], seconds: float) -> float:
     """Answers a second with `FULL` callers."""
     async with Calls(target, photos) as call:
-        await closed_loop(call, 1, 0.2)  # connects
-        result = await closed_loop(call, FULL, seconds)
+        await run_closed_loop(call, 1, 0.2)  # connects
+        result = await run_closed_loop(call, FULL, seconds)
     if not result.answered.any():
         said = ", ".join(result.counts())
         raise PlatformError(f"{target.app.name} answers none of the calls: {said}.")
@@ -69,8 +69,8 @@ async def _by_chance(
 ) -> LoadResult:
     """Calls that come at random, so many a second."""
     async with Calls(target, photos) as call:
-        await closed_loop(call, 1, 0.2)  # connects
-        return await open_loop(call, poisson_arrivals(rate, seconds, seed=0))
+        await run_closed_loop(call, 1, 0.2)  # connects
+        return await run_open_loop(call, poisson_arrivals(rate, seconds, seed=0))
 
 
 def measure_overhead(load: LoadResult, times: ServiceTimes, replicas: int) -> float:

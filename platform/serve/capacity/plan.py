@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from striate.core.errors import PlacementError, UsageError
-from striate.serve.capacity.arrivals import Floats, poisson_arrivals
+from striate.serve.capacity.arrivals import FloatArray, poisson_arrivals
 from striate.serve.capacity.service_times import ServiceTimes
 from striate.serve.capacity.simulate import Simulated, simulate
 
@@ -95,7 +95,7 @@ class Plan:
     p50_ms: float
     p99_ms: float
     in_flight: float
-    latency_s: Floats
+    latency_s: FloatArray
     curve: tuple[tuple[int, float], ...]
 
 
@@ -135,7 +135,7 @@ def predict(
 class _Trial:
     sizes: tuple[int, ...]
     runs: tuple[Simulated, ...]
-    photos_s: Floats
+    photos_s: FloatArray
 
     @property
     def p99_s(self) -> float:

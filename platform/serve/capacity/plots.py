@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from striate.serve.capacity.arrivals import Floats
+from striate.serve.capacity.arrivals import FloatArray
 from striate.serve.capacity.load_generator import LoadResult
 from striate.serve.capacity.plan import Plan
 
@@ -43,7 +43,7 @@ def draw_plan(plan: Plan, path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
-def _percentiles(axes: "Axes", latency_ms: Floats, deadline_s: float | None) -> None:
+def _percentiles(axes: "Axes", latency_ms: FloatArray, deadline_s: float | None) -> None:
     """Ascending latencies against 1 / (1 − percentile), so that the tail is seen."""
     axes.set(xlabel="percentile", ylabel="latency, ms", title="Latency by percentile")
     if len(latency_ms):

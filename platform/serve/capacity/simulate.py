@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from striate.serve.capacity.arrivals import Floats
+from striate.serve.capacity.arrivals import FloatArray
 from striate.serve.capacity.service_times import ServiceTimes
 
 
@@ -26,12 +26,14 @@ class Simulated:
         mean_batch: requests in a batch.
     """
 
-    latency_s: Floats
+    latency_s: FloatArray
     busy_share: float
     mean_batch: float
 
 
-def simulate(arrivals_s: Floats, times: ServiceTimes, replicas: int, seed: int = 0) -> Simulated:
+def simulate(
+    arrivals_s: FloatArray, times: ServiceTimes, replicas: int, seed: int = 0
+) -> Simulated:
     """Run the calls through `replicas` replicas.
 
     Args:
@@ -125,8 +127,8 @@ def _start(
 def _finish(
     done: list[tuple[float, int, int, list[int]]],
     pool: _Pool,
-    arrivals_s: Floats,
-    latency: Floats,
+    arrivals_s: FloatArray,
+    latency: FloatArray,
 ) -> None:
     """The earliest batch ends; its replica begins the next one."""
     now, _, replica, calls = heapq.heappop(done)

@@ -11,7 +11,7 @@ from striate.core.errors import PlatformError, RequestError, StriateError, Unkno
 from striate.serve.client.channel import ChannelSecurity, open_channel
 from striate.serve.client.errors import rebuild_error, worth_retrying
 from striate.serve.client.results import AnalyzeResult, TagResult, analyze_result, tag_result
-from striate.serve.client.stream import Bulk
+from striate.serve.client.stream import PhotoStream
 from striate.serve.common.metadata import APP_KEY
 from striate.serve.common.service_table import find_service
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
@@ -100,12 +100,12 @@ class Client:
             AccessRefused, UnknownName: as in `tag`.
             PlatformError: nobody answered within the deadline.
         """
-        bulk = Bulk(photos, check_top_k(top_k), min_score, in_flight, self.deadline_s)
+        stream = PhotoStream(photos, check_top_k(top_k), min_score, in_flight, self.deadline_s)
         last = time.monotonic()
         wait_s = FIRST_WAIT_S
         while True:
             try:
-                for name, answer in bulk.attempt(self._tagging.TagStream, self._metadata):
+                for name, answer in stream.attempt(self._tagging.TagStream, self._metadata):
                     last, wait_s = time.monotonic(), FIRST_WAIT_S
                     yield name, answer
                     last = max(last, time.monotonic())  # the caller's own time does not count

@@ -15,16 +15,16 @@ import grpc
 from striate.core.errors import StriateError
 from striate.serve.client.errors import ERRORS
 from striate.serve.client.results import TagResult, tag_result
+from striate.serve.common.metadata import CallMetadata
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 
 PACKED = 8
 PACKED_BYTES = 2**19
 _PACKING_S = 0.005
 Photo = tuple[str, bytes]
-Metadata = tuple[tuple[str, str], ...]
 
 
-class Bulk:
+class PhotoStream:
     """Photos on their way, across calls.
 
     Args:
@@ -58,7 +58,7 @@ class Bulk:
         self._error: BaseException | None = None
 
     def attempt(
-        self, method: Callable[..., Any], metadata: Metadata
+        self, method: Callable[..., Any], metadata: CallMetadata
     ) -> Iterator[tuple[str, TagResult | StriateError]]:
         """One call: send what is left, and yield what is answered.
 

@@ -1,5 +1,6 @@
 """What clients, servers and the edge write in gRPC metadata, and the standard services' names."""
 
+CallMetadata = tuple[tuple[str, str], ...]
 APP_KEY = "striate-app"
 EDGE_KEY = "striate-edge-key"
 TRIAL_KEY = "striate-trial"  # with the edge's key: the version on trial is meant

@@ -59,7 +59,7 @@ class ServiceSpec:
                 raise UsageError(f"{method!r} cannot name a method of {self.name}.")
 
     @property
-    def streaming_paths(self) -> tuple[str, ...]:
+    def stream_paths(self) -> tuple[str, ...]:
         """Paths of the methods that stream."""
         return tuple(map(self.path, self.streams))
 

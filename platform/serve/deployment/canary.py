@@ -9,13 +9,14 @@ fails before leaves the former version as it was.
 import fcntl
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from striate.core.errors import PlatformError, RolledBack
+from striate.core.progress import OnProgress
 from striate.core.settings import Settings
 from striate.serve.common.service_table import service_specs
 from striate.serve.deployment import ray_serve
@@ -32,7 +33,6 @@ logger = logging.getLogger(__name__)
 
 WHOLE = 100.0
 LOOK_S = 1.0
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def roll_out(
     folder: Path,
     trial: CanaryTrial,
     timeout_s: float,
-    say: Say,
+    on_progress: OnProgress,
 ) -> DeployedApp:
     """Bring a version up, try it, and give it the traffic of its name.
 
@@ -71,7 +71,7 @@ def roll_out(
         folder: the edge's folder.
         trial: how it is tried where another version runs.
         timeout_s: for its replicas to come up.
-        say: told what is waited for.
+        on_progress: told what is waited for.
 
     Returns:
         The version as it stands in the table.
@@ -80,20 +80,20 @@ def roll_out(
         RolledBack: it was watched and did not keep its bounds.
         PlatformError: it does not come up or answer. The former version has the traffic then.
     """
-    say(f"{version.name} comes up with {version.model} version {version.version}")
+    on_progress(f"{version.name} comes up with {version.model} version {version.version}")
     ray_serve.run(application, version.serve_name, timeout_s)
     former = read_table(folder).find(version.name)
     try:
         version = locate_replicas(version)
         if former is None:
             enter(folder, version)
-            _probed(folder, version, trial=False)
+            _probe_through_edge(folder, version, trial=False)
         else:
             _put_on_trial(folder, version, 0)
-            _probed(folder, version, trial=True)
+            _probe_through_edge(folder, version, trial=True)
             if trial.seconds:
                 _put_on_trial(folder, version, trial.percent)
-                watch(folder, version, trial, say)
+                watch(folder, version, trial, on_progress)
             _promote(folder, version)
     except BaseException:
         withdraw(folder, version, former)
@@ -109,7 +109,7 @@ def locate_replicas(version: DeployedApp) -> DeployedApp:
     Raises:
         PlatformError: none answers.
     """
-    places = ray_serve.places(version.serve_name)
+    places = ray_serve.list_replicas(version.serve_name)
     if not places:
         raise PlatformError(f"No replica of {version.serve_name} says where it is.")
     services = places[0].services
@@ -125,7 +125,7 @@ def locate_replicas(version: DeployedApp) -> DeployedApp:
     )
 
 
-def watch(folder: Path, version: DeployedApp, trial: CanaryTrial, say: Say) -> None:
+def watch(folder: Path, version: DeployedApp, trial: CanaryTrial, on_progress: OnProgress) -> None:
     """Watch the version on trial for as long as the trial lasts.
 
     It counts what its replicas answered, those that are gone included, and asks it through the
@@ -134,7 +134,9 @@ def watch(folder: Path, version: DeployedApp, trial: CanaryTrial, say: Say) -> N
     Raises:
         RolledBack: it does not keep its bounds, a replica of it fails, or somebody withdrew it.
     """
-    say(f"{trial.percent:g} % of the calls go to version {version.version} for {trial.seconds:g} s")
+    on_progress(
+        f"{trial.percent:g} % of the calls go to version {version.version} for {trial.seconds:g} s"
+    )
     latest: dict[str, CallStats] = {}
     deadline = time.monotonic() + trial.seconds
     while (left_s := deadline - time.monotonic()) > 0:
@@ -182,7 +184,7 @@ def next_serve_name(name: str, table: AppTable) -> str:
 
 
 @contextmanager
-def only_one(folder: Path, name: str) -> Iterator[None]:
+def lock_app(folder: Path, name: str) -> Iterator[None]:
     """One change of an application at a time.
 
     Raises:
@@ -210,9 +212,9 @@ def _look(folder: Path, version: DeployedApp) -> dict[str, CallStats]:
         said = state.message if state else "Serve does not know it any more"
         _refuse(version, f"its replicas fail: {said}")
     try:
-        if control.running(folder):
+        if control.is_running(folder):
             probe(folder, version, trial=True, timeout_s=5.0)
-        return ray_serve.tallies(version.serve_name)
+        return ray_serve.read_call_stats(version.serve_name)
     except PlatformError as error:
         _refuse(version, error.message)
         raise
@@ -227,9 +229,9 @@ def _refuse(version: DeployedApp, reason: str | None) -> None:
     )
 
 
-def _probed(folder: Path, version: DeployedApp, *, trial: bool) -> None:
+def _probe_through_edge(folder: Path, version: DeployedApp, *, trial: bool) -> None:
     """Without an edge the replicas' own inference, which Serve asks for, has to do."""
-    if control.running(folder):
+    if control.is_running(folder):
         probe(folder, version, trial=trial)
 
 

@@ -27,25 +27,25 @@ class Bounds(BaseModel):
     max_latency_ms: float | None = Field(default=None, gt=0)
 
 
-def find_objection(tally: CallStats, bounds: Bounds, *, final: bool) -> str | None:
+def find_objection(stats: CallStats, bounds: Bounds, *, final: bool) -> str | None:
     """Why the version must not stay, or None.
 
     Args:
-        tally: its calls while it was watched.
+        stats: its calls while it was watched.
         bounds: what it must keep.
         final: whether its time is up: then the plain share decides. Before, only what chance
             does not explain does.
     """
     rate = bounds.max_error_rate
-    if _over(tally.failed, tally.calls, rate, final):
-        return f"it failed {tally.failed} of {tally.calls} calls; at most {rate:.2%} may fail"
+    if _over(stats.failed, stats.calls, rate, final):
+        return f"it failed {stats.failed} of {stats.calls} calls; at most {rate:.2%} may fail"
     limit_ms = bounds.max_latency_ms
     if limit_ms is None:
         return None
-    slow = tally.slower_than(limit_ms / 1000)
-    if _over(slow, tally.calls, SLOW_SHARE, final):
+    slow = stats.slower_than(limit_ms / 1000)
+    if _over(slow, stats.calls, SLOW_SHARE, final):
         return (
-            f"{slow} of {tally.calls} calls took longer than {limit_ms:g} ms;"
+            f"{slow} of {stats.calls} calls took longer than {limit_ms:g} ms;"
             f" at most {SLOW_SHARE:.0%} may"
         )
     return None

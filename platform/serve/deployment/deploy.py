@@ -14,12 +14,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from striate.core.errors import UsageError
+from striate.core.progress import OnProgress
 from striate.core.settings import Settings
 from striate.serve.deployment import ray_serve
-from striate.serve.deployment.canary import CanaryTrial, Say, edge_folder, only_one, withdraw
+from striate.serve.deployment.canary import CanaryTrial, edge_folder, lock_app, withdraw
 from striate.serve.deployment.ray_serve import AppState
 from striate.serve.deployment.resolve import device_of, resolve_models
-from striate.serve.deployment.start import Deployed, bring_up, describe_deployed, find_app
+from striate.serve.deployment.start import Deployed, describe_deployed, find_app, start_version
 from striate.serve.edge import control
 from striate.serve.edge.app_table import DeployedApp, read_table, table_lock, write_table
 from striate.serve.edge.config import check_name
@@ -58,7 +59,7 @@ def deploy(
     trial: CanaryTrial | None = None,
     timeout_s: float = 180.0,
     program: Path | None = None,
-    say: Say = lambda _: None,
+    on_progress: OnProgress = lambda _: None,
     **options: Any,
 ) -> Deployed:
     """Deploy a model, or put a new version in the place of a running one.
@@ -75,7 +76,7 @@ def deploy(
             it has answered a probe through the edge.
         timeout_s: for the replicas to come up.
         program: for a chip's pool, the model's program; None compiles it, once.
-        say: told what is waited for.
+        on_progress: told what is waited for.
         options: further arguments of the kind's.
 
     Raises:
@@ -107,11 +108,11 @@ def deploy(
     )
     ray_serve.connect(settings)
     folder = edge_folder(settings)
-    with only_one(folder, name):
+    with lock_app(folder, name):
         _forget_trial(folder, name)
         former = read_table(folder).find(name)
         following = former.followed_by(version) if former else version
-        return bring_up(following, settings, trial or CanaryTrial(), timeout_s, say)
+        return start_version(following, settings, trial or CanaryTrial(), timeout_s, on_progress)
 
 
 def undeploy(name: str, settings: Settings) -> None:
@@ -132,7 +133,11 @@ def undeploy(name: str, settings: Settings) -> None:
 
 
 def rollback(
-    name: str, settings: Settings, *, timeout_s: float = 180.0, say: Say = lambda _: None
+    name: str,
+    settings: Settings,
+    *,
+    timeout_s: float = 180.0,
+    on_progress: OnProgress = lambda _: None,
 ) -> Deployed:
     """Go back to the version before, or take back the one that is on trial.
 
@@ -148,15 +153,15 @@ def rollback(
     ray_serve.connect(settings)
     entry = find_app(name, folder)
     if entry.canary is not None:
-        say(f"version {entry.canary.version}, which is on trial, is taken back")
+        on_progress(f"version {entry.canary.version}, which is on trial, is taken back")
         withdraw(folder, entry.canary)
         return describe_deployed(entry, settings)
-    with only_one(folder, name):
+    with lock_app(folder, name):
         entry = find_app(name, folder)
         if not entry.history:
             raise UsageError(f"{name} has no version before {entry.version}.")
         former = entry.history[-1].model_copy(update={"history": entry.history[:-1]})
-        return bring_up(former, settings, CanaryTrial(), timeout_s, say)
+        return start_version(former, settings, CanaryTrial(), timeout_s, on_progress)
 
 
 def list_apps(settings: Settings) -> list[AppStatus]:

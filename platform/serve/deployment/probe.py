@@ -19,13 +19,13 @@ from striate.serve.common.metadata import (
     APP_KEY,
     EDGE_KEY,
     TRIAL_KEY,
+    CallMetadata,
 )
 from striate.serve.common.probe_image import probe_image
 from striate.serve.common.service_table import service_specs
 from striate.serve.edge import control
 from striate.serve.edge.app_table import DeployedApp
 
-Metadata = tuple[tuple[str, str], ...]
 CALL_S = 10.0
 _PAUSE_S = 0.2
 
@@ -51,7 +51,7 @@ def probe(folder: Path, app: DeployedApp, *, trial: bool, timeout_s: float = 30.
             _until_answered(partial(ask, channel, service, tuple(metadata)), deadline)
 
 
-def ask(channel: grpc.Channel, service: str, metadata: Metadata, timeout_s: float) -> None:
+def ask(channel: grpc.Channel, service: str, metadata: CallMetadata, timeout_s: float) -> None:
     """Ask one service its questions, once: those that its declaration gives, or for its health.
 
     Raises:

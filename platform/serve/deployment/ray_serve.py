@@ -25,7 +25,7 @@ _POLL_S = 0.25
 _ENDING = {"STOPPING", "PENDING_MIGRATION"}
 
 _handles: dict[str, "DeploymentHandle[Any]"] = {}
-_waking: dict[str, "DeploymentResponse[Any]"] = {}
+_scaling_up: dict[str, "DeploymentResponse[Any]"] = {}
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def run(application: "Application", name: str, timeout_s: float) -> None:
     )
 
 
-def replicas(serve_name: str) -> dict[str, str]:
+def replica_addresses(serve_name: str) -> dict[str, str]:
     """Where an application's replicas listen, by their ids: those that may take new calls.
 
     A replica that starts, or is to end, is not among them.
@@ -133,14 +133,14 @@ def replicas(serve_name: str) -> dict[str, str]:
     Raises:
         PlatformError: Serve does not know the application, or does not answer.
     """
-    return {place.replica: place.address for place in places(serve_name)}
+    return {place.replica: place.address for place in list_replicas(serve_name)}
 
 
-def places(serve_name: str) -> list[ReplicaAddress]:
+def list_replicas(serve_name: str) -> list[ReplicaAddress]:
     """The replicas that may take new calls, sorted by their addresses.
 
     Raises:
-        PlatformError: as `replicas`.
+        PlatformError: as `replica_addresses`.
     """
     found = [
         ReplicaAddress(
@@ -150,30 +150,30 @@ def places(serve_name: str) -> list[ReplicaAddress]:
             tuple(answer["services"]),
             tuple(answer["models"]),
         )
-        for answer in _ask_all(serve_name, "where")
+        for answer in _ask_all(serve_name, "describe")
     ]
     return sorted(found, key=lambda place: place.address)
 
 
-def tallies(serve_name: str) -> dict[str, CallStats]:
+def read_call_stats(serve_name: str) -> dict[str, CallStats]:
     """What each replica has counted of its calls, by their ids.
 
     Raises:
-        PlatformError: as `replicas`.
+        PlatformError: as `replica_addresses`.
     """
-    answers = _ask_all(serve_name, "tally")
-    return {answer["replica"]: CallStats(**answer["tally"]) for answer in answers}
+    answers = _ask_all(serve_name, "count_calls")
+    return {answer["replica"]: CallStats(**answer["stats"]) for answer in answers}
 
 
-def wake(serve_name: str) -> None:
+def scale_from_zero(serve_name: str) -> None:
     """Ask an application that has scaled to zero for a replica; returns at once.
 
     One call through Serve is enough: it waits for a replica, and Serve starts one for it. While
     that call waits, waking again does nothing.
     """
-    asked = _waking.get(serve_name)
+    asked = _scaling_up.get(serve_name)
     if asked is None or _answered(asked):
-        _waking[serve_name] = _handle(serve_name).where.remote()
+        _scaling_up[serve_name] = _handle(serve_name).describe.remote()
 
 
 def _answered(asked: "DeploymentResponse[Any]") -> bool:
@@ -196,7 +196,7 @@ def delete(name: str, *, wait: bool = True) -> None:
     """
     from ray import serve
 
-    _waking.pop(name, None)
+    _scaling_up.pop(name, None)
     if handle := _handles.pop(name, None):
         handle.shutdown()  # it reports to Serve's autoscaler for as long as the process lives
     if name in serve.status().applications:

@@ -1,4 +1,4 @@
-"""Tells the edge of replicas as they come, drain and go; run as a module by the edge's keeper."""
+"""Tells the edge of replicas as they come, drain and go; a module that the supervisor runs."""
 
 import json
 import logging
@@ -32,7 +32,7 @@ def main(folder: Path) -> None:
             if time.monotonic() - renewed_s >= RENEW_EVERY_S:
                 renewed_s = time.monotonic()
                 secrets.renew(folder)
-            look_once(folder)
+            update_edge(folder)
             said = ""
         except StriateError as problem:
             if str(problem) != said:
@@ -42,7 +42,7 @@ def main(folder: Path) -> None:
         time.sleep(PERIOD_S)
 
 
-def look_once(folder: Path) -> None:
+def update_edge(folder: Path) -> None:
     """Look once at who lives, tell the edge, and wake what calls wait for.
 
     Raises:
@@ -54,13 +54,13 @@ def look_once(folder: Path) -> None:
     from striate.serve.deployment import ray_serve
 
     ray_serve.connect(Settings.load())
-    found, metrics = living_now(table, read_living(folder))
+    found, metrics = find_live_replicas(table, read_living(folder))
     control.follow(folder, found)
     write_targets(folder, metrics)
-    _wake(folder, table, found)
+    _scale_up_called(folder, table, found)
 
 
-def living_now(
+def find_live_replicas(
     table: AppTable, former: dict[str, tuple[str, ...]]
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
     """Who takes calls now.
@@ -78,7 +78,7 @@ def living_now(
     for version in (version for app in table.apps for version in app.versions):
         name = version.serve_name
         try:
-            places = ray_serve.places(name)
+            places = ray_serve.list_replicas(name)
         except StriateError as problem:
             logger.info("%s", problem)
             found[name] = former.get(name, version.addresses)
@@ -107,13 +107,13 @@ def write_targets(folder: Path, metrics: Mapping[str, tuple[str, ...]]) -> None:
         write_atomic(file, content)
 
 
-def _wake(folder: Path, table: AppTable, found: dict[str, tuple[str, ...]]) -> None:
+def _scale_up_called(folder: Path, table: AppTable, found: dict[str, tuple[str, ...]]) -> None:
     from striate.serve.deployment import ray_serve
 
     for name, calls in runtime_api.count_queued(folder).items():
         app = table.find(name)
         if calls and app is not None and not found.get(app.serve_name):
-            ray_serve.wake(app.serve_name)
+            ray_serve.scale_from_zero(app.serve_name)
 
 
 if __name__ == "__main__":

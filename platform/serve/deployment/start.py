@@ -5,11 +5,11 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from striate.core.errors import UnknownName
+from striate.core.progress import OnProgress
 from striate.core.settings import Settings
 from striate.serve.deployment import ray_serve
 from striate.serve.deployment.canary import (
     CanaryTrial,
-    Say,
     edge_folder,
     enter,
     locate_replicas,
@@ -32,8 +32,12 @@ class Deployed(BaseModel):
     version: str
 
 
-def bring_up(
-    version: DeployedApp, settings: Settings, trial: CanaryTrial, timeout_s: float, say: Say
+def start_version(
+    version: DeployedApp,
+    settings: Settings,
+    trial: CanaryTrial,
+    timeout_s: float,
+    on_progress: OnProgress,
 ) -> Deployed:
     """Roll a version out under a Serve name of its own."""
     from striate.serve.apps import ALL_APPS
@@ -42,14 +46,14 @@ def bring_up(
     version = version.model_copy(
         update={"serve_name": next_serve_name(version.name, read_table(folder))}
     )
-    key = control.edge_key(folder) if control.running(folder) else None
+    key = control.edge_key(folder) if control.is_running(folder) else None
     application = application_of(version, ALL_APPS.find(version.app), key)
     ended = _make_room(version, folder)
     try:
-        version = roll_out(version, application, folder, trial, timeout_s, say)
+        version = roll_out(version, application, folder, trial, timeout_s, on_progress)
     except BaseException:
         if ended is not None:
-            _bring_back(ended, folder, key, timeout_s)
+            _restart_former(ended, folder, key, timeout_s)
         raise
     return describe_deployed(version, settings)
 
@@ -73,7 +77,7 @@ def _make_room(version: DeployedApp, folder: Path) -> DeployedApp | None:
     return former
 
 
-def _bring_back(former: DeployedApp, folder: Path, key: str | None, timeout_s: float) -> None:
+def _restart_former(former: DeployedApp, folder: Path, key: str | None, timeout_s: float) -> None:
     """Start again what had to make room for a version that failed."""
     from striate.serve.apps import ALL_APPS
 
@@ -98,7 +102,7 @@ def find_app(name: str, folder: Path) -> DeployedApp:
 
 def describe_deployed(version: DeployedApp, settings: Settings) -> Deployed:
     """What a caller is told of a version that has the traffic."""
-    address = settings.grpc_address if control.running(edge_folder(settings)) else None
+    address = settings.grpc_address if control.is_running(edge_folder(settings)) else None
     return Deployed(
         name=version.name,
         address=address or version.addresses[0],

@@ -29,13 +29,13 @@ _NO_MESSAGE = "The call has no message."
 _TOO_MANY = "The token's rate of calls is used up."
 
 
-def streaming_paths(specs: Iterable[ServiceSpec]) -> str:
+def stream_paths(specs: Iterable[ServiceSpec]) -> str:
     """Paths whose callers need not send a message at once, and may stay silent for long."""
     standard = (
         f"/{HEALTH}/Watch",
         *(f"/{service}/ServerReflectionInfo" for service in REFLECTION),
     )
-    return " ".join((*standard, *(path for spec in specs for path in spec.streaming_paths)))
+    return " ".join((*standard, *(path for spec in specs for path in spec.stream_paths)))
 
 
 def entry_rules(key: str, specs: Iterable[ServiceSpec], *, inner: bool) -> list[str]:
@@ -48,7 +48,7 @@ def entry_rules(key: str, specs: Iterable[ServiceSpec], *, inner: bool) -> list[
     proof = [f"  http-request reject if inside !{{ req.hdr({EDGE_KEY}) -m str {key} }}"]
     return [
         "  acl grpc req.hdr(content-type) -m beg application/grpc",
-        f"  acl streams path {streaming_paths(specs)}",
+        f"  acl streams path {stream_paths(specs)}",
         *inside,
         "  http-request reject if { req.ver -m beg 1 }",
         "  http-request return status 415 if !{ method POST } || !grpc",

@@ -20,7 +20,7 @@ from striate.serve.edge.access_rules import (
     access_rules,
     entry_rules,
     size_rules,
-    streaming_paths,
+    stream_paths,
 )
 from striate.serve.edge.constants import (
     ADMIN_SOCKET,
@@ -29,7 +29,7 @@ from striate.serve.edge.constants import (
     refusal,
 )
 from striate.serve.edge.options import EdgeOptions
-from striate.serve.edge.routing import ReplicaGroup, Route, routing_rules, shares_text
+from striate.serve.edge.routing import ReplicaGroup, Route, route_rules, shares_text
 
 __all__ = [
     "APP_KEY",
@@ -64,21 +64,21 @@ def config_text(routes: Sequence[Route], options: EdgeOptions, key: str) -> str:
     """
     for route in routes:
         _check(route)
-    specs = declared_services(routes)
+    specs = list_services(routes)
     frontend = [
         *_frontend(options),
         *answer_rules(),
         *entry_rules(key, specs, inner=options.inner_port is not None),
         *access_rules(options, key, specs),
         *size_rules(options),
-        *routing_rules(routes),
+        *route_rules(routes),
         "",
     ]
     backends = [line for route in routes for line in _backends(route, options, specs)]
     return "\n".join([*_head(options), *frontend, *backends, *_tail()]) + "\n"
 
 
-def declared_services(routes: Sequence[Route]) -> tuple[ServiceSpec, ...]:
+def list_services(routes: Sequence[Route]) -> tuple[ServiceSpec, ...]:
     """Every service whose callers the edge must know the rules for.
 
     Those of an extension that only the deploying process has are known by their applications, so
@@ -188,7 +188,7 @@ def _backends(route: Route, options: EdgeOptions, specs: Sequence[ServiceSpec]) 
     """The stable version's replicas, held calls among them, and the canary's.
 
     A call that finds no living replica goes to the server `hold`, fails to connect within the half
-    second of ``timeout connect``, and goes to a replica if one has come by then. The keeper's
+    second of ``timeout connect``, and goes to a replica if one has come by then. The supervisor's
     socket there never answers SOCKS4's greeting. Without it nobody listens (tcpmux, a privileged
     port), and HAProxy itself waits that long, except with a call that a dying replica dropped.
     """
@@ -208,7 +208,7 @@ def _backends(route: Route, options: EdgeOptions, specs: Sequence[ServiceSpec]) 
 
 
 def _balanced(route: Route, options: EdgeOptions, specs: Sequence[ServiceSpec]) -> list[str]:
-    streams = f"{{ path {streaming_paths(specs)} }}"
+    streams = f"{{ path {stream_paths(specs)} }}"
     return [
         "  balance leastconn",
         f"  retries {2 * route.hold_s}",

@@ -3,16 +3,16 @@
 For whoever brings the platform up (`folder` is ``settings.home / "edge"``)::
 
     pid = edge.start(folder, "127.0.0.1", 9000)   # routes the applications of folder/table.json
-    edge.running(folder)                          # does it answer on its control socket?
+    edge.is_running(folder)                       # does it answer on its control socket?
     write_table(folder, table)                    # striate.serve.edge.app_table
     edge.reload(folder)                           # no call is refused or cut
     edge.drain(folder, "10.0.0.7:9100", 20)       # no new calls there; are those in flight done?
     edge.probe_address(folder)                    # plain, for calls that show `edge_key(folder)`
     edge.stop(folder)                             # in-flight calls finish; ends exactly this one
 
-`pid` is the keeper's, which starts HAProxy again when it dies; ``SIGTERM`` to it ends all of the
-edge, ``SIGUSR1`` lets calls finish first. The log is ``folder/haproxy.log``. The control sockets,
-the key and the configuration lie in `folder`, mode 600.
+`pid` is the supervisor's, which starts HAProxy again when it dies; ``SIGTERM`` to it ends all of
+the edge, ``SIGUSR1`` lets calls finish first. The log is ``folder/haproxy.log``. The control
+sockets, the key and the configuration lie in `folder`, mode 600.
 """
 
 import contextlib
@@ -52,18 +52,18 @@ from striate.serve.edge.process import (
     binary,
     bound_limits,
     command_line,
-    keeps,
-    listening,
+    is_running,
+    is_supervisor,
     listens,
-    running,
+    open_listener,
     wait_until_serving,
     workers,
 )
 from striate.serve.edge.tokens import ensure_file, read_tokens
 
 __all__ = [
-    "LOG_FILE", "binary", "drain", "edge_key", "follow", "probe_address", "read_state", "reload",
-    "running", "start", "stop", "workers",
+    "LOG_FILE", "binary", "drain", "edge_key", "follow", "is_running", "probe_address",
+    "read_state", "reload", "start", "stop", "workers",
 ]  # fmt: skip
 
 
@@ -78,7 +78,7 @@ def start(
     follow: bool = False,
     environment: Mapping[str, str] | None = None,
 ) -> int:
-    """Start the edge and return its keeper's process id once it listens.
+    """Start the edge and return its supervisor's process id once it listens.
 
     Args:
         folder: the edge's folder.
@@ -96,9 +96,9 @@ def start(
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        # The keeper holds the sockets: callers wait, and are not refused, while HAProxy is away.
-        outer = stack.enter_context(listening(host, port))
-        inner, hold = (stack.enter_context(listening("127.0.0.1", 0)) for _ in range(2))
+        # The supervisor holds the sockets: callers wait and are not refused while HAProxy is away.
+        outer = stack.enter_context(open_listener(host, port))
+        inner, hold = (stack.enter_context(open_listener("127.0.0.1", 0)) for _ in range(2))
         held = [one.fileno() for one in (outer, inner, hold)]
         if not follow:
             _drop_gone(folder)
@@ -140,7 +140,7 @@ def reload(folder: Path, wait_s: float = 10.0) -> bool:
         PlatformError: HAProxy refuses the new configuration; the old one stays in force.
     """
     state = read_state(folder)
-    if state is None or not running(folder):
+    if state is None or not is_running(folder):
         return False
     with lock_edge(folder):
         former = workers(folder)
@@ -205,10 +205,10 @@ def stop(folder: Path, wait_s: float = 15.0) -> None:
     if state is None:
         return
     with contextlib.suppress(ProcessLookupError):
-        if keeps(state.pid):
+        if is_supervisor(state.pid):
             os.kill(state.pid, signal.SIGUSR1)
     deadline = time.monotonic() + wait_s
-    while (keeps(state.pid) or running(folder)) and time.monotonic() < deadline:
+    while (is_supervisor(state.pid) or is_running(folder)) and time.monotonic() < deadline:
         time.sleep(0.05)
     for name in (STATE_FILE, MASTER_SOCKET):
         (folder / name).unlink(missing_ok=True)

@@ -38,7 +38,7 @@ def binary() -> str:
         ) from None
 
 
-def running(folder: Path, patience_s: float = 0.5) -> bool:
+def is_running(folder: Path, patience_s: float = 0.5) -> bool:
     """Whether an edge answers on the folder's control socket."""
     try:
         return "master" in command(folder, MASTER_SOCKET, "show proc", patience_s)
@@ -47,13 +47,13 @@ def running(folder: Path, patience_s: float = 0.5) -> bool:
 
 
 def command_line(folder: Path, follow: bool, listening: Sequence[int]) -> list[str]:
-    """The keeper's command: it runs HAProxy, and who follows the replicas where asked for.
+    """The supervisor's command: it runs HAProxy, and who follows the replicas where asked for.
 
     Args:
         folder: the edge's folder.
         follow: whether replicas are followed.
-        listening: descriptors of the sockets that the keeper holds: for callers, for probes (these
-            HAProxy inherits, as `INHERITED`), and the one that is never accepted from.
+        listening: descriptors of the sockets that the supervisor holds: for callers, for probes
+            (these HAProxy inherits, as `INHERITED`), and the one that is never accepted from.
     """
     haproxy = [binary(), "-W", "-S", f"unix@{MASTER_SOCKET},mode,600", "-f", CONFIG_FILE]
     following = ["--follow", str(folder.absolute())] if follow else []
@@ -81,7 +81,7 @@ def bound_limits(limits: EdgeLimits | None) -> EdgeLimits:
     return limits.model_copy(update={"connections": connections})
 
 
-def listening(host: str, port: int) -> socket.socket:
+def open_listener(host: str, port: int) -> socket.socket:
     """A socket that listens there; port 0 takes any free one.
 
     Raises:
@@ -111,7 +111,7 @@ def wait_until_serving(process: subprocess.Popen[bytes], folder: Path) -> None:
     """
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:
-        if running(folder) and _serves(folder):
+        if is_running(folder) and _serves(folder):
             return
         time.sleep(0.02)
     process.terminate()
@@ -126,8 +126,8 @@ def _serves(folder: Path) -> bool:
         return False
 
 
-def keeps(pid: int) -> bool:
-    """Whether the keeper of that process id still runs."""
+def is_supervisor(pid: int) -> bool:
+    """Whether the supervisor of that process id still runs."""
     try:
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:

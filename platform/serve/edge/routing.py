@@ -31,7 +31,7 @@ class ReplicaGroup:
     Attributes:
         addresses: `host:port` of each.
         weight: its share of the calls, in relation to the other group's.
-        serve_name: the Serve application that they belong to; a keeper that follows it puts its
+        serve_name: the Serve application that they belong to; a supervisor that follows it puts its
             living replicas in the place of `addresses`.
     """
 
@@ -82,7 +82,7 @@ def shares_text(routes: Iterable[Route]) -> str:
     return "".join(f"{route.name} {route.share}\n" for route in routes)
 
 
-def routing_rules(routes: Sequence[Route]) -> list[str]:
+def route_rules(routes: Sequence[Route]) -> list[str]:
     """Choose by the key `striate-app`, else by the method and what its message names."""
     if not routes:
         return ["  default_backend no-application"]

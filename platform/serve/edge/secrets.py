@@ -6,7 +6,7 @@ from striate.serve.edge import runtime_api
 from striate.serve.edge.certificates import SERVER_FILE, TLS_FOLDER, ensure_certificates, names_of
 from striate.serve.edge.constants import TOKENS_FILE
 from striate.serve.edge.files import lock_edge, read_state
-from striate.serve.edge.process import running
+from striate.serve.edge.process import is_running
 from striate.serve.edge.tokens import read_tokens
 
 
@@ -20,7 +20,7 @@ def sync_tokens(folder: Path) -> bool:
         PlatformError: the file is damaged.
     """
     state = read_state(folder)
-    if state is None or state.token_file is None or not running(folder):
+    if state is None or state.token_file is None or not is_running(folder):
         return False
     tokens = read_tokens(state.token_file)
     entries = {digest: token.entry() for digest, token in tokens.items()}

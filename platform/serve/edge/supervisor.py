@@ -1,11 +1,10 @@
 """Keeps the edge's processes running: HAProxy, and where asked for who follows the replicas.
 
 One that dies is started again at once, from the files that always say what holds, and with the
-sockets that the keeper holds open: who calls meanwhile waits and is not refused. ``SIGTERM`` ends
-all of them, ``SIGUSR1`` lets HAProxy finish the calls in flight first. Run as a module by
+sockets that the supervisor holds open: who calls meanwhile waits and is not refused. ``SIGTERM``
+ends all of them, ``SIGUSR1`` lets HAProxy finish the calls in flight first. Run as a module by
 `striate.serve.edge.control`; it imports the standard library alone, so that it starts at once and
-stays
-small.
+stays small.
 """
 
 import argparse
@@ -32,8 +31,8 @@ class Supervisor:
     """The processes of one edge.
 
     Args:
-        commands: what to run, by name; the first one is HAProxy, and the keeper gives up when it
-            refuses its configuration at the start.
+        commands: what to run, by name; the first one is HAProxy, and the supervisor gives up when
+            it refuses its configuration at the start.
         sockets: descriptors that HAProxy inherits, each time; callers come through them.
     """
 

@@ -1,8 +1,8 @@
 """What a replica counts of its own calls: how many, how many it failed, and how long they took.
 
 Latencies are kept in buckets whose bounds grow by a fifth, so that a percentile is known to within
-a fifth at a cost that does not grow with the calls. Tallies of several replicas add up; the
-difference of two tallies of one replica is what happened between them.
+a fifth at a cost that does not grow with the calls. The stats of several replicas add up; the
+difference of one replica's at two times is what happened between them.
 """
 
 import bisect
@@ -54,7 +54,7 @@ class CallStats(BaseModel):
         return self._with(other, 1)
 
     def since(self, earlier: Self) -> Self:
-        """What happened after `earlier`, a tally of the same replica."""
+        """What happened after `earlier`, the stats of the same replica."""
         return self._with(earlier, -1)
 
     def slower_than(self, seconds: float) -> int:
@@ -83,13 +83,13 @@ class CallStats(BaseModel):
         )
 
 
-def total(tallies: Iterable[CallStats]) -> CallStats:
-    """The sum of the tallies."""
-    return sum(tallies, CallStats())
+def total(stats: Iterable[CallStats]) -> CallStats:
+    """The sum over replicas."""
+    return sum(stats, CallStats())
 
 
 class Counter:
-    """An observer of a `striate.serve.server.server.ModelServer` that keeps a tally.
+    """An observer of a `striate.serve.server.server.ModelServer` that counts calls.
 
     Args:
         recent_s: how far back `recent` looks.
@@ -107,7 +107,7 @@ class Counter:
         self._streams: set[tuple[str, str]] = set()
         self._marks: deque[tuple[float, CallStats]] = deque([(time.monotonic(), CallStats())])
 
-    def request(
+    def record_call(
         self, service: str, method: str, code: str, seconds: float, model: str, version: str
     ) -> None:
         """A call ended; how long a stream stayed open says nothing of the model."""
@@ -120,7 +120,9 @@ class Counter:
             if bucket is not None:
                 self._buckets[bucket] += 1
 
-    def answered(self, service: str, method: str, code: str, model: str, version: str) -> None:
+    def record_message(
+        self, service: str, method: str, code: str, model: str, version: str
+    ) -> None:
         """A message of a stream was answered: it counts as a call."""
         self._streams.add((service, method))
         with self._lock:
@@ -128,13 +130,13 @@ class Counter:
             self._failed += code in FAULTS
             self.answered_well += code == "OK"
 
-    def batch(self, size: int, queue_seconds: float, compute_seconds: float) -> None:
+    def record_batch(self, size: int, queue_seconds: float, compute_seconds: float) -> None:
         """Batches are not counted here."""
 
-    def rejected(self, reason: str) -> None:
+    def record_refusal(self, reason: str) -> None:
         """Refusals are counted by their status."""
 
-    def tally(self) -> CallStats:
+    def count(self) -> CallStats:
         """Everything since the start."""
         with self._lock:
             buckets = tuple(self._buckets)
@@ -144,8 +146,8 @@ class Counter:
 
     def recent(self) -> CallStats:
         """The last seconds; call it about once a second."""
-        now_s, tally = time.monotonic(), self.tally()
-        self._marks.append((now_s, tally))
+        now_s, stats = time.monotonic(), self.count()
+        self._marks.append((now_s, stats))
         while len(self._marks) > 2 and self._marks[1][0] <= now_s - self._recent_s:
             self._marks.popleft()
-        return tally.since(self._marks[0][1])
+        return stats.since(self._marks[0][1])

@@ -89,7 +89,7 @@ class MetricsObserver:
         started.labels(app).set(time.time())
         ProcessCollector(registry=registry)
 
-    def request(
+    def record_call(
         self, service: str, method: str, code: str, seconds: float, model: str, version: str
     ) -> None:
         """A call ended with the gRPC status `code` after `seconds`."""
@@ -101,18 +101,20 @@ class MetricsObserver:
         found[0].inc()
         found[1].observe(seconds)
 
-    def answered(self, service: str, method: str, code: str, model: str, version: str) -> None:
+    def record_message(
+        self, service: str, method: str, code: str, model: str, version: str
+    ) -> None:
         """One message of a stream was answered."""
         self._child(self._answers, service, method, code, model, version).inc()
 
-    def batch(self, size: int, queue_seconds: float, compute_seconds: float) -> None:
+    def record_batch(self, size: int, queue_seconds: float, compute_seconds: float) -> None:
         """A batch was computed; its oldest request had waited `queue_seconds`."""
         self._child(self._queue).observe(queue_seconds)
         self._child(self._batches, size).inc()
         self._child(self._compute, size).inc(compute_seconds)
         self._child(self._squares, size).inc(compute_seconds**2)
 
-    def rejected(self, reason: str) -> None:
+    def record_refusal(self, reason: str) -> None:
         """A request was refused before it was computed."""
         self._child(self._rejected, reason).inc()
 

@@ -6,7 +6,7 @@ from typing import Protocol
 class Observer(Protocol):
     """Told of every call, batch and refusal, on the server's loop; it must return at once."""
 
-    def request(
+    def record_call(
         self, service: str, method: str, code: str, seconds: float, model: str, version: str
     ) -> None:
         """A call ended.
@@ -20,10 +20,12 @@ class Observer(Protocol):
             version: its version.
         """
 
-    def answered(self, service: str, method: str, code: str, model: str, version: str) -> None:
+    def record_message(
+        self, service: str, method: str, code: str, model: str, version: str
+    ) -> None:
         """One message of a stream was answered, with the status that it would have had alone."""
 
-    def batch(self, size: int, queue_seconds: float, compute_seconds: float) -> None:
+    def record_batch(self, size: int, queue_seconds: float, compute_seconds: float) -> None:
         """A batch was computed.
 
         Args:
@@ -32,7 +34,7 @@ class Observer(Protocol):
             compute_seconds: decoding, the network, and encoding.
         """
 
-    def rejected(self, reason: str) -> None:
+    def record_refusal(self, reason: str) -> None:
         """A request was not computed.
 
         Args:
@@ -44,18 +46,20 @@ class Observer(Protocol):
 class NoObserver:
     """Counts nothing."""
 
-    def request(
+    def record_call(
         self, service: str, method: str, code: str, seconds: float, model: str, version: str
     ) -> None:
         """Do nothing."""
 
-    def answered(self, service: str, method: str, code: str, model: str, version: str) -> None:
+    def record_message(
+        self, service: str, method: str, code: str, model: str, version: str
+    ) -> None:
         """Do nothing."""
 
-    def batch(self, size: int, queue_seconds: float, compute_seconds: float) -> None:
+    def record_batch(self, size: int, queue_seconds: float, compute_seconds: float) -> None:
         """Do nothing."""
 
-    def rejected(self, reason: str) -> None:
+    def record_refusal(self, reason: str) -> None:
         """Do nothing."""
 
 
@@ -69,24 +73,26 @@ class Observers:
         """Tell this one too from now on."""
         self._told.append(observer)
 
-    def request(
+    def record_call(
         self, service: str, method: str, code: str, seconds: float, model: str, version: str
     ) -> None:
         """Pass on."""
         for observer in self._told:
-            observer.request(service, method, code, seconds, model, version)
+            observer.record_call(service, method, code, seconds, model, version)
 
-    def answered(self, service: str, method: str, code: str, model: str, version: str) -> None:
+    def record_message(
+        self, service: str, method: str, code: str, model: str, version: str
+    ) -> None:
         """Pass on."""
         for observer in self._told:
-            observer.answered(service, method, code, model, version)
+            observer.record_message(service, method, code, model, version)
 
-    def batch(self, size: int, queue_seconds: float, compute_seconds: float) -> None:
+    def record_batch(self, size: int, queue_seconds: float, compute_seconds: float) -> None:
         """Pass on."""
         for observer in self._told:
-            observer.batch(size, queue_seconds, compute_seconds)
+            observer.record_batch(size, queue_seconds, compute_seconds)
 
-    def rejected(self, reason: str) -> None:
+    def record_refusal(self, reason: str) -> None:
         """Pass on."""
         for observer in self._told:
-            observer.rejected(reason)
+            observer.record_refusal(reason)

@@ -147,7 +147,7 @@ class Batcher(Generic[Request, Answer]):
                 self._bytes += nbytes
             idle = self._idle
         if full:
-            self._observer.rejected("queue-full")
+            self._observer.record_refusal("queue-full")
             raise QueueFull("The server has too many requests waiting.", "Try again in a moment.")
         self._unsettled += 1
         if idle:
@@ -200,7 +200,7 @@ class Batcher(Generic[Request, Answer]):
     def _drop(self, dropped: _Dropped[Request, Answer]) -> None:
         for entry, reason in dropped:
             self._unsettled -= 1
-            self._observer.rejected(reason)
+            self._observer.record_refusal(reason)
             if reason == "late":
                 _settle(entry.answer, TooLate("The deadline passed before an answer."))
 
@@ -240,7 +240,7 @@ class Batcher(Generic[Request, Answer]):
         for entry, answer in zip(batch, answers, strict=True):
             _settle(entry.answer, answer)
         size = sum(entry.size for entry in batch)
-        self._observer.batch(size, started - batch[0].since, took)
+        self._observer.record_batch(size, started - batch[0].since, took)
 
 
 def _settle(future: "asyncio.Future[Answer]", answer: Answer | Exception) -> None:

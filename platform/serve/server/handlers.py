@@ -1,4 +1,4 @@
-"""The gate that every call passes: the edge's key, the request's id, its deadline, its status.
+"""What every call passes through: the edge's key, the request's id, its deadline, its status.
 
 Handlers are wrapped once, when the server is made, instead of by interceptors, which cost each call
 several coroutines more. Messages are parsed here, so that bytes which are none get
@@ -72,7 +72,7 @@ Method = Unary | StreamMethod
 _Work = Callable[[Any, Call], Awaitable[Any]]
 
 
-class Gate:
+class MethodHandlers:
     """Wraps methods into gRPC handlers, and counts the calls that are answered now.
 
     Args:
@@ -130,7 +130,7 @@ class Gate:
                 if not keyless:
                     took = time.perf_counter() - started
                     of = call.model if call is not None else NO_MODEL
-                    self._observer.request(service, name, code, took, of.name, of.version)
+                    self._observer.record_call(service, name, code, took, of.name, of.version)
 
         return handle
 
@@ -147,7 +147,7 @@ class Gate:
         REQUEST_ID.set(identity)
         context.set_trailing_metadata(((REQUEST_ID_KEY, identity),))
         if not known:
-            self._observer.rejected("edge-key")
+            self._observer.record_refusal("edge-key")
             raise NotThroughTheEdge("This address takes no calls.", "Call the platform's edge.")
         return Call(context, identity, model, self._observer)
 

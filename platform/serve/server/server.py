@@ -21,7 +21,7 @@ from striate.serve.observability.tracing import Tracing
 from striate.serve.server import health, reflection
 from striate.serve.server.batcher import QueueFull
 from striate.serve.server.event_loop import ServerLoop
-from striate.serve.server.handlers import Gate, Method
+from striate.serve.server.handlers import Method, MethodHandlers
 from striate.serve.server.servable import Servable
 from striate.serve.server.service import Service
 
@@ -69,7 +69,7 @@ class ModelServer:
         self._limits = limits or Limits()
         self._observer = observer or NoObserver()
         self._tracing = tracing
-        self._gate = Gate(edge_key, self._observer, tracing)
+        self._handlers = MethodHandlers(edge_key, self._observer, tracing)
         self._health = health.Health()
         self._draining = self._stopped = False
         self._loop = ServerLoop()
@@ -101,7 +101,7 @@ class ModelServer:
     @property
     def in_flight(self) -> int:
         """Calls that are answered now, health checks aside."""
-        return self._gate.in_flight
+        return self._handlers.in_flight
 
     @property
     def queued(self) -> int:
@@ -194,7 +194,8 @@ class ModelServer:
     ) -> None:
         model = (service.model,) if service is not None else ()
         handlers = {
-            method: self._gate.handler(name, method, how, *model) for method, how in methods.items()
+            method: self._handlers.handler(name, method, how, *model)
+            for method, how in methods.items()
         }
         self._server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler(name, handlers),)

@@ -124,7 +124,7 @@ class TagStream:
         self._ready.append(answer)
         self._wake_writer()
         model = self._model
-        self._observer.answered(_SERVICE, "TagStream", code, model.name, model.version)
+        self._observer.record_message(_SERVICE, "TagStream", code, model.name, model.version)
 
     async def _write(self) -> None:
         context = self._call.context

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from striate.core.errors import BundleError
-from striate.serve.apps.liveness import Vital
+from striate.serve.apps.liveness import LivenessCheck
 from striate.serve.server.batcher import QueueFull
 
 pytestmark = pytest.mark.unit
@@ -19,7 +19,7 @@ class Server:
         self.problem: Callable[[], Exception] | None = None
         self.hangs = False
         self.calls = 0
-        self.vital = Vital(self._probe, lambda: self.calls, timeout_s=0.05)
+        self.liveness = LivenessCheck(self._probe, lambda: self.calls, timeout_s=0.05)
 
     async def _probe(self) -> None:
         if self.hangs:
@@ -29,7 +29,7 @@ class Server:
 
     def check(self, calls: int = 0) -> None:
         self.calls += calls
-        asyncio.run(self.vital.check())
+        asyncio.run(self.liveness.check())
 
 
 def full() -> Exception:
@@ -39,7 +39,7 @@ def full() -> Exception:
 def test_it_is_well_when_it_answers() -> None:
     server = Server()
     server.check()
-    assert server.vital.passed
+    assert server.liveness.passed
 
 
 def test_a_wrong_answer_is_an_illness_however_many_calls_it_answers() -> None:
@@ -74,4 +74,4 @@ def test_a_replica_that_never_answered_is_not_taken_for_busy() -> None:
     server.problem = full
     with pytest.raises(QueueFull):
         server.check(calls=1)
-    assert not server.vital.passed
+    assert not server.liveness.passed

@@ -208,7 +208,7 @@ def test_a_chip_computes_one_batch_at_a_time(
     )  # fmt: skip
     metrics = MetricsObserver("photos")
     for _ in range(40):
-        metrics.batch(4, 0.0, 0.01)
+        metrics.record_batch(4, 0.0, 0.01)
     sample = metrics_scrape.parse(generate_latest(metrics.registry).decode())
     monkeypatch.setattr(metrics_scrape, "fetch", lambda _: [sample])
     times = measure_service_times(LoadTarget("127.0.0.1:1", app), ["127.0.0.1:2"], [], 0)

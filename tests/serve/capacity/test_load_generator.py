@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from striate.serve.capacity.load_generator import closed_loop, open_loop
+from striate.serve.capacity.load_generator import run_closed_loop, run_open_loop
 from striate.serve.capacity.plots import draw_load
 
 pytestmark = pytest.mark.unit
@@ -29,7 +29,7 @@ def test_a_stall_of_the_server_is_in_the_latency_of_every_call_due_meanwhile() -
             await gate.wait()
 
         asyncio.get_running_loop().call_later(0.5, gate.set)
-        result = await open_loop(call, np.arange(0, 0.5, 0.05))
+        result = await run_open_loop(call, np.arange(0, 0.5, 0.05))
         return result.latency_s
 
     latency = asyncio.run(measure())
@@ -45,7 +45,7 @@ def test_failures_are_counted_by_their_status_and_left_out_of_the_latency(tmp_pa
         if next(calls) % 5 == 0:
             raise _refused()
 
-    result = asyncio.run(open_loop(call, np.linspace(0, 0.05, 10)))
+    result = asyncio.run(run_open_loop(call, np.linspace(0, 0.05, 10)))
     assert result.counts() == {"OK": 8, "UNAVAILABLE": 2}
     assert result.answered.sum() == 8
     assert set(result.quantiles_ms()) == {"p50", "p90", "p99", "p99.9", "max"}
@@ -58,7 +58,7 @@ def test_calls_over_the_bound_are_said_to_be_unsent() -> None:
         async def call() -> None:
             await asyncio.sleep(0.2)
 
-        result = await open_loop(call, np.zeros(5), most_in_flight=3)
+        result = await run_open_loop(call, np.zeros(5), most_in_flight=3)
         return result.counts()
 
     assert asyncio.run(measure()) == {"OK": 3, "NOT_SENT": 2}
@@ -69,7 +69,7 @@ def test_a_failure_that_is_no_status_ends_the_test() -> None:
         raise ValueError("a defect of the test, not of the server")
 
     with pytest.raises(ValueError, match="a defect"):
-        asyncio.run(open_loop(call, np.zeros(1)))
+        asyncio.run(run_open_loop(call, np.zeros(1)))
 
 
 def test_closed_loops_make_one_call_at_a_time_each() -> None:
@@ -82,7 +82,7 @@ def test_closed_loops_make_one_call_at_a_time_each() -> None:
         await asyncio.sleep(0.001)
         running -= 1
 
-    result = asyncio.run(closed_loop(call, callers=3, seconds=0.1))
+    result = asyncio.run(run_closed_loop(call, callers=3, seconds=0.1))
     assert result.counts()["OK"] > 3
     assert result.rate > 0
 
@@ -91,6 +91,6 @@ def test_nothing_answered_has_no_latency(tmp_path: Path) -> None:
     async def call() -> None:
         raise _refused()
 
-    result = asyncio.run(open_loop(call, np.zeros(2)))
+    result = asyncio.run(run_open_loop(call, np.zeros(2)))
     assert result.quantiles_ms() == {} and result.rate == 0
     draw_load(result, "nothing answers", tmp_path / "load.png")

@@ -18,7 +18,7 @@ from striate.core.errors import (
     RequestError,
     UsageError,
 )
-from striate.serve.apps.factory import load, tagging_server
+from striate.serve.apps.factory import load, start_tagging_server
 from striate.serve.client.channel import ChannelSecurity, open_channel
 from striate.serve.client.client import Client, TagResult
 from striate.serve.common.limits import Limits
@@ -71,7 +71,7 @@ def test_no_more_than_the_window_is_taken_ahead(server: ModelServer, png: Png) -
 def test_a_broken_call_is_made_again_and_nothing_is_lost_or_doubled(
     bundle: Bundle, png: Png
 ) -> None:
-    first = tagging_server(load_tagging(bundle, "cpu"), ("digits", "1"))
+    first = start_tagging_server(load_tagging(bundle, "cpu"), ("digits", "1"))
     servers = [first]
 
     def photos() -> Iterator[tuple[str, bytes]]:
@@ -79,7 +79,7 @@ def test_a_broken_call_is_made_again_and_nothing_is_lost_or_doubled(
             if number in {60, 120}:  # the server ends and another takes its place
                 servers[-1].stop(1)
                 predictor = load_tagging(bundle, "cpu")
-                servers.append(tagging_server(predictor, ("digits", "2"), port=first.port))
+                servers.append(start_tagging_server(predictor, ("digits", "2"), port=first.port))
             yield str(number), png()
 
     with Client(first.address, deadline_s=20) as client:
@@ -117,7 +117,7 @@ class Silent(TaggingPredictor):
 
 def test_a_server_that_goes_silent_is_given_up(bundle: Bundle, png: Png) -> None:
     Silent.go.set()
-    server = tagging_server(Silent.load(bundle), ("digits", "1"))
+    server = start_tagging_server(Silent.load(bundle), ("digits", "1"))
     Silent.go.clear()
     with (
         Client(server.address, deadline_s=0.5) as client,

@@ -82,7 +82,7 @@ def test_a_canary_takes_its_share_and_then_all(
         new = deploy(
             "photos", str(better.path), settings, name=NAME,
             trial=CanaryTrial(percent=30, seconds=4),
-            say=lambda _: shares.append(entry(settings).canary_percent),
+            on_progress=lambda _: shares.append(entry(settings).canary_percent),
         )  # fmt: skip
         found.until(calls=50)
     assert not found.failed
@@ -152,7 +152,7 @@ def test_a_version_whose_replica_dies_on_trial_is_taken_back(
     with pytest.raises(RolledBack, match=better.digest):
         deploy(
             "photos", str(better.path), settings, name=NAME,
-            trial=CanaryTrial(percent=10, seconds=60), say=kill_the_canary,
+            trial=CanaryTrial(percent=10, seconds=60), on_progress=kill_the_canary,
         )  # fmt: skip
     with Client(deployed.address, NAME) as client:
         assert client.tag(probe_image()).version == bundle.digest

@@ -16,15 +16,15 @@ seconds = st.floats(0, 1000)
 def counted(*calls: tuple[str, float]) -> CallStats:
     counter = Counter()
     for code, took_s in calls:
-        counter.request("s", "M", code, took_s, "m", "1")
-    return counter.tally()
+        counter.record_call("s", "M", code, took_s, "m", "1")
+    return counter.count()
 
 
 @given(st.lists(seconds, min_size=1), st.floats(0.01, 1))
 def test_a_percentile_is_known_to_within_a_bucket(latencies: list[float], share: float) -> None:
-    tally = counted(*(("OK", took_s) for took_s in latencies))
+    stats = counted(*(("OK", took_s) for took_s in latencies))
     exact = sorted(latencies)[math.ceil(share * len(latencies)) - 1]
-    found = tally.percentile_s(share)
+    found = stats.percentile_s(share)
     assert found >= min(exact, BOUNDS_S[-1])
     assert found <= max(exact * 1.2000001, BOUNDS_S[0])
 
@@ -40,22 +40,22 @@ def test_tallies_add_up_and_come_apart(first: list[float], then: list[float], li
 
 def test_only_the_servers_own_failures_count() -> None:
     codes = ("OK", "INTERNAL", "INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "CANCELLED", "UNAVAILABLE")
-    tally = counted(*((code, 0.01) for code in codes))
-    assert (tally.calls, tally.failed) == (6, 2)
+    stats = counted(*((code, 0.01) for code in codes))
+    assert (stats.calls, stats.failed) == (6, 2)
 
 
 def test_a_stream_counts_by_its_messages_and_not_by_its_life() -> None:
     counter = Counter()
     for code in ("OK", "OK", "INTERNAL"):
-        counter.answered("s", "Stream", code, "m", "1")
-    counter.request("s", "Stream", "OK", 600.0, "m", "1")
-    tally = counter.tally()
-    assert (tally.calls, tally.failed, tally.slower_than(1)) == (4, 1, 0)
+        counter.record_message("s", "Stream", code, "m", "1")
+    counter.record_call("s", "Stream", "OK", 600.0, "m", "1")
+    stats = counter.count()
+    assert (stats.calls, stats.failed, stats.slower_than(1)) == (4, 1, 0)
 
 
 def test_the_recent_past_forgets() -> None:
     counter = Counter(recent_s=0.0)
-    counter.request("s", "M", "OK", 1.0, "m", "1")
+    counter.record_call("s", "M", "OK", 1.0, "m", "1")
     assert counter.recent().calls == 1
     assert counter.recent().calls == 0
 
@@ -72,9 +72,9 @@ def test_the_chance_is_that_of_the_binomial_distribution(calls: int, share: floa
 
 @given(st.integers(0, 3000), st.integers(0, 50))
 def test_a_version_within_its_limit_is_never_sent_back(calls: int, failed: int) -> None:
-    tally = CallStats(calls=calls, failed=min(failed, calls // 100))
+    stats = CallStats(calls=calls, failed=min(failed, calls // 100))
     for final in (False, True):
-        assert find_objection(tally, Bounds(max_error_rate=0.01), final=final) is None
+        assert find_objection(stats, Bounds(max_error_rate=0.01), final=final) is None
 
 
 def test_one_unlucky_call_is_no_reason_and_many_are_at_once() -> None:

@@ -81,7 +81,7 @@ def replicas_of(settings: Settings, listeners: Any) -> Callable[[str], list[int]
     def find(name: str) -> list[int]:
         app = read_table(edge_folder(settings)).find(name)
         assert app is not None
-        found: list[int] = listeners(ray_serve.replicas(app.serve_name).values())
+        found: list[int] = listeners(ray_serve.replica_addresses(app.serve_name).values())
         return found
 
     return find
@@ -192,7 +192,7 @@ def test_replicas_listen_each_by_itself_and_go_with_the_application(
         with pytest.raises((UnknownName, PlatformError)):
             client.tag(png())
     assert "brief" not in [entry.app.name for entry in list_apps(settings)]
-    assert control.running(edge_folder(settings))
+    assert control.is_running(edge_folder(settings))
 
 
 def test_one_replica_answers_for_many_models(
@@ -290,7 +290,7 @@ def test_a_version_that_had_to_make_room_comes_back_when_the_new_one_fails(
         with pytest.raises(PlatformError, match="does not start"):
             deploy(
                 "photos", str(small.path), settings, name="chip", pool=f"chip:{CHIP}",
-                program=doomed, timeout_s=60, say=lose_the_program,
+                program=doomed, timeout_s=60, on_progress=lose_the_program,
             )  # fmt: skip
         assert [call.result().labels for call in calls] == [before]
     (listed,) = [entry for entry in list_apps(settings) if entry.app.name == "chip"]

@@ -173,8 +173,8 @@ def test_a_killed_haproxy_is_back_within_a_second(
     running.deploy(app("photos", one.address))
     running.deploy(app("photos", one.address, two.address))
     control.drain(running.folder, one.address, 5)
-    keeper = psutil.Process(control.read_state(running.folder).pid)  # type: ignore[union-attr]
-    (master,) = keeper.children()
+    supervisor = psutil.Process(control.read_state(running.folder).pid)  # type: ignore[union-attr]
+    (master,) = supervisor.children()
     (worker,) = master.children()
     with load(running, retry=True) as found:
         until(lambda: found.calls > 10)
@@ -234,7 +234,7 @@ def test_a_broken_configuration_does_not_start(
     write_table(tmp_path, AppTable(apps=(app("photos", "no.such.host.invalid:1"),)))
     with pytest.raises(PlatformError, match="does not come up"):
         control.start(tmp_path, "127.0.0.1", unused_port())
-    assert not control.running(tmp_path)
+    assert not control.is_running(tmp_path)
 
 
 def test_it_forgets_applications_of_a_cluster_that_is_gone(
@@ -299,7 +299,7 @@ def test_stop_ends_every_process_after_the_calls_in_flight(
     slow.join()
     ending.join()
     assert answers[0].by == "one"
-    assert not control.running(running.folder)
+    assert not control.is_running(running.folder)
     gone, alive = psutil.wait_procs(processes, timeout=10)
     assert all(process.status() == psutil.STATUS_ZOMBIE for process in alive), gone
     control.stop(running.folder)  # a second time does nothing

@@ -31,9 +31,9 @@ def _dashboard() -> dict[str, Any]:
 def _known() -> dict[str, set[str]]:
     """Every series of a replica that has seen one of everything, with its labels."""
     metrics = MetricsObserver("photos")
-    metrics.request("striate.v1.PhotoTagging", "Tag", "OK", 0.01, "tagger", "1")
-    metrics.batch(1, 0.001, 0.01)
-    metrics.rejected("queue full")
+    metrics.record_call("striate.v1.PhotoTagging", "Tag", "OK", 0.01, "tagger", "1")
+    metrics.record_batch(1, 0.001, 0.01)
+    metrics.record_refusal("queue full")
     return {
         sample.name: set(sample.labels)
         for family in metrics.registry.collect()

@@ -34,12 +34,12 @@ def test_what_a_server_tells_is_what_is_read() -> None:
     try:
         before = fetch([endpoint.address])
         for _ in range(9):
-            metrics.request(*CALL, "OK", 0.015, "tagger", "4")
-        metrics.request(*CALL, "INTERNAL", 0.5, "tagger", "4")
-        metrics.request(*CALL, "INVALID_ARGUMENT", 0.001, "tagger", "4")
-        metrics.batch(1, 0.001, 0.010)
-        metrics.batch(8, 0.003, 0.020)
-        metrics.rejected("queue full")
+            metrics.record_call(*CALL, "OK", 0.015, "tagger", "4")
+        metrics.record_call(*CALL, "INTERNAL", 0.5, "tagger", "4")
+        metrics.record_call(*CALL, "INVALID_ARGUMENT", 0.001, "tagger", "4")
+        metrics.record_batch(1, 0.001, 0.010)
+        metrics.record_batch(8, 0.003, 0.020)
+        metrics.record_refusal("queue full")
         after = fetch([endpoint.address, "127.0.0.1:1"])  # one replica does not answer
     finally:
         endpoint.close()
@@ -61,10 +61,10 @@ def test_what_a_server_tells_is_what_is_read() -> None:
 def test_a_streams_messages_count_and_its_life_is_no_latency() -> None:
     metrics = MetricsObserver("photos")
     stream = ("striate.v1.PhotoTagging", "TagStream")
-    metrics.request(*CALL, "OK", 0.003, "tagger", "4")
+    metrics.record_call(*CALL, "OK", 0.003, "tagger", "4")
     for code in ("OK", "OK", "INVALID_ARGUMENT"):
-        metrics.answered(*stream, code, "tagger", "4")
-    metrics.request(*stream, "OK", 9.0, "tagger", "4")
+        metrics.record_message(*stream, code, "tagger", "4")
+    metrics.record_call(*stream, "OK", 9.0, "tagger", "4")
     endpoint = Endpoint(metrics, "127.0.0.1")
     found = figures("photos", [], fetch([endpoint.address]), seconds=1.0)
     endpoint.close()
@@ -76,7 +76,7 @@ def test_batches_tell_how_long_a_batch_of_each_size_takes() -> None:
     metrics = MetricsObserver("photos")
     endpoint = Endpoint(metrics, "127.0.0.1")
     for seconds in (0.01, 0.03):
-        metrics.batch(4, 0.0, seconds)
+        metrics.record_batch(4, 0.0, seconds)
     samples = fetch([endpoint.address])
     endpoint.close()
     times = batch_times(counter_growth([], samples))
@@ -100,9 +100,9 @@ def test_a_replica_that_began_anew_counts_from_zero() -> None:
 
 def test_every_metric_carries_the_application() -> None:
     metrics = MetricsObserver("faces")
-    metrics.request(*CALL, "OK", 0.01, "m", "1")
-    metrics.batch(1, 0.0, 0.1)
-    metrics.rejected("too large")
+    metrics.record_call(*CALL, "OK", 0.01, "m", "1")
+    metrics.record_batch(1, 0.0, 0.1)
+    metrics.record_refusal("too large")
     endpoint = Endpoint(metrics, "127.0.0.1")
     samples = parse(_text(endpoint))
     endpoint.close()

@@ -45,17 +45,17 @@ class Counting(NoObserver):
         self.batches: list[int] = []
         self.rejections: list[str] = []
 
-    def request(
+    def record_call(
         self, service: str, method: str, code: str, seconds: float, model: str, version: str
     ) -> None:
         assert 0 <= seconds < 60
         self.requests.append((service, method, code, model, version))
 
-    def batch(self, size: int, queue_seconds: float, compute_seconds: float) -> None:
+    def record_batch(self, size: int, queue_seconds: float, compute_seconds: float) -> None:
         assert queue_seconds >= 0 and compute_seconds >= 0
         self.batches.append(size)
 
-    def rejected(self, reason: str) -> None:
+    def record_refusal(self, reason: str) -> None:
         self.rejections.append(reason)
 
 

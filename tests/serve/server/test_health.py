@@ -13,7 +13,7 @@ from torch import Tensor, full_like
 
 from striate.core.bundle import Bundle
 from striate.core.errors import BundleError
-from striate.serve.apps.factory import inference_of, load, tagger, tagging_server
+from striate.serve.apps.factory import inference_of, load, start_tagging_server, tagger
 from striate.serve.common.limits import Batching, Limits
 from striate.serve.observability.observer import NoObserver
 from striate.serve.predictors.tagging import TaggingPredictor
@@ -32,7 +32,7 @@ class Refusals(NoObserver):
     def __init__(self) -> None:
         self.reasons: list[str] = []
 
-    def rejected(self, reason: str) -> None:
+    def record_refusal(self, reason: str) -> None:
         self.reasons.append(reason)
 
 
@@ -60,7 +60,7 @@ def fickle(bundle: Bundle) -> Iterator[ModelServer]:
     Fickle.ill = False
     Fickle.go.set()
     one = Batching(threads=1)
-    server = tagging_server(Fickle.load(bundle), ("digits", "7"), batching=one)
+    server = start_tagging_server(Fickle.load(bundle), ("digits", "7"), batching=one)
     yield server
     Fickle.go.set()
     server.stop(5)
@@ -104,7 +104,7 @@ def test_a_bundle_that_is_ill_from_the_start_is_not_healthy(
 ) -> None:
     Fickle.ill = True
     Fickle.go.set()
-    server = tagging_server(Fickle.load(bundle), ("digits", "7"))
+    server = start_tagging_server(Fickle.load(bundle), ("digits", "7"))
     with grpc.insecure_channel(server.address) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
         answer = stub.Check(health_pb2.HealthCheckRequest())

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from striate.core.bundle import Bundle
 from striate.core.errors import PayloadTooLarge, PlatformError, RequestError, StriateError
-from striate.serve.apps.factory import tagging_server
+from striate.serve.apps.factory import start_tagging_server
 from striate.serve.client.client import Client
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.tagging import TaggingPredictor
@@ -105,7 +105,7 @@ class Failing(TaggingPredictor):
 def test_a_defect_tells_nothing_of_the_server(
     bundle: Bundle, png: Png, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = tagging_server(Failing.load(bundle), ("digits", "7"))
+    server = start_tagging_server(Failing.load(bundle), ("digits", "7"))
     with (
         Client(server.address) as client,
         caplog.at_level(logging.ERROR),
@@ -141,7 +141,7 @@ class Held(TaggingPredictor):
 
 def test_calls_in_flight_finish_and_new_ones_are_refused(bundle: Bundle, png: Png) -> None:
     Held.go.set()
-    server = tagging_server(Held.load(bundle), ("digits", "7"))
+    server = start_tagging_server(Held.load(bundle), ("digits", "7"))
     Held.go.clear()
     Held.begun.clear()
     with Client(server.address) as client, ThreadPoolExecutor(2) as threads:
@@ -157,8 +157,8 @@ def test_calls_in_flight_finish_and_new_ones_are_refused(bundle: Bundle, png: Pn
 
 
 def test_two_servers_share_a_port(bundle: Bundle, png: Png) -> None:
-    first = tagging_server(load_tagging(bundle, "cpu"), ("digits", "1"))
-    second = tagging_server(load_tagging(bundle, "cpu"), ("digits", "2"), port=first.port)
+    first = start_tagging_server(load_tagging(bundle, "cpu"), ("digits", "1"))
+    second = start_tagging_server(load_tagging(bundle, "cpu"), ("digits", "2"), port=first.port)
     first.stop(1)
     with Client(second.address) as client:
         assert client.tag(png()).version == "2"
@@ -166,10 +166,10 @@ def test_two_servers_share_a_port(bundle: Bundle, png: Png) -> None:
 
 
 def test_a_client_waits_for_a_server_until_its_deadline(bundle: Bundle, png: Png) -> None:
-    first = tagging_server(load_tagging(bundle, "cpu"), ("digits", "1"))
+    first = start_tagging_server(load_tagging(bundle, "cpu"), ("digits", "1"))
     first.stop(1)
     with Client(first.address, deadline_s=20) as client, ThreadPoolExecutor(1) as threads:
         call = threads.submit(client.tag, png())
-        back = tagging_server(load_tagging(bundle, "cpu"), ("digits", "2"), port=first.port)
+        back = start_tagging_server(load_tagging(bundle, "cpu"), ("digits", "2"), port=first.port)
         assert call.result(20).version == "2"
     back.stop(1)

@@ -9,7 +9,7 @@ import pytest
 from torch import Tensor
 
 from striate.core.bundle import Bundle
-from striate.serve.apps.factory import tagging_server
+from striate.serve.apps.factory import start_tagging_server
 from striate.serve.client.client import Client
 from striate.serve.common.limits import Limits
 from striate.serve.predictors.echo import EchoPredictor
@@ -116,7 +116,7 @@ class Held(TaggingPredictor):
 @pytest.fixture
 def held(bundle: Bundle) -> Iterator[ModelServer]:
     Held.go.set()
-    server = tagging_server(
+    server = start_tagging_server(
         Held.load(bundle), ("digits", "7"), limits=Limits(stream_window=WINDOW, queued=1000)
     )
     Held.go.clear()
@@ -194,7 +194,7 @@ def test_a_caller_that_leaves_takes_its_photos_back(held: ModelServer, png: Png)
 
 
 def test_an_echo_answers_whatever_is_sent() -> None:
-    server = tagging_server(EchoPredictor(), ("echo", "1"))
+    server = start_tagging_server(EchoPredictor(), ("echo", "1"))
     with grpc.insecure_channel(server.address) as channel:
         found = streamed(channel, (message(str(n), b"anything") for n in range(500)))
     assert len(found) == 500

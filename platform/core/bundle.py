@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 
 from striate.core.bundle_spec import (
+    DEFAULT_SIZE,
     FORMAT_VERSION,
     INPUT,
     NETWORK,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:  # torch takes two seconds to import: what lists or copies bun
     from torch import Tensor
 
 __all__ = [
+    "DEFAULT_SIZE",
     "FORMAT_VERSION",
     "INPUT",
     "NETWORK",

@@ -1,12 +1,34 @@
-"""Whether a chip can run a layer: pure rules, each with the reason and the fix."""
+"""Whether a chip can run a network or a layer: pure rules, each with the reason and the fix."""
 
 from striate.accelerators.chips.spec import ChipSpec
 from striate.accelerators.ir.layers import (
     FloatLayer,
 )
-from striate.core.errors import UnsupportedLayer
+from striate.core.bundle import BundleSpec
+from striate.core.errors import BundleError, UnsupportedLayer
 
+_TORCH = "Run it on a cpu or gpu pool."
 _TO_HOST = "Run it and what follows on the host (--on-unsupported host), or change the layer."
+
+
+def check_tensors(spec: BundleSpec) -> None:
+    """Accept a network of one input of a fixed size and one output, as a chip's program has them.
+
+    Raises:
+        BundleError: it has others.
+    """
+    for what, tensors in (("input", spec.inputs), ("output", spec.outputs)):
+        if len(tensors) > 1:
+            raise BundleError(
+                f"A chip's program takes one {what}; the bundle has {', '.join(tensors)}.", _TORCH
+            )
+        name, tensor = next(iter(tensors.items()))
+        if tensor.dimensions:
+            raise BundleError(
+                f"A chip's program has fixed sizes; {', '.join(tensor.dimensions)} of the {what}"
+                f" {name} has none.",
+                _TORCH,
+            )
 
 
 def find_problem(layer: FloatLayer, spec: ChipSpec) -> UnsupportedLayer | None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from striate.accelerators.chips import chip as chip_named
 from striate.accelerators.compiler.compile import compile_program
+from striate.accelerators.compiler.constraints import check_tensors
 from striate.accelerators.compiler.quantize import quantize
 from striate.accelerators.emulator.program import Program
 from striate.core.bundle import Bundle
@@ -80,11 +81,13 @@ def compile_bundle(
 
     Raises:
         UnknownName: there is no such chip.
+        BundleError: the network has several inputs or outputs, or inputs of no fixed size.
         UsageError: the shards have other classes than the network.
         UnsupportedLayer: the chip cannot run a layer.
         DataError: the shards cannot be used.
     """
     spec = chip_named(chip)
+    check_tensors(bundle.spec)
     _check_labels(bundle, shards)
     model = build_from(bundle)
     preprocessing = bundle.spec.preprocessing

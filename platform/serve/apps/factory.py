@@ -11,7 +11,7 @@ from striate.serve.common.probe_image import probe_image
 from striate.serve.common.types import ModelName, Tag, TagRequest
 from striate.serve.predictors import load_network
 from striate.serve.predictors.embedding import VectorPredictor
-from striate.serve.predictors.network import Network
+from striate.serve.predictors.network import NamedNetwork, Network, only_network
 from striate.serve.predictors.tagging import TaggingPredictor
 from striate.serve.predictors.tensors import TensorPredictor, sound
 from striate.serve.server.models import FixedModels, ServedModel
@@ -29,7 +29,7 @@ class Loaded:
     Attributes:
         bundle: what was loaded.
         model: name and version that answers carry.
-        network: from the bundle's input to its output.
+        network: from the bundle's inputs to its outputs.
         limits: what is accepted.
         batching: how requests become batches.
         platform: what runs the network, as ModelMetadata tells it.
@@ -37,7 +37,7 @@ class Loaded:
 
     bundle: Bundle
     model: ModelName
-    network: Network
+    network: NamedNetwork
     limits: Limits
     batching: Batching
     platform: str = "striate_torch"
@@ -48,7 +48,7 @@ class Loaded:
         Raises:
             BundleError: the bundle is not for tagging photos.
         """
-        predictor = TaggingPredictor(self.bundle.spec, self.network, self.limits.pixels)
+        predictor = TaggingPredictor(self.bundle.spec, self._only_network(), self.limits.pixels)
         image = probe_image(*photo_size(self.bundle.spec))
         return tagger(predictor, self.model, self.limits, self.batching, image)
 
@@ -61,7 +61,7 @@ class Loaded:
         spec = self.bundle.spec
         if spec.task == "classification":
             return self.tagger()
-        predictor = VectorPredictor(spec, self.network, self.limits.pixels)
+        predictor = VectorPredictor(spec, self._only_network(), self.limits.pixels)
         probe = TagRequest(probe_image(*photo_size(spec)))
         return Servable(self.model, predictor, probe, bool, self.limits, self.batching)
 
@@ -76,6 +76,9 @@ class Loaded:
         probe = predictor.probe()
         servable = Servable(self.model, predictor, probe, sound, self.limits, self.batching)
         return ServedModel(replace(predictor.card, platform=self.platform), servable)
+
+    def _only_network(self) -> Network:
+        return only_network(self.bundle.spec, self.network)
 
 
 def load(
@@ -158,5 +161,6 @@ def start_tagging_server(
 def photo_size(spec: BundleSpec) -> tuple[int, int]:
     """Height and width of a photo that a bundle takes, also without a step that resizes."""
     margin = sum(step["margin"] for step in spec.preprocessing if step["op"] == "pad")
-    height, width = (max(1, side - 2 * margin) for side in spec.input.shape[-2:])
+    sides = spec.input.sizes(spec.example_sizes())[-2:]
+    height, width = (max(1, side - 2 * margin) for side in sides)
     return height, width

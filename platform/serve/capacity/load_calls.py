@@ -1,6 +1,7 @@
 """One call of a load: to whatever service an application answers, as its callers make it."""
 
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -11,10 +12,12 @@ import grpc
 import numpy as np
 from PIL import Image
 
+from striate.core.bundle import DEFAULT_SIZE
 from striate.core.errors import PlatformError, UsageError
 from striate.serve.capacity.load_generator import SendCall
 from striate.serve.common.metadata import APP_KEY, INFERENCE
 from striate.serve.common.service_table import find_service, service_specs
+from striate.serve.common.tensors import DATATYPES
 from striate.serve.edge.app_table import DeployedApp
 from striate.serve.protos.inference import inference_pb2 as infer_pb
 
@@ -93,7 +96,7 @@ class Calls:
         raise UsageError(f"{self._target.app.name} answers nothing that a load can ask.")
 
     async def _inference(self) -> bytes:
-        """A request of zeros, of the shape that the model's metadata gives, one sample."""
+        """A request of zeros, of the shapes that the model's metadata gives, one sample."""
         model = self._target.app.models[0]
         ask = self._channels[0].unary_unary(
             find_service(INFERENCE).path("ModelMetadata"),
@@ -109,16 +112,21 @@ class Calls:
         except grpc.RpcError as error:
             said = getattr(error, "details", lambda: "")() or "no details"
             raise PlatformError(f"{self._target.address} does not answer: {said}") from None
-        tensor = next(one for one in found.inputs if one.datatype != "BYTES")
-        shape = [max(1, size) for size in tensor.shape]
-        given = {"name": tensor.name, "datatype": tensor.datatype, "shape": shape}
-        size = int(np.prod(shape)) * _WIDTHS[tensor.datatype]
-        request = infer_pb.ModelInferRequest(model_name=model, raw_input_contents=[bytes(size)])
-        request.inputs.add(**given)
+        request = infer_pb.ModelInferRequest(model_name=model)
+        for tensor in found.inputs:
+            if tensor.datatype != "BYTES":  # photos, in the place of an input
+                shape = [1, *(DEFAULT_SIZE if size < 0 else size for size in tensor.shape[1:])]
+                request.inputs.add(name=tensor.name, datatype=tensor.datatype, shape=shape)
+                size = math.prod(shape) * _WIDTHS[tensor.datatype]
+                request.raw_input_contents.append(bytes(size))
         return request.SerializeToString()
 
 
-_WIDTHS = {"FP32": 4, "FP64": 8, "FP16": 2, "UINT8": 1, "INT8": 1, "INT32": 4, "INT64": 8}
+_WIDTHS = {
+    name: datatype.numpy.itemsize
+    for name, datatype in DATATYPES.items()
+    if datatype.numpy is not None
+}
 
 
 def sample_photo(seed: int = 0) -> bytes:

@@ -5,17 +5,19 @@ An array of BYTES is a list of `bytes`; BF16 has no type in numpy and stands as 
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.core.bundle import BundleSpec, TensorSpec
+from striate.core.bundle import BundleSpec, DimensionSpec, TensorSpec
 from striate.core.errors import BundleError, RequestError
 
-INPUT, IMAGE, OUTPUT, LABELS = "input", "image", "output", "labels"
-"""Names of a bundle's tensors: its input as it is, encoded photos, its output, the best labels."""
+IMAGE, LABELS = "image", "labels"
+"""What is served beside a bundle's own tensors: encoded photos in the place of its input, and the
+best labels; under these names, unless the bundle has one of the name."""
 
 Array = NDArray[Any] | list[bytes]
 
@@ -70,11 +72,22 @@ OF_TORCH = {
 
 @dataclass(frozen=True)
 class TensorMeta:
-    """One tensor at a model's edge: name, data type, and shape with -1 for any size."""
+    """One tensor at a model's edge.
+
+    Attributes:
+        name: of the tensor.
+        datatype: the protocol's name of the element type.
+        shape: with the batch first, and -1 for any size.
+        dimensions: the names of the dimensions, empty ones where the size is fixed; none at all
+            where every size but the batch's is.
+        optional: whether a request may leave it out.
+    """
 
     name: str
     datatype: str
     shape: tuple[int, ...]
+    dimensions: tuple[str, ...] = ()
+    optional: bool = False
 
     def check_shape(self, shape: Sequence[int], most_rows: int) -> int:
         """Accept a shape.
@@ -108,19 +121,46 @@ class ModelCard:
     """What a model takes and gives, as ModelMetadata tells it.
 
     Attributes:
-        inputs: for a model of photos, `image` and `input` are two ways to say the same: one call
-            gives one of them. For another model all are given.
+        inputs: all that can be given.
         outputs: all that can be asked for.
-        labels: names of the classes, in the order of the last dimension of the output.
-        either: whether one of the inputs is enough.
+        labels: names of the classes, in the order of the last dimension of `scores`.
+        scores: the output whose best classes are named; empty for none.
+        photos: the input in whose place `image` may be given; empty for none.
+        sizes: what is allowed of the dimensions of inputs; one that is not here has any size.
         platform: what runs it.
     """
 
     inputs: tuple[TensorMeta, ...]
     outputs: tuple[TensorMeta, ...]
     labels: tuple[str, ...] = ()
-    either: bool = False
+    scores: str = ""
+    photos: str = ""
+    sizes: Mapping[str, DimensionSpec] = field(default_factory=dict)
     platform: str = "striate_torch"
+
+    @cached_property
+    def _dynamic(self) -> dict[str, tuple[str, ...]]:
+        return {meta.name: meta.dimensions for meta in self.inputs if any(meta.dimensions)}
+
+    def sizes_of(self, inputs: "Mapping[str, Array]") -> dict[str, int]:
+        """The size of every dimension of a request's inputs that has a name.
+
+        Raises:
+            RequestError: inputs differ in a size, or it is none that the model allows.
+        """
+        sizes: dict[str, int] = {}
+        for name, dimensions in self._dynamic.items():
+            array = inputs.get(name)
+            if array is None or isinstance(array, list):
+                continue
+            for dimension, size in zip(dimensions, array.shape, strict=True):
+                if dimension and sizes.setdefault(dimension, size) != size:
+                    raise RequestError(
+                        f"{dimension} is {sizes[dimension]} in one input and {size} in {name}."
+                    )
+        for dimension, size in sizes.items():
+            _check_size(dimension, size, self.sizes.get(dimension))
+        return sizes
 
 
 @dataclass(frozen=True)
@@ -156,15 +196,25 @@ def card_of(spec: BundleSpec, platform: str = "striate_torch") -> ModelCard:
     Raises:
         BundleError: an element type that the protocol does not have.
     """
-    inputs = [_meta(INPUT, spec.input)]
-    if takes_photos(spec):
-        inputs.append(TensorMeta(IMAGE, "BYTES", (-1,)))
-    outputs = [_meta(OUTPUT, spec.output)]
-    classifies = bool(spec.labels) and spec.output.shape == (len(spec.labels),)
-    if classifies:
+    inputs = [_meta(name, tensor) for name, tensor in spec.inputs.items()]
+    outputs = [_meta(name, tensor) for name, tensor in spec.outputs.items()]
+    photos = next(iter(spec.data)) if takes_photos(spec) and IMAGE not in spec.inputs else ""
+    if photos:
+        inputs.append(TensorMeta(IMAGE, "BYTES", (-1,), optional=True))
+    scores = _scores(spec)
+    if scores:
         outputs.append(TensorMeta(LABELS, "BYTES", (-1,)))
-    labels = spec.labels if classifies else ()
-    return ModelCard(tuple(inputs), tuple(outputs), labels, len(inputs) > 1, platform)
+    labels = spec.labels if scores else ()
+    return ModelCard(
+        tuple(inputs), tuple(outputs), labels, scores, photos, spec.dimensions, platform
+    )
+
+
+def is_scores(meta: TensorMeta) -> bool:
+    """Whether a tensor is a row of numbers for each sample, by which `classification` sorts."""
+    numpy = DATATYPES[meta.datatype].numpy
+    ordered = numpy is not None and numpy.kind in "fi"  # BF16 stands as bits, which do not sort
+    return ordered and len(meta.shape) == 2 and meta.shape[1] > 0
 
 
 def classification(scores: NDArray[Any], count: int, labels: Sequence[str]) -> list[bytes]:
@@ -200,7 +250,27 @@ def _meta(name: str, spec: TensorSpec) -> TensorMeta:
     if spec.dtype not in OF_TORCH:
         raise BundleError(f"The bundle's {name} is of {spec.dtype}, which no client can send.")
     sizes = (-1 if isinstance(size, str) else size for size in spec.shape)
-    return TensorMeta(name, OF_TORCH[spec.dtype], (-1, *sizes))
+    names = ("", *(size if isinstance(size, str) else "" for size in spec.shape))
+    dimensions = names if spec.dimensions else ()
+    return TensorMeta(name, OF_TORCH[spec.dtype], (-1, *sizes), dimensions, spec.mask)
+
+
+def _scores(spec: BundleSpec) -> str:
+    """The one output that has a number for each label, where `labels` is free as a name."""
+    if not spec.labels or LABELS in spec.outputs:
+        return ""
+    found = [n for n, tensor in spec.outputs.items() if tensor.shape == (len(spec.labels),)]
+    return found[0] if len(found) == 1 else ""
+
+
+def _check_size(dimension: str, size: int, allowed: DimensionSpec | None) -> None:
+    if allowed is None or allowed.allows(size):
+        return
+    most = "" if allowed.most is None else f" to {allowed.most}"
+    step = "" if allowed.multiple_of == 1 else f", a multiple of {allowed.multiple_of}"
+    raise RequestError(
+        f"{dimension} is {size}; the model takes it from {allowed.least}{most}{step}."
+    )
 
 
 def _short(shape: Sequence[int]) -> str:
@@ -209,5 +279,7 @@ def _short(shape: Sequence[int]) -> str:
 
 
 def takes_photos(spec: BundleSpec) -> bool:
-    """Whether the bundle's preprocessing leads from a decoded photo to its input."""
-    return spec.input.layout == "CHW" and (bool(spec.preprocessing) or spec.pipeline is None)
+    """Whether the bundle's preprocessing leads from a decoded photo to its one input."""
+    if len(spec.data) > 1 or next(iter(spec.data.values())).layout != "CHW":
+        return False
+    return bool(spec.preprocessing) or spec.pipeline is None

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from striate.core.bundle import Bundle
 from striate.serve.predictors.image_reader import DEFAULT_PIXELS
-from striate.serve.predictors.network import Network, torch_network
+from striate.serve.predictors.network import NamedNetwork, only_network, torch_network
 from striate.serve.predictors.tagging import TaggingPredictor
 
 
-def load_network(bundle: Bundle, device: str = "cpu", program: Path | None = None) -> Network:
+def load_network(bundle: Bundle, device: str = "cpu", program: Path | None = None) -> NamedNetwork:
     """The network of a bundle, on torch or as a chip's program.
 
     Args:
@@ -40,4 +40,5 @@ def load_tagging(
     Raises:
         BundleError: the bundle is not for tagging, or the program is not its own.
     """
-    return TaggingPredictor(bundle.spec, load_network(bundle, device, program), pixels)
+    network = only_network(bundle.spec, load_network(bundle, device, program))
+    return TaggingPredictor(bundle.spec, network, pixels)

@@ -1,11 +1,12 @@
 """The predictor: what a model does to a request, knowing neither Ray nor gRPC."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Protocol, Self, TypeVar, runtime_checkable
 
-from torch import Tensor
+from torch import Size, Tensor, stack
 
 from striate.core.bundle import Bundle
+from striate.serve.predictors.padding import pad, pad_mask
 
 Request = TypeVar("Request", contravariant=True)
 Answer = TypeVar("Answer", covariant=True)
@@ -52,14 +53,42 @@ class Batched(Protocol[Request, Answer]):
         ...
 
 
+@runtime_checkable
+class Bucketed(Protocol[Request]):
+    """A predictor whose samples differ in size, and that says which requests share a batch.
+
+    A bucket for each size wastes nothing; one for each rounded size, as
+    `striate.serve.predictors.padding.round_up` gives, makes larger batches with some padding.
+    """
+
+    def bucket(self, request: Request) -> Hashable:
+        """The bucket of a request, within microseconds: it is asked on the event loop."""
+        ...
+
+
+@runtime_checkable
+class Padded(Protocol):
+    """A predictor whose samples differ in size, and that computes them in one padded batch."""
+
+    def predict_padded(self, batch: Tensor, mask: Tensor) -> Tensor:
+        """One row of output for each sample of a batch that is padded with zeros.
+
+        Args:
+            batch: (N, …), every dimension as large as the largest sample's.
+            mask: bool, of the same shape; true where a sample has values.
+        """
+        ...
+
+
 def answer(predictor: Predictor[R, A], requests: Sequence[R]) -> list[A | Exception]:
     """Answer a batch; a request that cannot be decoded fails alone.
+
+    Samples of several sizes are padded by a predictor that is `Padded`; by another one, those of
+    each size are computed for themselves, and fail for themselves.
 
     Returns:
         In the order of `requests`, the answer or the exception of each.
     """
-    from torch import stack
-
     answers: dict[int, A | Exception] = {}
     samples: dict[int, Tensor] = {}
     for index, request in enumerate(requests):
@@ -67,11 +96,33 @@ def answer(predictor: Predictor[R, A], requests: Sequence[R]) -> list[A | Except
             samples[index] = predictor.decode(request)
         except Exception as error:  # told apart by the status table
             answers[index] = error
-    if samples:
-        outputs = predictor.predict(stack(list(samples.values())))
-        for index, output in zip(samples, outputs, strict=True):
+    for places in _together(predictor, samples):
+        try:
+            outputs = _outputs(predictor, [samples[index] for index in places])
+        except Exception as error:
+            answers.update(dict.fromkeys(places, error))
+            continue
+        for index, output in zip(places, outputs, strict=True):
             try:
                 answers[index] = predictor.encode(output, requests[index])
             except Exception as error:
                 answers[index] = error
     return [answers[index] for index in range(len(requests))]
+
+
+def _together(predictor: Predictor[R, A], samples: Mapping[int, Tensor]) -> Iterable[list[int]]:
+    """Which samples go into one batch: all, or those of each shape."""
+    groups: dict[Size, list[int]] = {}
+    for index, sample in samples.items():
+        groups.setdefault(sample.shape, []).append(index)
+    if len(groups) > 1 and isinstance(predictor, Padded):
+        return [list(samples)]
+    return groups.values()
+
+
+def _outputs(predictor: Predictor[R, A], samples: Sequence[Tensor]) -> Tensor:
+    if len({sample.shape for sample in samples}) == 1:
+        return predictor.predict(stack(list(samples)))
+    assert isinstance(predictor, Padded)
+    shapes = [tuple(sample.shape) for sample in samples]
+    return predictor.predict_padded(pad(samples), pad_mask(shapes))

@@ -5,11 +5,11 @@ They are deployed as the application ``echo``, to measure a cluster, an edge or 
 
 import numpy as np
 
+from striate.core.bundle import OUTPUT
 from striate.core.errors import RequestError
 from striate.serve.common.tensors import (
     IMAGE,
     LABELS,
-    OUTPUT,
     ModelCard,
     TensorAnswer,
     TensorMeta,

@@ -15,7 +15,7 @@ from striate.serve.predictors.image_reader import (
     DEFAULT_PIXELS,
     ImageReader,
 )
-from striate.serve.predictors.network import Network, torch_network
+from striate.serve.predictors.network import Network, only_network, torch_network
 
 
 class VectorPredictor:
@@ -44,7 +44,7 @@ class VectorPredictor:
         Raises:
             BundleError: the bundle does not make a vector of a photo, or its weights do not fit.
         """
-        return cls(bundle.spec, torch_network(bundle, device))
+        return cls(bundle.spec, only_network(bundle.spec, torch_network(bundle, device)))
 
     def decode(self, request: TagRequest) -> Tensor:
         """The stored form of a photo: uint8, CHW.

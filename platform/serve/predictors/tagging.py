@@ -16,7 +16,7 @@ from striate.serve.predictors.image_reader import (
     DEFAULT_PIXELS,
     ImageReader,
 )
-from striate.serve.predictors.network import Network, torch_network
+from striate.serve.predictors.network import Network, only_network, torch_network
 
 
 class TaggingPredictor:
@@ -44,7 +44,7 @@ class TaggingPredictor:
         Raises:
             BundleError: the bundle is not for classification, or its weights do not fit.
         """
-        return cls(bundle.spec, torch_network(bundle, device), pixels)
+        return cls(bundle.spec, only_network(bundle.spec, torch_network(bundle, device)), pixels)
 
     def decode(self, request: TagRequest) -> Tensor:
         """The stored form of a photo: uint8, CHW.

@@ -1,6 +1,6 @@
-"""Any bundle over tensors: its input as the network takes it, or encoded photos; its output."""
+"""Any bundle over tensors: its inputs as the network takes them, or encoded photos; its outputs."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,13 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from striate.core.bundle import BundleSpec
-from striate.core.errors import BundleError, PayloadTooLarge, RequestError
-from striate.data.transforms.image.decode import decode_image
+from striate.core.errors import BundleError, RequestError
 from striate.serve.common.tensors import (
     IMAGE,
-    INPUT,
     LABELS,
-    OUTPUT,
     Array,
     TensorAnswer,
     TensorRequest,
@@ -23,28 +20,39 @@ from striate.serve.common.tensors import (
     card_of,
 )
 from striate.serve.predictors.image_reader import DEFAULT_PIXELS, ImageReader
-from striate.serve.predictors.network import Network
-
-PHOTOS_PIXELS = 4
-"""The images of one request may have this many times the pixels of the largest single one."""
+from striate.serve.predictors.network import NamedNetwork
+from striate.serve.predictors.padding import cut, join, round_up
 
 _BITS = {"bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows of one request, as the network takes them or as photos are stored (uint8, NCHW)."""
+    """Rows of one request.
 
-    rows: Tensor
-    stored: bool
+    Attributes:
+        count: of them.
+        inputs: as the network takes them, by name.
+        sizes: of the named dimensions of `inputs`.
+        stored: photos as they are stored (uint8, NCHW), in the place of their input.
+    """
+
+    count: int
+    inputs: Mapping[str, Tensor]
+    sizes: Mapping[str, int]
+    stored: Tensor | None = None
 
 
 class TensorPredictor:
     """Answers requests of any number of rows; the network sees at most `rows` at a time.
 
+    Samples that differ in size are computed together where the bundle has a mask: in buckets of
+    about a size, padded with zeros, and what is padding is cut from the outputs. Without a mask
+    those of each size are computed for themselves.
+
     Args:
-        spec: what the bundle says of its input and output.
-        network: from its input to its output.
+        spec: what the bundle says of its inputs and outputs.
+        network: from its inputs to its outputs.
         pixels: largest decoded image.
         rows: most samples that the network computes at once, which bounds its memory.
 
@@ -53,108 +61,201 @@ class TensorPredictor:
     """
 
     def __init__(
-        self, spec: BundleSpec, network: Network, pixels: int = DEFAULT_PIXELS, rows: int = 32
+        self, spec: BundleSpec, network: NamedNetwork, pixels: int = DEFAULT_PIXELS, rows: int = 32
     ) -> None:
         self.spec = spec
         self.card = card_of(spec)
-        self._reader = ImageReader(spec, pixels)
+        self._reader = ImageReader(spec, pixels) if self.card.photos else None
         self._network = network
         self._rows = rows
+        self._dynamic = bool(spec.example_sizes())
+        self._padded = {name for mask in spec.masks.values() for name in mask.dimensions}
+
+    def bucket(self, request: TensorRequest) -> Hashable:
+        """Requests of one bucket can be computed together; the sizes of photos are not known yet.
+
+        Raises:
+            RequestError: as `ModelCard.sizes_of`.
+        """
+        return self._bucket(self.card.sizes_of(request.inputs)) if self._dynamic else None
+
+    def _bucket(self, sizes: Mapping[str, int]) -> Hashable:
+        return tuple(
+            round_up(sizes[name]) if name in self._padded else sizes[name] for name in sorted(sizes)
+        )
 
     def answers(self, requests: Sequence[TensorRequest]) -> list[TensorAnswer | Exception]:
         """In the order of `requests`, the outputs of each, or why it has none."""
         answers: list[TensorAnswer | Exception] = [RequestError("")] * len(requests)
-        taken: list[int] = []
-        parts: list[_Rows] = []
+        parts: dict[int, _Rows] = {}
         for index, request in enumerate(requests):
             try:
-                parts.append(self.decode(request))
-                taken.append(index)
+                parts[index] = self.decode(request)
             except Exception as error:  # told apart by the status table
                 answers[index] = error
-        if taken:
-            outputs = self.predict(self._joined(parts))
-            sizes = [len(part.rows) for part in parts]
-            for index, output in zip(taken, torch.split(outputs, sizes), strict=True):
-                answers[index] = self.encode(output, requests[index])
+        for places in self._together(parts):
+            try:
+                found = self._computed([parts[index] for index in places])
+                for index, outputs in zip(places, found, strict=True):
+                    answers[index] = self.encode(outputs, requests[index])
+            except Exception as error:
+                for index in places:
+                    answers[index] = error
         return answers
 
+    def _together(self, parts: Mapping[int, _Rows]) -> Iterable[list[int]]:
+        """Which requests are computed together: all, or those of each bucket."""
+        if not self._dynamic:
+            return [list(parts)] if parts else []
+        groups: dict[Hashable, list[int]] = {}
+        for index, part in parts.items():
+            groups.setdefault(self._bucket(part.sizes), []).append(index)
+        return groups.values()
+
     def decode(self, request: TensorRequest) -> _Rows:
-        """The rows of one request: the network's input, or photos in their stored form.
+        """The rows of one request: the network's inputs, or a photo in its stored form.
 
         Raises:
             RequestError: an image is no readable PNG or JPEG, or of a wrong size.
             PayloadTooLarge: an image has too many pixels.
         """
-        images = request.inputs.get(IMAGE)
-        if isinstance(images, list):
-            return self._of_images(images)
-        return _Rows(tensor_of(request.inputs[INPUT], self.spec.input.dtype), stored=False)
-
-    def _of_images(self, images: Sequence[bytes]) -> _Rows:
-        """Photos are decoded one after another, and only their stored form is kept."""
-        total, most = 0, PHOTOS_PIXELS * self._reader.pixels
-        rows: list[Tensor] = []
-        for image in images:
-            pixels = decode_image(image, max_pixels=self._reader.pixels)
-            total += pixels.shape[0] * pixels.shape[1]
-            if total > most:
-                raise PayloadTooLarge(
-                    f"The images of one request have over {most / 1e6:g} megapixels together.",
-                    "Send them in several requests.",
-                )
-            rows.append(self._reader.stored(pixels))
-        if len({row.shape for row in rows}) > 1:  # each becomes the network's input in its own way
-            return _Rows(torch.cat([self._reader.inputs(row[None]) for row in rows]), stored=False)
-        return _Rows(torch.stack(rows), stored=True)
-
-    def _joined(self, parts: Sequence[_Rows]) -> Tensor:
-        """The network's input of all rows; photos of all requests are prepared together."""
-        if all(part.stored for part in parts) and len({p.rows.shape[1:] for p in parts}) == 1:
-            return self._reader.inputs(_cat([part.rows for part in parts]))
-        return _cat(
-            [self._reader.inputs(part.rows) if part.stored else part.rows for part in parts]
+        inputs: dict[str, Tensor] = {}
+        stored = None
+        for name, array in request.inputs.items():
+            if not isinstance(array, list):
+                inputs[name] = tensor_of(array, self.spec.inputs[name].dtype)
+                continue
+            assert self._reader is not None and name == IMAGE
+            rows, prepared = self._reader.read(array)
+            if prepared or self._dynamic:
+                inputs[self.card.photos] = rows if prepared else self._reader.inputs(rows)
+            else:
+                stored = rows
+        sizes = (
+            self.card.sizes_of({n: t.numpy() for n, t in inputs.items()}) if self._dynamic else {}
         )
+        return _Rows(request.rows, inputs, sizes, stored)
 
-    def predict(self, batch: Tensor) -> Tensor:
-        """Rows of output for rows of input.
+    def _computed(self, parts: Sequence[_Rows]) -> list[dict[str, Tensor]]:
+        """The outputs of each request of a batch, without padding."""
+        sizes = {name: max(part.sizes[name] for part in parts) for name in parts[0].sizes}
+        inputs = {name: self._joined(name, parts, sizes) for name in self.spec.inputs}
+        outputs = self.predict(inputs, sizes)
+        counts = [part.count for part in parts]
+        split = {name: torch.split(output, counts) for name, output in outputs.items()}
+        return [
+            {name: self._cut(name, split[name][place], part.sizes) for name in outputs}
+            for place, part in enumerate(parts)
+        ]
+
+    def _joined(self, name: str, parts: Sequence[_Rows], sizes: Mapping[str, int]) -> Tensor:
+        """One input of all rows; photos of all requests are prepared together."""
+        stored = [part.stored for part in parts if part.stored is not None]
+        spec = self.spec.inputs[name]
+        if stored and name == self.card.photos:
+            assert self._reader is not None
+            if len(stored) == len(parts) and len({rows.shape[1:] for rows in stored}) == 1:
+                return self._reader.inputs(join(stored, stored[0].shape[1:]))
+            rows = [
+                part.inputs[name] if part.stored is None else self._reader.inputs(part.stored)
+                for part in parts
+            ]
+            return join(rows, spec.sizes(sizes))
+        if spec.mask:
+            dtype = getattr(torch, spec.dtype)
+            masks = [
+                part.inputs[name]
+                if name in part.inputs
+                else torch.ones((part.count, *spec.sizes(part.sizes)), dtype=dtype)
+                for part in parts
+            ]
+            return join(masks, spec.sizes(sizes))
+        return join([part.inputs[name] for part in parts], spec.sizes(sizes))
+
+    def predict(self, inputs: Mapping[str, Tensor], sizes: Mapping[str, int]) -> dict[str, Tensor]:
+        """Rows of outputs for rows of inputs whose named dimensions have these sizes.
 
         Raises:
             BundleError: the network gives another number of rows, or of another shape.
+            RequestError: it cannot compute these sizes, but others.
         """
-        output = _cat([self._network(part) for part in torch.split(batch, self._rows)])
-        if tuple(output.shape) != (len(batch), *self.spec.output.shape):
-            raise BundleError(
-                f"The network gives {tuple(output.shape)} where its bundle says"
-                f" {(len(batch), *self.spec.output.shape)}.",
-                "Train the model again with this version of Striate.",
-            )
-        return output
+        rows = len(next(iter(inputs.values())))
+        try:
+            chunks = [
+                self._network({name: t[first : first + self._rows] for name, t in inputs.items()})
+                for first in range(0, rows, self._rows)
+            ]
+        except RuntimeError as error:
+            if not self._is_of_size(sizes, error):
+                raise
+            said = ", ".join(f"{name} {size}" for name, size in sizes.items())
+            raise RequestError(f"The model cannot compute these sizes: {said}.") from error
+        if len(chunks) == 1:
+            outputs = chunks[0]
+        else:
+            outputs = {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
+        self._check(outputs, rows, sizes)
+        return outputs
 
-    def encode(self, output: Tensor, request: TensorRequest) -> TensorAnswer:
+    def _is_of_size(self, sizes: Mapping[str, int], error: RuntimeError) -> bool:
+        """Whether a failure is one of these sizes: the network still computes its example."""
+        if not sizes or sizes == self.spec.example_sizes():
+            return False
+        if isinstance(error, torch.OutOfMemoryError):
+            return True
+        try:
+            self._network(self._example())
+        except RuntimeError:
+            return False
+        return True
+
+    def _check(self, outputs: Mapping[str, Tensor], rows: int, sizes: Mapping[str, int]) -> None:
+        for name, spec in self.spec.outputs.items():
+            wanted = tuple(sizes.get(s, s) if isinstance(s, str) else s for s in spec.shape)
+            got = tuple(outputs[name].shape)
+            fits = len(got) == len(wanted) + 1 and all(
+                isinstance(w, str) or w == g for w, g in zip(wanted, got[1:], strict=True)
+            )
+            if not fits or got[0] != rows:
+                raise BundleError(
+                    f"The network gives {got} as {name}, where its bundle says {(rows, *wanted)}.",
+                    "Train the model again with this version of Striate.",
+                )
+
+    def _cut(self, name: str, rows: Tensor, sizes: Mapping[str, int]) -> Tensor:
+        """An output of one request without what is padding."""
+        return cut(rows, self.spec.outputs[name].sizes(sizes)) if self._padded else rows
+
+    def encode(self, outputs: Mapping[str, Tensor], request: TensorRequest) -> TensorAnswer:
         """The outputs that were asked for, all where none was named."""
-        array = array_of(output, self.spec.output.dtype)
-        answer: TensorAnswer = {OUTPUT: array}
-        if self.card.labels and (not request.wanted or LABELS in request.wanted):
-            answer[LABELS] = best_labels(output.float().numpy(), self.spec.labels)
+        answer: TensorAnswer = {
+            name: array_of(output, self.spec.outputs[name].dtype)
+            for name, output in outputs.items()
+            if not request.wanted or name in request.wanted
+        }
+        if self.card.scores and (not request.wanted or LABELS in request.wanted):
+            scores = outputs[self.card.scores].float().numpy()
+            answer[LABELS] = best_labels(scores, self.spec.labels)
         return answer
 
     def probe(self) -> TensorRequest:
-        """A request of one row of zeros."""
-        dtype = getattr(torch, self.spec.input.dtype)
-        shape = self.spec.input.sizes(self.spec.example_sizes())
-        zeros = torch.zeros((1, *shape), dtype=dtype)
-        return TensorRequest({INPUT: array_of(zeros, self.spec.input.dtype)}, 1)
+        """A request of one row: zeros, and a mask of ones."""
+        example = self._example()
+        return TensorRequest(
+            {name: array_of(t, self.spec.inputs[name].dtype) for name, t in example.items()}, 1
+        )
 
-
-def _cat(parts: Sequence[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
+    def _example(self) -> dict[str, Tensor]:
+        sizes = self.spec.example_sizes()
+        return {
+            name: torch.full((1, *spec.sizes(sizes)), spec.mask, dtype=getattr(torch, spec.dtype))
+            for name, spec in self.spec.inputs.items()
+        }
 
 
 def sound(answer: TensorAnswer) -> bool:
     """Whether every number of an answer is finite."""
-    output = answer[OUTPUT]
-    return isinstance(output, list) or bool(np.isfinite(output).all())
+    return all(isinstance(a, list) or bool(np.isfinite(a).all()) for a in answer.values())
 
 
 def tensor_of(array: Array, dtype: str) -> Tensor:

@@ -10,8 +10,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -19,6 +18,7 @@ from typing import Generic, TypeVar
 from striate.core.errors import PayloadTooLarge, PlatformError
 from striate.serve.common.limits import Batching
 from striate.serve.observability.observer import NoObserver, Observer
+from striate.serve.server.bucket_queue import BucketQueue
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -77,7 +77,7 @@ class Batcher(Generic[Request, Answer]):
         self._queued = queued
         self._queued_bytes = queued_bytes
         self._observer: Observer = NoObserver()
-        self._waiting: deque[_Entry[Request, Answer]] = deque()
+        self._waiting: BucketQueue[_Entry[Request, Answer]] = BucketQueue()
         self._bytes = 0
         self._idle = batching.threads
         self._lock = threading.Lock()  # around the three above
@@ -111,8 +111,7 @@ class Batcher(Generic[Request, Answer]):
         """Stop; requests that still wait are cancelled, a batch in a thread is not waited for."""
         self._open = False
         with self._lock:
-            left = list(self._waiting)
-            self._waiting.clear()
+            left = self._waiting.clear()
             self._bytes = 0
         if self._timer is not None:
             self._timer.cancel()
@@ -122,7 +121,12 @@ class Batcher(Generic[Request, Answer]):
         self._threads.shutdown(wait=False)
 
     def submit(
-        self, request: Request, deadline: float | None = None, size: int = 1, nbytes: int = 0
+        self,
+        request: Request,
+        deadline: float | None = None,
+        size: int = 1,
+        nbytes: int = 0,
+        bucket: Hashable = None,
     ) -> "asyncio.Future[Answer]":
         """Let one request be answered; cancel the future to take it back.
 
@@ -131,6 +135,7 @@ class Batcher(Generic[Request, Answer]):
             deadline: by `time.monotonic`; not computed when it passes before.
             size: samples in the request, all in one batch.
             nbytes: bytes that it holds while it waits.
+            bucket: it shares a batch with requests of the same bucket alone.
 
         Raises:
             QueueFull: too many requests wait.
@@ -143,7 +148,7 @@ class Batcher(Generic[Request, Answer]):
         with self._lock:
             full = len(self._waiting) >= self._queued or self._bytes + nbytes > self._queued_bytes
             if not full:
-                self._waiting.append(entry)
+                alike = self._waiting.append(entry, bucket)
                 self._bytes += nbytes
             idle = self._idle
         if full:
@@ -151,13 +156,13 @@ class Batcher(Generic[Request, Answer]):
             raise QueueFull("The server has too many requests waiting.", "Try again in a moment.")
         self._unsettled += 1
         if idle:
-            self._arm(self._loop)
+            self._arm(self._loop, alike)
         return answer
 
-    def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _arm(self, loop: asyncio.AbstractEventLoop, alike: int) -> None:
         """Dispatch once this turn of the loop is over, so that what comes in it goes together."""
         wait_s = self._batching.max_wait_ms / 1000
-        full = not wait_s or len(self._waiting) >= self._batching.max_size
+        full = not wait_s or alike >= self._batching.max_size
         if self._timer is None:
             self._timer = (
                 loop.call_soon(self._dispatch) if full else loop.call_later(wait_s, self._dispatch)
@@ -182,20 +187,20 @@ class Batcher(Generic[Request, Answer]):
 
         A large request is a batch by itself.
         """
-        batch: _Batch[Request, Answer] = []
         dropped: _Dropped[Request, Answer] = []
-        size, most, now = 0, self._batching.max_size, time.monotonic()
-        while self._waiting and (not batch or size + self._waiting[0].size <= most):
-            entry = self._waiting.popleft()
+        now = time.monotonic()
+
+        def keep(entry: _Entry[Request, Answer]) -> bool:
             self._bytes -= entry.nbytes
             if entry.answer.done():
                 dropped.append((entry, "gone"))
             elif entry.deadline is not None and entry.deadline <= now:
                 dropped.append((entry, "late"))
             else:
-                batch.append(entry)
-                size += entry.size
-        return batch, dropped
+                return True
+            return False
+
+        return self._waiting.take(self._batching.max_size, keep), dropped
 
     def _drop(self, dropped: _Dropped[Request, Answer]) -> None:
         for entry, reason in dropped:

@@ -8,7 +8,7 @@ from striate.core.errors import BundleError
 from striate.serve.common.limits import Batching, Limits
 from striate.serve.common.types import ModelName
 from striate.serve.observability.observer import Observer
-from striate.serve.predictors.base import Batched, Immediate, Predictor, answer
+from striate.serve.predictors.base import Batched, Bucketed, Immediate, Predictor, answer
 from striate.serve.server.batcher import Batcher
 
 Request = TypeVar("Request")
@@ -43,6 +43,7 @@ class Servable(Generic[Request, Answer]):
         # Asked once: a protocol's isinstance costs a call that answers at once a tenth of its time.
         self._now = predictor.answer if isinstance(predictor, Immediate) else None
         self.immediate = self._now is not None
+        self._bucket = predictor.bucket if isinstance(predictor, Bucketed) else None
         self._probe, self._sound = probe, sound
         self._batcher = Batcher(
             self._compute, batching or Batching(), limits.queued, limits.queued_bytes
@@ -75,7 +76,8 @@ class Servable(Generic[Request, Answer]):
         self, request: Request, deadline: float | None = None, size: int = 1, nbytes: int = 0
     ) -> "asyncio.Future[Answer]":
         """Let a request be answered in a batch with others; see `Batcher.submit`."""
-        return self._batcher.submit(request, deadline, size, nbytes)
+        bucket = None if self._bucket is None else self._bucket(request)
+        return self._batcher.submit(request, deadline, size, nbytes, bucket)
 
     async def ask(
         self, request: Request, deadline: float | None = None, size: int = 1, nbytes: int = 0
@@ -89,7 +91,7 @@ class Servable(Generic[Request, Answer]):
         """
         if self._now is not None:
             return self._now(request)
-        return await self._batcher.submit(request, deadline, size, nbytes)
+        return await self.submit(request, deadline, size, nbytes)
 
     async def probe(self) -> None:
         """Run a tiny real inference.

@@ -10,13 +10,13 @@ import numpy as np
 from striate.core.errors import RequestError, UnknownName
 from striate.serve.common.limits import Limits
 from striate.serve.common.tensors import (
-    OUTPUT,
     Array,
     ModelCard,
     TensorAnswer,
     TensorMeta,
     TensorRequest,
     classification,
+    is_scores,
 )
 from striate.serve.observability.observer import Observer
 from striate.serve.protos.inference import inference_pb2 as pb
@@ -127,6 +127,7 @@ class Inference:
             check_count("parameters", len(request.parameters), self._limits)
             wanted = _wanted(request, model.card, self._limits)
             arrays, rows = read_inputs(request, model.card, self._limits)
+            model.card.sizes_of(arrays)  # refused here, they keep nobody waiting
             asked = TensorRequest(arrays, rows, tuple(wanted))
             deadline = _deadline(request, call)
             answer = await model.servable.ask(asked, deadline, rows, asked.nbytes)
@@ -164,7 +165,7 @@ def _classes(output: "pb.ModelInferRequest.InferRequestedOutputTensor", card: Mo
         return 0
     count = output.parameters[CLASSIFICATION].int64_param
     meta = next(meta for meta in card.outputs if meta.name == output.name)
-    if output.name != OUTPUT or len(meta.shape) != 2:
+    if not is_scores(meta):
         raise RequestError(f"The output {output.name} is no row of scores to classify by.")
     if count < 1:
         raise RequestError(f"The parameter {CLASSIFICATION} is {count}; it must be at least 1.")
@@ -199,11 +200,9 @@ def _response(
         array, datatype = answer[meta.name], meta.datatype
         shape = [len(array)] if isinstance(array, list) else list(array.shape)
         if classes := wanted.get(meta.name, 0):
-            array, datatype, shape = (
-                _classified(array, classes, model.card),
-                "BYTES",
-                [shape[0], classes],
-            )
+            labels = model.card.labels if meta.name == model.card.scores else ()
+            array, datatype = _classified(array, classes, labels), "BYTES"
+            shape = [shape[0], classes]
         output = response.outputs.add(name=meta.name, datatype=datatype, shape=shape)
         contents = None if request.raw_input_contents else to_contents(array, datatype)
         if contents is not None:
@@ -213,6 +212,6 @@ def _response(
     return response
 
 
-def _classified(array: Array, count: int, card: ModelCard) -> list[bytes]:
+def _classified(array: Array, count: int, labels: Sequence[str]) -> list[bytes]:
     assert isinstance(array, np.ndarray)
-    return classification(array, count, card.labels)
+    return classification(array, count, labels)

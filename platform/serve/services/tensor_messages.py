@@ -39,7 +39,7 @@ def read_inputs(
     rows: dict[str, int] = {}
     for index, tensor in enumerate(request.inputs):
         meta = _known(tensor, known, arrays)
-        most_rows = limits.images if meta.name == IMAGE else limits.rows
+        most_rows = limits.images if meta.datatype == "BYTES" else limits.rows
         count = meta.check_shape(tensor.shape, most_rows)
         if not raw:
             array = _from_contents(tensor.contents, meta, count)
@@ -49,7 +49,7 @@ def read_inputs(
             array = from_raw(raw[index], meta, count)
         if not isinstance(array, list):
             array = array.reshape(tuple(tensor.shape))
-        elif meta.name == IMAGE:
+        else:
             _check_images(array, limits)
         arrays[meta.name] = array
         rows[meta.name] = tensor.shape[0] if tensor.shape else 1
@@ -140,10 +140,14 @@ def _known(
 
 
 def _check_complete(arrays: Mapping[str, Array], rows: Mapping[str, int], card: ModelCard) -> None:
-    missing = [meta for meta in card.inputs if meta.name not in arrays]
-    if card.either and len(arrays) != 1:
-        raise RequestError(f"{len(arrays)} inputs are given.", f"Give one of {names(card.inputs)}.")
-    if not card.either and missing:
+    missing = [meta for meta in card.inputs if not meta.optional and meta.name not in arrays]
+    if card.photos:
+        either = (card.photos, IMAGE)
+        count = sum(name in arrays for name in either)
+        if count != 1:
+            raise RequestError(f"{count} inputs are given.", f"Give one of {', '.join(either)}.")
+        missing = [meta for meta in missing if meta.name != card.photos]
+    if missing:
         raise RequestError(f"The input {names(missing)} is not given.")
     if len(set(rows.values())) > 1:
         raise RequestError(f"The inputs have different numbers of rows: {_list(rows)}.")

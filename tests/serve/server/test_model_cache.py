@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from striate.core.bundle import OUTPUT
 from striate.core.errors import BundleError, UnknownName, UsageError
 from striate.serve.common.limits import Batching, Limits
-from striate.serve.common.tensors import IMAGE, OUTPUT, ModelCard, TensorAnswer, TensorRequest
+from striate.serve.common.tensors import IMAGE, ModelCard, TensorAnswer, TensorRequest
 from striate.serve.common.types import ModelName
 from striate.serve.server.model_cache import CachedModel, ModelCache
 from striate.serve.server.models import ServedModel, TensorServable

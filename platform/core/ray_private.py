@@ -37,6 +37,7 @@ DRAIN_WITHIN_S: Final = "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"
 """Seconds in which a node that ends looks for another to take its work."""
 DRAIN_POLL_S: Final = "RAY_GRACEFUL_SHUTDOWN_POLL_INTERVAL_S"
 WORKER_NICENESS: Final = "RAY_worker_niceness"
+COLLECT_METRICS: Final = "RAY_enable_metrics_collection"
 FOLDER_BYTES: Final = 38
 """Longest path of Ray's folder: a socket's has 107 bytes, and Ray appends up to 69."""
 
@@ -103,7 +104,12 @@ PARTS: Final[Mapping[str, tuple[PrivatePart, ...]]] = {
         PrivatePart(
             f"{_TRAIN}.constants:ENV_VARS_TO_PROPAGATE",
             "passes its cluster's address on",
-            ("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"),
+            (
+                "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S",
+                "RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S",
+                "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER",
+                "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S",
+            ),
         ),
     ),
     "serve": (

@@ -28,7 +28,7 @@ _HEAD_STORE_BYTES = 2 << 30
 _CHIP_STORE_BYTES = 80_000_000  # Ray's least is 75 MB
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_enable_metrics_collection": "0",  # nothing here scrapes it
+    ray_private.COLLECT_METRICS: "0",  # nothing here scrapes it
     ray_private.DRAIN_WITHIN_S: "2",  # a whole local platform has nowhere to drain to
     ray_private.DRAIN_POLL_S: "0.1",
     # Ray's 15 would put replicas behind HAProxy and their callers wherever they share cores, at the

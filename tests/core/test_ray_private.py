@@ -82,6 +82,15 @@ def test_the_module_itself_waits_for_no_ray() -> None:
     assert done.stdout.strip() == "False"
 
 
+def test_what_rays_binaries_read_is_in_them() -> None:
+    """Settings of the C++ side, of which Python knows nothing."""
+    import ray
+
+    raylet = Path(ray.__file__).parent / "core" / "src" / "ray" / "raylet" / "raylet"
+    name = ray_private.COLLECT_METRICS.removeprefix("RAY_")
+    assert name.encode() in raylet.read_bytes()
+
+
 def test_a_driver_may_name_loopback_by_its_mapped_address() -> None:
     """`striate.local.loopback.ray_address` rests on Ray's leaving it alone."""
     from ray._private.services import canonicalize_bootstrap_address

@@ -28,7 +28,7 @@ WorkerCallback: Any
 ControllerCallback, WorkerGroupCallback, WorkerCallback = ray_private.train_callbacks()
 
 
-class Steward(ControllerCallback, WorkerGroupCallback, WorkerCallback):  # type: ignore[misc]
+class RunCallbacks(ControllerCallback, WorkerGroupCallback, WorkerCallback):  # type: ignore[misc]
     """One run's hooks; Ray sends copies to its controller and its workers.
 
     An error here would end the run, so none leaves: without the hooks the run is only less well

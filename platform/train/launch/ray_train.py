@@ -92,7 +92,7 @@ def _fit(run: Run) -> None:
     from ray.train.torch import TorchConfig, TorchTrainer
 
     ray_private.check("train")
-    from striate.train.launch.ray_callbacks import Steward
+    from striate.train.launch.ray_callbacks import RunCallbacks
     from striate.train.launch.worker import to_config, work
 
     scaling = run.spec.recipe.scaling
@@ -112,7 +112,7 @@ def _fit(run: Run) -> None:
             storage_path=str(run.folder.path / "ray"),
             failure_config=ray.train.FailureConfig(max_failures=scaling.max_failures),
             worker_runtime_env={"env_vars": KEEP_MEMORY},
-            callbacks=[Steward(run.folder.path, scaling.grace_s)],
+            callbacks=[RunCallbacks(run.folder.path, scaling.grace_s)],
         ),
     )
     startup_times.mark(run.folder.path, "import of Ray Train")

@@ -13,7 +13,7 @@ from striate.serve.predictors import load_network
 from striate.serve.predictors.embedding import VectorPredictor
 from striate.serve.predictors.network import NamedNetwork, Network, only_network
 from striate.serve.predictors.tagging import TaggingPredictor
-from striate.serve.predictors.tensors import TensorPredictor, sound
+from striate.serve.predictors.tensors import TensorPredictor, is_finite
 from striate.serve.server.models import FixedModels, ServedModel
 from striate.serve.server.servable import AnyPredictor, Servable
 from striate.serve.server.server import ModelServer
@@ -74,7 +74,7 @@ class Loaded:
         spec, rows = self.bundle.spec, self.batching.max_size
         predictor = TensorPredictor(spec, self.network, self.limits.pixels, rows)
         probe = predictor.probe()
-        servable = Servable(self.model, predictor, probe, sound, self.limits, self.batching)
+        servable = Servable(self.model, predictor, probe, is_finite, self.limits, self.batching)
         return ServedModel(replace(predictor.card, platform=self.platform), servable)
 
     def _only_network(self) -> Network:

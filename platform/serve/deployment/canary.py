@@ -86,7 +86,7 @@ def roll_out(
     try:
         version = locate_replicas(version)
         if former is None:
-            enter(folder, version)
+            give_traffic(folder, version)
             _probe_through_edge(folder, version, trial=False)
         else:
             _put_on_trial(folder, version, 0)
@@ -146,7 +146,7 @@ def watch(folder: Path, version: DeployedApp, trial: CanaryTrial, on_progress: O
     _refuse(version, find_objection(total(latest.values()), trial.bounds, final=True))
 
 
-def enter(folder: Path, version: DeployedApp) -> None:
+def give_traffic(folder: Path, version: DeployedApp) -> None:
     """Give a version the traffic of its name at once."""
     with table_lock(folder):
         write_table(folder, read_table(folder).with_app(version))

@@ -55,7 +55,7 @@ def update_edge(folder: Path) -> None:
 
     ray_serve.connect(Settings.load())
     found, metrics = find_live_replicas(table, read_living(folder))
-    control.follow(folder, found)
+    control.set_replicas(folder, found)
     write_targets(folder, metrics)
     _scale_up_called(folder, table, found)
 

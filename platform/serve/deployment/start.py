@@ -11,7 +11,7 @@ from striate.serve.deployment import ray_serve
 from striate.serve.deployment.canary import (
     CanaryTrial,
     edge_folder,
-    enter,
+    give_traffic,
     locate_replicas,
     next_serve_name,
     roll_out,
@@ -84,7 +84,7 @@ def _restart_former(former: DeployedApp, folder: Path, key: str | None, timeout_
     ray_serve.run(
         application_of(former, ALL_APPS.find(former.app), key), former.serve_name, timeout_s
     )
-    enter(folder, locate_replicas(former))
+    give_traffic(folder, locate_replicas(former))
 
 
 def find_app(name: str, folder: Path) -> DeployedApp:

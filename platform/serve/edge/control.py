@@ -62,8 +62,8 @@ from striate.serve.edge.process import (
 from striate.serve.edge.tokens import ensure_file, read_tokens
 
 __all__ = [
-    "LOG_FILE", "binary", "drain", "edge_key", "follow", "is_running", "probe_address",
-    "read_state", "reload", "start", "stop", "workers",
+    "LOG_FILE", "binary", "drain", "edge_key", "is_running", "probe_address",
+    "read_state", "reload", "set_replicas", "start", "stop", "workers",
 ]  # fmt: skip
 
 
@@ -171,7 +171,7 @@ def drain(folder: Path, address: str, wait_s: float) -> bool:
     return runtime_api.drain(folder, address, wait_s)
 
 
-def follow(folder: Path, found: Mapping[str, tuple[str, ...]]) -> None:
+def set_replicas(folder: Path, found: Mapping[str, tuple[str, ...]]) -> None:
     """Route to the replicas that live, by Serve's name of their application.
 
     Raises:

@@ -253,7 +253,7 @@ class TensorPredictor:
         }
 
 
-def sound(answer: TensorAnswer) -> bool:
+def is_finite(answer: TensorAnswer) -> bool:
     """Whether every number of an answer is finite."""
     return all(isinstance(a, list) or bool(np.isfinite(a).all()) for a in answer.values())
 

@@ -106,7 +106,7 @@ class ModelCache:
         """What a model takes and gives."""
         return self._find(name, version).card
 
-    async def take(self, name: str, version: str) -> ServedModel:
+    async def acquire(self, name: str, version: str) -> ServedModel:
         """A model, loaded and probed where it is not at hand."""
         entry = self._find(name, version)
         while (held := self._held.get(entry.model)) is None:
@@ -120,7 +120,7 @@ class ModelCache:
         self._held.move_to_end(entry.model)
         return held.model
 
-    def give_back(self, model: ServedModel) -> None:
+    def release(self, model: ServedModel) -> None:
         """A call is done; what is too much is given up."""
         held = self._held.get(model.name)
         if held is not None and held.model is model:

@@ -50,7 +50,7 @@ class Models(Protocol):
         """
         ...
 
-    async def take(self, name: str, version: str) -> ServedModel:
+    async def acquire(self, name: str, version: str) -> ServedModel:
         """A model, loaded where it is not; it stays until it is given back.
 
         Raises:
@@ -59,7 +59,7 @@ class Models(Protocol):
         """
         ...
 
-    def give_back(self, model: ServedModel) -> None:
+    def release(self, model: ServedModel) -> None:
         """A call is done with a model."""
         ...
 
@@ -100,11 +100,11 @@ class FixedModels:
         """What a model takes and gives."""
         return self._find(name, version).card
 
-    async def take(self, name: str, version: str) -> ServedModel:
+    async def acquire(self, name: str, version: str) -> ServedModel:
         """A model."""
         return self._find(name, version)
 
-    def give_back(self, model: ServedModel) -> None:
+    def release(self, model: ServedModel) -> None:
         """Nothing to do: models stay."""
 
     def servables(self) -> Sequence[Servable[Any, Any]]:

@@ -121,7 +121,7 @@ class Inference:
     async def _model_infer(
         self, request: pb.ModelInferRequest, call: Call
     ) -> pb.ModelInferResponse:
-        model = await self._models.take(request.model_name, request.model_version)
+        model = await self._models.acquire(request.model_name, request.model_version)
         try:
             call.model = model.name
             check_count("parameters", len(request.parameters), self._limits)
@@ -133,7 +133,7 @@ class Inference:
             answer = await model.servable.ask(asked, deadline, rows, asked.nbytes)
             return _response(request, model, wanted, answer)
         finally:
-            self._models.give_back(model)
+            self._models.release(model)
 
 
 def _metadata(meta: TensorMeta) -> pb.ModelMetadataResponse.TensorMetadata:

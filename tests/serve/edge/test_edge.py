@@ -251,13 +251,13 @@ def test_the_living_replicas_stand_in_for_those_of_the_table(
 ) -> None:
     running, first, later = start_edge(), replica("first"), replica("later")
     running.deploy(app("photos", first.address, serve_name="photos.1"))
-    control.follow(running.folder, {"photos.1": (later.address,)})
+    control.set_replicas(running.folder, {"photos.1": (later.address,)})
     assert running.call().by == "later"
     control.drain(running.folder, later.address, 5)
-    control.follow(running.folder, {"photos.1": (first.address, later.address)})
+    control.set_replicas(running.folder, {"photos.1": (first.address, later.address)})
     assert {running.call().by for _ in range(6)} == {"first"}
-    control.follow(running.folder, {"photos.1": (first.address,)})  # the drained one is gone
-    control.follow(running.folder, {"photos.1": (later.address,)})  # another has its address
+    control.set_replicas(running.folder, {"photos.1": (first.address,)})  # the drained one is gone
+    control.set_replicas(running.folder, {"photos.1": (later.address,)})  # another has its address
     assert routes_of(running.folder)[0].stable.addresses == (later.address,)
     assert {running.call().by for _ in range(6)} == {"later"}
 
@@ -273,9 +273,9 @@ def test_a_replica_that_was_refused_once_is_tried_again(
 
     with monkeypatch.context() as broken, pytest.raises(PlatformError):
         broken.setattr(runtime_api, "set_servers", refuse)
-        control.follow(running.folder, {"photos.1": (later.address,)})
+        control.set_replicas(running.folder, {"photos.1": (later.address,)})
     assert running.call().by == "first"
-    control.follow(running.folder, {"photos.1": (later.address,)})
+    control.set_replicas(running.folder, {"photos.1": (later.address,)})
     assert running.call().by == "later"
 
 

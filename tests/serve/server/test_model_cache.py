@@ -64,11 +64,11 @@ def run(scenario: Coroutine[Any, Any, None]) -> None:
 
 async def called(cache: ModelCache, name: str) -> None:
     """One call, from beginning to end."""
-    model = await cache.take(name, "")
+    model = await cache.acquire(name, "")
     try:
         await model.servable.ask(REQUEST)
     finally:
-        cache.give_back(model)
+        cache.release(model)
 
 
 def names(cache: ModelCache) -> list[str]:
@@ -136,11 +136,11 @@ def test_a_model_in_use_stays_until_its_calls_are_done() -> None:
     async def scenario() -> None:
         shop = Shop()
         cache = ModelCache([shop.entry("a"), shop.entry("b")], 1, 100, warm=False)
-        model = await cache.take("a", "")
+        model = await cache.acquire("a", "")
         await called(cache, "b")
         assert "a" in names(cache)
         assert await model.servable.ask(REQUEST)
-        cache.give_back(model)
+        cache.release(model)
         assert len(cache.loaded) == 1
 
     run(scenario())

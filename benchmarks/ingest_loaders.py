@@ -106,11 +106,12 @@ def streaming_loader(folder: Path) -> Iterable[Any]:
 def striate_loader(folder: Path) -> Iterator[Any]:
     """Striate's stream on its shards: one epoch."""
     from striate.data.pipelines.registry import pipeline_of
+    from striate.data.stream.spec import StreamSpec
     from striate.data.stream.stream import Stream
 
     pipeline = pipeline_of("imagenet-train", {"size": SIZE}, training=True)
     shards = folder / "shards"
-    with Stream(shards, "train", batch_size=BATCH, seed=0, pipeline=pipeline, threads=2) as stream:
+    with Stream(shards, StreamSpec("train", BATCH, seed=0, pipeline=pipeline, threads=2)) as stream:
         for _ in range(stream.rows_per_epoch // BATCH):
             batch = next(stream)
             yield batch.images, batch.labels

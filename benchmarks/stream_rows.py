@@ -35,6 +35,7 @@ from striate.data.shards.shard import write_shard
 from striate.data.storage import Source, Target
 from striate.data.stream.order import Order
 from striate.data.stream.shuffle_quality import shuffle_quality
+from striate.data.stream.spec import StreamSpec
 from striate.data.stream.stream import Stream
 
 COLUMNS = Columns(payload=PayloadColumn(kind="image"))
@@ -85,7 +86,9 @@ def _first_batch_s(folder: Path, cursor: int) -> float:
 
 def _start_s(folder: Path, cursor: int) -> float:
     began = time.perf_counter()
-    with Stream(folder, "train", batch_size=256, seed=1, cursor=cursor, pipeline=Touch()) as stream:
+    with Stream(
+        folder, StreamSpec("train", 256, seed=1, pipeline=Touch()), cursor=cursor
+    ) as stream:
         next(stream)
         return time.perf_counter() - began
 
@@ -107,7 +110,7 @@ def _peaks(folder: Path, cache_bytes: int) -> tuple[float, float]:
         remote = ShardFolder(Source.of(folder), Manifest.load(folder), cache)
         seen: list[float] = []
         with Stream(
-            remote, "train", batch_size=100, seed=1, pipeline=Touch(), threads=2, window=500
+            remote, StreamSpec("train", 100, seed=1, pipeline=Touch(), threads=2, window=500)
         ) as stream:
             for _ in range(400):
                 next(stream)

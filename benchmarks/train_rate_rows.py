@@ -22,6 +22,7 @@ from torch import Tensor
 from striate.data.ingest.ingest import ingest
 from striate.data.pipelines.registry import pipeline_of
 from striate.data.stream.batch import Batch
+from striate.data.stream.spec import StreamSpec
 from striate.data.stream.stream import Stream
 from striate.models import MODELS
 from striate.train.config import Recipe
@@ -67,12 +68,14 @@ def _from_shards(folder: Path, steps: int, rounds: int) -> Row:
     ingest("imagenet", folder, folder / "shards", shard_mb=16)
     stream = Stream(
         folder / "shards",
-        "train",
-        batch_size=BATCH,
-        seed=0,
-        pipeline=pipeline_of("imagenet-train", {"size": 224}, training=True),
-        threads=1,
-        prefetch=2,
+        StreamSpec(
+            "train",
+            BATCH,
+            seed=0,
+            pipeline=pipeline_of("imagenet-train", {"size": 224}, training=True),
+            threads=1,
+            prefetch=2,
+        ),
     )
     step = _striates_step("alexnet_one_tower")
     memory = cycle([_memory_batch(224).mapped(_channels_last)])  # as the stream's are

@@ -9,6 +9,7 @@ from striate.accelerators.compiler.toolchain import compile_bundle
 from striate.accelerators.emulator.program import Program
 from striate.core.bundle import Architecture, Bundle, BundleSpec, TensorSpec
 from striate.data.shards.manifest import Manifest
+from striate.data.stream.spec import StreamSpec
 from striate.data.stream.stream import Stream
 from striate.models import build
 
@@ -34,12 +35,9 @@ def lenet1_bundle(digits_shards: Path, tmp_path_factory: pytest.TempPathFactory)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 8e-3, total_steps=steps)
     with Stream(
         digits_shards,
-        "train",
-        batch_size=BATCH,
-        seed=0,
-        augment="affine",
-        preprocessing=PREPROCESSING,
-        threads=0,
+        StreamSpec(
+            "train", BATCH, seed=0, augment="affine", preprocessing=PREPROCESSING, threads=0
+        ),
     ) as stream:
         for _ in range(steps):
             batch = next(stream)

@@ -16,6 +16,7 @@ from striate.accelerators.emulator.program import Program
 from striate.core.bundle import Bundle
 from striate.core.errors import UsageError
 from striate.data.shards.manifest import Manifest
+from striate.data.stream.spec import StreamSpec
 from striate.data.stream.stream import Stream, evaluation_batches
 from striate.models import build_from
 
@@ -125,9 +126,8 @@ def evaluate(program: Program, shards: Path | str, split: str = "test") -> ChipR
     """
     right = rows = 0
     seconds = 0.0
-    for batch in evaluation_batches(
-        shards, split, _BATCH, preprocessing=program.info.preprocessing
-    ):
+    spec = StreamSpec(split, _BATCH, preprocessing=program.info.preprocessing, threads=0)
+    for batch in evaluation_batches(shards, spec):
         if rows == 0:
             program.run(batch.images)  # builds the tables once
         began = time.perf_counter()
@@ -154,7 +154,8 @@ def float_accuracy(
 ) -> float:
     """Share of the test split that a network classifies right in floating point."""
     right = rows = 0
-    for batch in evaluation_batches(shards, "test", _BATCH, preprocessing=tuple(preprocessing)):
+    spec = StreamSpec("test", _BATCH, preprocessing=tuple(preprocessing), threads=0)
+    for batch in evaluation_batches(shards, spec):
         right += int((model(batch.images).argmax(1) == batch.labels).sum())
         rows += len(batch.labels)
     return right / max(rows, 1)
@@ -171,16 +172,10 @@ def _calibration(
         room = CALIBRATION_ROWS - epoch * rows
         if room <= 0:
             break
-        with Stream(
-            shards,
-            "train",
-            batch_size=min(rows, room),
-            seed=seed,
-            cursor=epoch * rows,
-            augment="affine" if epoch else None,
-            preprocessing=steps,
-            threads=0,
-        ) as stream:
+        augment = "affine" if epoch else None
+        batch_size = min(rows, room)
+        spec = StreamSpec("train", batch_size, seed, augment, preprocessing=steps, threads=0)
+        with Stream(shards, spec, cursor=epoch * rows) as stream:
             batch = next(stream)
         images.append(batch.images)
         labels.append(batch.labels)

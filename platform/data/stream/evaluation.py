@@ -1,9 +1,9 @@
 """Batches for evaluation: every sample once over all ranks, in order."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from striate.data.stream.batch_threads import Pending, Workers, parts_of
 from striate.data.stream.decoding import Damage, Decoded, LocalDecoder, check_damage, places_at
 from striate.data.stream.order import Integers
 from striate.data.stream.reader import SplitReader
+from striate.data.stream.spec import ALONE, Share, StreamSpec
 from striate.data.transforms.image.preprocess import check_stored
 
 SHARDS_OPEN = 4
@@ -24,15 +25,9 @@ SHARDS_OPEN = 4
 
 def evaluation_batches(
     target: Path | str | ShardFolder,
-    split: str,
-    batch_size: int,
-    rank: int = 0,
-    world: int = 1,
-    preprocessing: Sequence[Mapping[str, Any]] = (),
+    spec: StreamSpec,
+    share: Share = ALONE,
     *,
-    pipeline: Pipeline | None = None,
-    threads: int = 0,
-    max_damaged: int = 0,
     by_row: bool = False,
 ) -> Iterator[Batch]:
     """Every sample of a split exactly once over all ranks, in order, without augmentation.
@@ -43,29 +38,22 @@ def evaluation_batches(
 
     Args:
         target: path or URI of shards, or an open folder of them.
-        split: name of the split.
-        batch_size: samples in a global batch.
-        rank: this worker's number, from 0.
-        world: number of workers.
-        preprocessing: the model's steps, for raw images without a `pipeline`.
-        pipeline: what makes tensors of samples.
-        threads: threads that make the batches, two ahead.
-        max_damaged: damaged rows that this worker gets over.
+        spec: what the batches are made of and how; threads make them two ahead.
+        share: which part of each this process has.
         by_row: all units of a row (the clips of a video) come in one batch of one rank; a
-            batch may then be larger than `batch_size`.
+            batch may then be larger than `spec.batch_size`.
 
     Raises:
         DataError: no usable manifest, a damaged shard, or too many damaged samples.
         UnknownName: no such split.
         RecipeError: wrong preprocessing, or shards that do not fit it.
-        UsageError: a size or rank that cannot be meant, or rows of unequal units `by_row`.
+        UsageError: rows of unequal units `by_row`.
     """
-    check_batches(batch_size, rank, world)
-    reader, pipeline = pipeline_for(target, split, pipeline, None, preprocessing)
+    reader, pipeline = open_split(target, replace(spec, augment=None))
     reader.keep = SHARDS_OPEN
     group = _units_together(reader) if by_row else 1
     decoder = LocalDecoder(reader, pipeline)
-    workers = Workers(threads)
+    workers = Workers(spec.threads)
     pending: deque[tuple[int, int, Pending]] = deque()
     met: dict[int, Damage] = {}
 
@@ -74,21 +62,23 @@ def evaluation_batches(
             return decoder.decode(ids[part], places_at(places, part))
 
         places = Places(0, np.zeros_like(ids), ids)
-        parts = parts_of(len(ids), *((1, None) if isinstance(pipeline, RawImages) else (threads,)))
+        parts = parts_of(
+            len(ids), *((1, None) if isinstance(pipeline, RawImages) else (spec.threads,))
+        )
         return workers.begin(len(ids), parts, work)
 
     def finish() -> Batch | None:
         start, stop, one = pending.popleft()
         tensors, damaged = one.result()
         met.update((damage.row, damage) for damage in damaged)
-        check_damage(met, max_damaged)
+        check_damage(met, spec.max_damaged)
         return Batch(tensors, stop, 0, stop - start, damaged) if tensors else None
 
     try:
-        for start, stop, ids in split_batches(reader.units, batch_size, rank, world, group):
+        for start, stop, ids in split_batches(reader.units, spec.batch_size, share, group):
             if len(ids):
                 pending.append((start, stop, begin(ids)))
-            while len(pending) > (2 if threads else 0):
+            while len(pending) > (2 if spec.threads else 0):
                 if (batch := finish()) is not None:
                     yield batch
         while pending:
@@ -99,7 +89,7 @@ def evaluation_batches(
 
 
 def split_batches(
-    units: int, batch_size: int, rank: int, world: int, group: int = 1
+    units: int, batch_size: int, share: Share, group: int = 1
 ) -> Iterator[tuple[int, int, Integers]]:
     """What one rank evaluates: (start, stop, ids) of each global batch, which may be no ids.
 
@@ -109,24 +99,17 @@ def split_batches(
     Args:
         units: ids in all, a multiple of `group`.
         batch_size: ids in a global batch.
-        rank: from 0.
-        world: number of ranks.
+        share: the rank's.
         group: consecutive ids that belong together.
     """
-    step = batch_size if group == 1 else max(world, batch_size // group) * group
+    step = batch_size if group == 1 else max(share.world, batch_size // group) * group
     for start in range(0, units, step):
         stop = min(start + step, units)
-        groups = np.arange(start // group + rank, stop // group, world, dtype=np.int64)
+        groups = np.arange(start // group, stop // group, dtype=np.int64)[share.positions]
         yield start, stop, (groups[:, None] * group + np.arange(group)).reshape(-1)
 
 
-def pipeline_for(
-    target: Path | str | ShardFolder,
-    split: str,
-    pipeline: Pipeline | None,
-    augment: str | None,
-    preprocessing: Sequence[Mapping[str, Any]],
-) -> tuple[SplitReader, Pipeline]:
+def open_split(target: Path | str | ShardFolder, spec: StreamSpec) -> tuple[SplitReader, Pipeline]:
     """A split's reader and what makes tensors of it: raw images where nothing else is named.
 
     Raises:
@@ -134,8 +117,9 @@ def pipeline_for(
         UnknownName: no such split or augmentation.
         RecipeError: wrong preprocessing, or shards that do not fit it.
     """
+    pipeline = spec.pipeline
     units = 1 if pipeline is None else pipeline.units_per_row
-    reader = SplitReader(target, split, units)
+    reader = SplitReader(target, spec.split, units)
     stored = reader.manifest.columns.payload
     if pipeline is None:
         if stored.kind != "raw":
@@ -143,7 +127,7 @@ def pipeline_for(
                 f"The shards in {reader.folder.place} hold encoded payloads ({stored.kind}).",
                 "Name a pipeline that decodes them.",
             )
-        pipeline = RawImages(stored.raw_shape, augment, tuple(preprocessing))
+        pipeline = RawImages(stored.raw_shape, spec.augment, tuple(spec.preprocessing))
     if isinstance(pipeline, RawImages):
         check_stored(pipeline.preprocessing, stored.raw_shape)
     return reader, pipeline
@@ -156,15 +140,3 @@ def _units_together(reader: SplitReader) -> int:
             "Evaluate their units one by one.",
         )
     return reader.units_per_row
-
-
-def check_batches(batch_size: int, rank: int, world: int) -> None:
-    """Refuse sizes that cannot be meant.
-
-    Raises:
-        UsageError: a batch below 1, or a rank outside the world.
-    """
-    if batch_size < 1:
-        raise UsageError(f"A batch of {batch_size} samples cannot be made.", "Give at least 1.")
-    if not 0 <= rank < world:
-        raise UsageError(f"There is no rank {rank} in a world of {world}.", "Ranks count from 0.")

@@ -6,10 +6,12 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from striate.data.stream.spec import Share
+
 
 @dataclass(frozen=True)
-class World:
-    """Where this process stands in the job.
+class World(Share):
+    """Where this process stands in the job: its share of the batches, its device, the others.
 
     Attributes:
         rank: of this process, from 0.
@@ -17,8 +19,6 @@ class World:
         device: where its tensors live.
     """
 
-    rank: int = 0
-    world: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property

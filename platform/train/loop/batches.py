@@ -7,6 +7,7 @@ from striate.data.pipelines.registry import pipeline_of
 from striate.data.shards.manifest import Manifest
 from striate.data.stream.batch import Batch
 from striate.data.stream.evaluation import evaluation_batches
+from striate.data.stream.spec import StreamSpec
 from striate.data.stream.stream import Stream
 from striate.train.config import DataConfig
 from striate.train.distributed.precision import on_device
@@ -18,14 +19,10 @@ from striate.train.run.spec import RunSpec
 def open_stream(run: RunSpec, place: World, cursor: int) -> Stream | Ahead:
     """The training stream of this worker from `cursor` on; its batches come to a CUDA device."""
     data = run.recipe.data
-    stream = Stream(
-        run.shards,
+    spec = StreamSpec(
         data.train_split,
-        batch_size=run.recipe.batch_size,
-        seed=run.recipe.seed,
-        rank=place.rank,
-        world=place.world,
-        cursor=cursor,
+        run.recipe.batch_size,
+        run.recipe.seed,
         augment=data.augment,
         preprocessing=data.preprocessing,
         pipeline=training_pipeline(data),
@@ -36,6 +33,7 @@ def open_stream(run: RunSpec, place: World, cursor: int) -> Stream | Ahead:
         decode=data.decode,
         decoders=data.decoders,
     )
+    stream = Stream(run.shards, spec, place, cursor=cursor)
     if place.device.type != "cuda":
         return stream
     return Ahead(stream, place.device, lambda batch: on_device(batch, run.recipe, place))
@@ -44,18 +42,15 @@ def open_stream(run: RunSpec, place: World, cursor: int) -> Stream | Ahead:
 def open_evaluation(run: RunSpec, place: World, by_row: bool = False) -> Iterator[Batch]:
     """This worker's share of the evaluation split; `by_row`, with rows in one piece."""
     data = run.recipe.data
-    return evaluation_batches(
-        run.shards,
+    spec = StreamSpec(
         data.test_split,
         run.recipe.batch_size,
-        place.rank,
-        place.world,
-        data.preprocessing,
+        preprocessing=data.preprocessing,
         pipeline=evaluation_pipeline(data),
         threads=data.threads,
         max_damaged=data.max_damaged,
-        by_row=by_row,
     )
+    return evaluation_batches(run.shards, spec, place, by_row=by_row)
 
 
 def training_pipeline(data: DataConfig) -> Pipeline | None:

@@ -11,6 +11,7 @@ from striate.accelerators.compiler.toolchain import compile_bundle, evaluate
 from striate.accelerators.emulator.program import Program
 from striate.core.bundle import Bundle
 from striate.core.errors import BundleError, RequestError, UsageError
+from striate.data.stream.spec import StreamSpec
 from striate.data.stream.stream import evaluation_batches
 from striate.models import build_from
 
@@ -46,7 +47,7 @@ def test_the_test_split_is_not_learnt_from(
     compile_bundle(lenet1_bundle, "anna-talk", digits_shards, qat_epochs=0)
     held_out = next(
         evaluation_batches(
-            digits_shards, "test", 360, preprocessing=lenet1_bundle.spec.preprocessing
+            digits_shards, StreamSpec("test", 360, preprocessing=lenet1_bundle.spec.preprocessing)
         )
     ).images
     known = {image.numpy().tobytes() for image in seen[0]}

@@ -21,6 +21,7 @@ from striate.data.shards.schema import (
 )
 from striate.data.show.spectrogram import spans_of_frames, speech_picture
 from striate.data.storage import Source
+from striate.data.stream.spec import StreamSpec
 from striate.data.stream.stream import Stream
 from striate.data.transforms.audio.features import features_of
 from striate.data.transforms.audio.load import load_mono
@@ -148,7 +149,7 @@ def test_the_stream_gives_every_frame_once_with_its_window_and_state(
 ) -> None:
     by_key = {sample.key: sample for sample in samples_of(source)}
     pipeline = pipeline_of("speech-frames", {}, training=True)
-    with Stream(shards, "train", batch_size=64, seed=5, pipeline=pipeline, threads=0) as stream:
+    with Stream(shards, StreamSpec("train", 64, seed=5, pipeline=pipeline, threads=0)) as stream:
         frames = stream.rows_per_epoch
         keys = stream.reader.stored(np.arange(frames))
         batches = [next(stream) for _ in range(-(-frames // 64))]
@@ -218,7 +219,7 @@ def test_a_small_net_learns_phones_of_voices_it_never_heard(shards: Path) -> Non
     classes = 100
     net = nn.Sequential(nn.Flatten(), nn.Linear(440, 256), nn.ReLU(), nn.Linear(256, classes))
     optimiser = torch.optim.AdamW(net.parameters(), 2e-3)
-    with Stream(shards, "train", batch_size=256, seed=0, pipeline=pipeline, threads=0) as stream:
+    with Stream(shards, StreamSpec("train", 256, seed=0, pipeline=pipeline, threads=0)) as stream:
         for _ in range(2 * stream.rows_per_epoch // 256):
             batch = next(stream)
             loss = nn.functional.cross_entropy(net(batch.tensors["features"]), batch.labels)
@@ -236,7 +237,7 @@ def test_a_small_net_learns_phones_of_voices_it_never_heard(shards: Path) -> Non
 def whole_split(shards: Path, split: str) -> tuple[Tensor, Tensor]:
     """All windows of 11 frames of a split, and their states."""
     pipeline = pipeline_of("speech-frames", {"window": 11}, training=False)
-    with Stream(shards, split, batch_size=1, seed=0, pipeline=pipeline, threads=0) as stream:
+    with Stream(shards, StreamSpec(split, 1, seed=0, pipeline=pipeline, threads=0)) as stream:
         stored = stream.reader.stored(np.arange(stream.rows_per_epoch))
     places = Places(0, np.zeros(len(stored), np.int64), np.arange(len(stored)))
     prepared = {one.row: pipeline.prepare(one) for one in stored if one.unit == 0}  # type: ignore[attr-defined]

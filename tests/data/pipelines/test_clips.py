@@ -19,6 +19,7 @@ from striate.data.pipelines.registry import pipeline_of
 from striate.data.shards.schema import (
     Sample,
 )
+from striate.data.stream.spec import Share, StreamSpec
 from striate.data.stream.stream import Stream
 from striate.data.transforms.video.reader import describe
 
@@ -174,7 +175,7 @@ def test_a_stream_of_clips_goes_on_where_it_stopped(source: Path, tmp_path: Path
     ingest("sports", source, tmp_path / "shards", shard_mb=0.05)
     train = pipeline_of("clips-train", {}, training=True)
     shards = tmp_path / "shards"
-    with Stream(shards, "train", batch_size=6, seed=5, pipeline=train, threads=2) as stream:
+    with Stream(shards, StreamSpec("train", 6, seed=5, pipeline=train, threads=2)) as stream:
         batches = [next(stream) for _ in range(8)]
     units = [
         (row, unit)
@@ -185,7 +186,7 @@ def test_a_stream_of_clips_goes_on_where_it_stopped(source: Path, tmp_path: Path
     parts = []
     for rank in range(2):
         with Stream(
-            shards, "train", batch_size=6, seed=5, pipeline=train, cursor=24, rank=rank, world=2
+            shards, StreamSpec("train", 6, seed=5, pipeline=train), Share(rank, 2), cursor=24
         ) as stream:
             parts.append(next(stream))
     both = torch.empty_like(batches[4].tensors["clips"])

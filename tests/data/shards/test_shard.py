@@ -14,6 +14,7 @@ from striate.data.shards.manifest import Manifest
 from striate.data.shards.verify import verify
 from striate.data.storage import Source
 from striate.data.stream.reader import SplitReader
+from striate.data.stream.spec import StreamSpec
 from striate.data.stream.stream import Stream, evaluation_batches
 
 pytestmark = pytest.mark.unit
@@ -74,11 +75,12 @@ def test_a_flipped_bit_is_found_before_training(shards: Path, at: float) -> None
     with pytest.raises(DataError, match=VICTIM):
         verify(shards)
     with (
-        Stream(shards, "train", batch_size=1437, seed=0, threads=1) as stream,
+        Stream(shards, StreamSpec("train", 1437, seed=0, threads=1)) as stream,
         pytest.raises(DataError, match=VICTIM),
     ):
         next(stream)
-    assert len(list(evaluation_batches(shards, "test", 360))) == 1  # the other split is whole
+    held_out = evaluation_batches(shards, StreamSpec("test", 360))  # the other split is whole
+    assert len(list(held_out)) == 1
 
 
 def test_a_short_a_missing_and_a_swapped_shard_are_named(shards: Path) -> None:

@@ -13,6 +13,7 @@ from striate.core.errors import DataError
 from striate.data.pipelines.base import Places
 from striate.data.stream.decoding import Damage, Decoded, decode_whole, places_at
 from striate.data.stream.order import Integers, Order
+from striate.data.stream.spec import ALONE, Share, StreamSpec
 from striate.data.stream.stream import Batch, Stream, evaluation_batches
 
 pytestmark = pytest.mark.unit
@@ -78,9 +79,12 @@ def test_every_good_sample_once_and_the_same_stand_ins_whatever_the_world(
             assert seen[cursor] == next(following)
 
 
-def run(shards: Path, pipeline: Any, count: int, **more: Any) -> list[Batch]:
+def run(
+    shards: Path, pipeline: Any, count: int, share: Share = ALONE, cursor: int = 0, **more: Any
+) -> list[Batch]:
     arguments = {"batch_size": 20, "seed": 4, "max_damaged": 9, "window": 50} | more
-    with Stream(shards, "train", pipeline=pipeline, **arguments) as stream:
+    spec = StreamSpec("train", pipeline=pipeline, **arguments)
+    with Stream(shards, spec, share, cursor=cursor) as stream:
         return [next(stream) for _ in range(count)]
 
 
@@ -91,7 +95,7 @@ def damaged(tmp_path_factory: pytest.TempPathFactory, write_shards: Any) -> Path
 
 def test_they_are_named_and_counted_and_nobody_sees_them(damaged: Path, telling: Any) -> None:
     with Stream(
-        damaged, "train", batch_size=19, seed=0, pipeline=telling(), max_damaged=5, threads=2
+        damaged, StreamSpec("train", 19, seed=0, pipeline=telling(), max_damaged=5, threads=2)
     ) as stream:
         seen = torch.cat([next(stream).rows for _ in range(5)]).tolist()
         assert stream.damaged == {f"sample-{row}": "the picture is broken" for row in BROKEN}
@@ -99,14 +103,13 @@ def test_they_are_named_and_counted_and_nobody_sees_them(damaged: Path, telling:
     assert set(seen) == set(range(95)) - set(BROKEN)
 
 
-@pytest.mark.parametrize("more", [{"threads": 0}, {"threads": 3}, {"world": 3}, {"world": 20}])
+@pytest.mark.parametrize(("threads", "world"), [(0, 1), (3, 1), (1, 3), (1, 20)])
 def test_threads_and_worlds_and_restarts_change_nothing(
-    damaged: Path, telling: Any, more: dict[str, int]
+    damaged: Path, telling: Any, threads: int, world: int
 ) -> None:
     alone = run(damaged, telling(), 8)
-    world = more.get("world", 1)
     for rank in range(world):
-        parts = run(damaged, telling(), 4, cursor=80, **{**more, "rank": rank})
+        parts = run(damaged, telling(), 4, Share(rank, world), 80, threads=threads)
         for whole, part in zip(alone[4:], parts, strict=True):
             for name, tensor in part.tensors.items():
                 assert torch.equal(tensor, whole.tensors[name][rank::world]), name
@@ -138,7 +141,9 @@ def test_evaluation_leaves_them_out(damaged: Path, telling: Any, world: int, thr
     seen, named = [], set()
     for rank in range(world):
         for batch in evaluation_batches(
-            damaged, "train", 16, rank, world, pipeline=telling(), threads=threads, max_damaged=5
+            damaged,
+            StreamSpec("train", 16, pipeline=telling(), threads=threads, max_damaged=5),
+            Share(rank, world),
         ):
             assert len(batch.labels) == len(batch.rows)
             assert torch.equal(batch.labels, batch.rows % 10)

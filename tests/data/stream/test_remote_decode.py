@@ -13,6 +13,7 @@ import torch
 from striate.core.errors import DataError, PlacementError
 from striate.data.pipelines.raw import RawImages
 from striate.data.stream.remote_decoders import RemoteDecoders
+from striate.data.stream.spec import ALONE, Share, StreamSpec
 from striate.data.stream.stream import Batch, Stream
 
 STEPS = ({"op": "scale", "factor": 1.275 / 255, "offset": -0.1},)
@@ -24,10 +25,10 @@ def same(one: Batch, other: Batch) -> bool:
     )
 
 
-def stream(shards: Path, **more: Any) -> Stream:
+def stream(shards: Path, share: Share = ALONE, **more: Any) -> Stream:
     pipeline = RawImages((1, 28, 28), "affine", STEPS)
     arguments: dict[str, Any] = {"batch_size": 50, "seed": 3, "pipeline": pipeline, "decoders": 1}
-    return Stream(shards, "train", **arguments | more)
+    return Stream(shards, StreamSpec("train", **arguments | more), share)
 
 
 @pytest.mark.unit
@@ -39,9 +40,9 @@ def test_without_a_cluster_it_says_so(many_shards: Path) -> None:
 @pytest.mark.cluster
 @pytest.mark.usefixtures("ray_cluster")
 def test_the_same_batches_though_a_decoder_is_killed(many_shards: Path) -> None:
-    with stream(many_shards, rank=1, world=2) as local:
+    with stream(many_shards, Share(1, 2)) as local:
         expected = [next(local) for _ in range(40)]
-    with stream(many_shards, rank=1, world=2, decode="remote") as remote:
+    with stream(many_shards, Share(1, 2), decode="remote") as remote:
         decoders = remote._decoder
         assert isinstance(decoders, RemoteDecoders)
         first = decoders.process_ids()
@@ -61,7 +62,7 @@ def test_damage_is_told_and_stood_in_for(tmp_path: Path, write_shards: Any, tell
     cloudpickle.register_pickle_by_value(sys.modules[telling.__module__])
     shards = write_shards(tmp_path / "shards", (30, 40), broken=(3, 50, 51))
     arguments: dict[str, Any] = {"batch_size": 35, "seed": 2, "max_damaged": 3}
-    with Stream(shards, "train", pipeline=telling(), **arguments) as local:
+    with stream(shards, pipeline=telling(), **arguments) as local:
         expected = [next(local) for _ in range(2)]
     with stream(shards, pipeline=telling(), decode="remote", **arguments) as remote:
         assert all(same(next(remote), batch) for batch in expected)
@@ -91,6 +92,7 @@ TWO_NODES = """
 import sys
 import ray, torch
 from ray.cluster_utils import Cluster
+from striate.data.stream.spec import StreamSpec
 from striate.data.stream.stream import Stream
 from striate.data.pipelines.raw import RawImages
 
@@ -98,9 +100,10 @@ cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
 other = cluster.add_node(num_cpus=2)
 ray.init(address=cluster.address, log_to_driver=False)
 arguments = dict(batch_size=50, seed=3, pipeline=RawImages((1, 28, 28), "affine"))
-with Stream(sys.argv[1], "train", **arguments) as stream:
+with Stream(sys.argv[1], StreamSpec("train", **arguments)) as stream:
     local = [next(stream) for _ in range(12)]
-with Stream(sys.argv[1], "train", decode="remote", decoders=2, **arguments) as stream:
+remote = StreamSpec("train", decode="remote", decoders=2, **arguments)
+with Stream(sys.argv[1], remote) as stream:
     here = ray.get_runtime_context().get_node_id()
     print("apart", here not in stream._decoder.node_ids())
     remote = [next(stream) for _ in range(4)]

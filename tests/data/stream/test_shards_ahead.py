@@ -15,6 +15,7 @@ from striate.data.shards.manifest import Manifest
 from striate.data.storage import Source
 from striate.data.stream.order import Order, default_window
 from striate.data.stream.shard_prefetch import EXTRA, FETCHES
+from striate.data.stream.spec import StreamSpec
 from striate.data.stream.stream import Stream
 
 pytestmark = pytest.mark.unit
@@ -54,13 +55,8 @@ def test_a_resume_reads_nothing_of_what_was_seen(
     folder = watched(shards)
     with Stream(
         folder,
-        "train",
-        batch_size=BATCH,
-        seed=1,
+        StreamSpec("train", BATCH, seed=1, pipeline=telling(), threads=threads, window=WINDOW),
         cursor=cursor,
-        pipeline=telling(),
-        threads=threads,
-        window=WINDOW,
     ) as stream:
         next(stream)
     order = Order((ROWS,) * SHARDS, 1, WINDOW)
@@ -91,7 +87,7 @@ def test_a_shard_is_read_about_once_an_epoch_from_a_small_cache(
     folder = watched(shards, cache)
     largest = 0
     with Stream(
-        folder, "train", batch_size=BATCH, seed=1, pipeline=telling(), threads=2, window=WINDOW
+        folder, StreamSpec("train", BATCH, seed=1, pipeline=telling(), threads=2, window=WINDOW)
     ) as stream:
         rows = []
         for _ in range(SHARDS * ROWS // BATCH):
@@ -109,7 +105,7 @@ def test_memory_is_flat_while_a_corpus_twenty_times_the_cache_goes_by(
     folder = watched(shards, ShardCache(tmp_path / "cache", 15_000_000))
     seen = []
     with Stream(
-        folder, "train", batch_size=50, seed=1, pipeline=telling(), threads=2, window=100
+        folder, StreamSpec("train", 50, seed=1, pipeline=telling(), threads=2, window=100)
     ) as stream:
         for _ in range(200):
             next(stream)
@@ -135,13 +131,9 @@ def test_shards_come_before_they_are_needed(shards: Path, telling: Any, tmp_path
     folder.opened = []
     with Stream(
         folder,
-        "train",
-        batch_size=BATCH,
-        seed=1,
-        pipeline=telling(),
-        threads=1,
-        prefetch=1,
-        window=WINDOW,
+        StreamSpec(
+            "train", BATCH, seed=1, pipeline=telling(), threads=1, prefetch=1, window=WINDOW
+        ),
     ) as stream:
         for _ in range(WINDOW // BATCH):
             next(stream)
@@ -165,7 +157,7 @@ def test_a_cache_that_cannot_hold_a_window_is_refused(
     size = Manifest.load(shards).shards[0].bytes
     folder = watched(shards, ShardCache(tmp_path / "cache", 3 * size))
     with pytest.raises(UsageError, match="mixes 4 shards") as caught:
-        Stream(folder, "train", batch_size=BATCH, seed=1, pipeline=telling(), window=WINDOW)
+        Stream(folder, StreamSpec("train", BATCH, seed=1, pipeline=telling(), window=WINDOW))
     assert "cache_gb" in caught.value.remedy
 
 

@@ -12,6 +12,7 @@ from striate.core.errors import DataError, RecipeError, UnknownName, UsageError
 from striate.data.shards.manifest import Manifest
 from striate.data.stream.batch_threads import Workers
 from striate.data.stream.decoding import Decoded
+from striate.data.stream.spec import Share, StreamSpec
 from striate.data.stream.stream import Batch, Stream, evaluation_batches
 
 pytestmark = pytest.mark.unit
@@ -27,18 +28,8 @@ STEPS = (
 def batches(
     shards: Path, count: int, *, rank: int = 0, world: int = 1, cursor: int = 0, **more: Any
 ) -> list[Batch]:
-    with Stream(
-        shards,
-        "train",
-        batch_size=100,
-        seed=5,
-        rank=rank,
-        world=world,
-        cursor=cursor,
-        augment="affine",
-        preprocessing=STEPS,
-        **more,
-    ) as stream:
+    spec = StreamSpec("train", 100, seed=5, augment="affine", preprocessing=STEPS, **more)
+    with Stream(shards, spec, Share(rank, world), cursor=cursor) as stream:
         return [next(stream) for _ in range(count)]
 
 
@@ -89,7 +80,9 @@ def test_resuming_gives_the_tail(many_shards: Path) -> None:
 def test_an_epoch_holds_every_row_once_with_its_label(many_shards: Path) -> None:
     seen = torch.cat([batch.rows for batch in batches(many_shards, 15)])[:1437]
     assert sorted(seen.tolist()) == list(range(1437))
-    labels = torch.cat([b.labels for b in evaluation_batches(many_shards, "train", 512)])
+    labels = torch.cat(
+        [b.labels for b in evaluation_batches(many_shards, StreamSpec("train", 512))]
+    )
     for batch in batches(many_shards, 3):
         assert torch.equal(labels[batch.rows], batch.labels)
 
@@ -105,7 +98,7 @@ def test_the_next_epoch_is_distorted_in_another_way(many_shards: Path) -> None:
 
 
 def test_the_cursor_is_that_of_the_last_batch_taken(many_shards: Path) -> None:
-    with Stream(many_shards, "train", batch_size=10, seed=0, cursor=30, prefetch=4) as stream:
+    with Stream(many_shards, StreamSpec("train", 10, seed=0, prefetch=4), cursor=30) as stream:
         assert stream.cursor == 30
         assert next(stream).cursor == stream.cursor == 40
         assert stream.wait_s > 0
@@ -119,7 +112,7 @@ def test_an_error_in_a_thread_reaches_the_consumer_and_threads_end(
         content = (many_shards / entry.file).read_bytes()
         (tmp_path / entry.file).write_bytes(content[:-1] + b"!")
     (tmp_path / "manifest.json").write_bytes((many_shards / "manifest.json").read_bytes())
-    stream = Stream(tmp_path, "train", batch_size=10, seed=0, threads=2)
+    stream = Stream(tmp_path, StreamSpec("train", 10, seed=0, threads=2))
     assert threading.active_count() == before + 2
     with pytest.raises(DataError, match="damaged"):
         next(stream)
@@ -132,7 +125,7 @@ def test_the_training_keeps_its_own_threads(many_shards: Path) -> None:
     inherited: list[int] = []
     try:
         torch.set_num_threads(2)
-        with Stream(many_shards, "train", batch_size=10, seed=0, threads=2) as stream:
+        with Stream(many_shards, StreamSpec("train", 10, seed=0, threads=2)) as stream:
             next(stream)
             other = threading.Thread(target=lambda: inherited.append(torch.get_num_threads()))
             other.start()
@@ -170,28 +163,30 @@ def test_evaluation_sees_every_row_exactly_once(many_shards: Path, world: int) -
         [
             batch.rows.numpy()
             for rank in range(world)
-            for batch in evaluation_batches(many_shards, "test", 61, rank, world, STEPS)
+            for batch in evaluation_batches(
+                many_shards, StreamSpec("test", 61, preprocessing=STEPS), Share(rank, world)
+            )
         ]
     )
     assert sorted(seen.tolist()) == list(range(360))
-    first = next(evaluation_batches(many_shards, "test", 61, 0, 1, STEPS))
+    first = next(evaluation_batches(many_shards, StreamSpec("test", 61, preprocessing=STEPS)))
     assert first.rows.tolist() == list(range(61))
     assert first.images.shape == (61, 1, 32, 32)
 
 
 def test_what_cannot_be_streamed_is_said_at_once(many_shards: Path) -> None:
     with pytest.raises(UnknownName, match="affine"):
-        Stream(many_shards, "train", batch_size=1, seed=0, augment="afine")
+        Stream(many_shards, StreamSpec("train", 1, seed=0, augment="afine"))
     with pytest.raises(UnknownName, match="train"):
-        Stream(many_shards, "trian", batch_size=1, seed=0)
+        Stream(many_shards, StreamSpec("trian", 1, seed=0))
     with pytest.raises(RecipeError, match="scale"):
-        Stream(many_shards, "train", batch_size=1, seed=0, preprocessing=[{"op": "scal"}])
+        Stream(many_shards, StreamSpec("train", 1, seed=0, preprocessing=[{"op": "scal"}]))
     with pytest.raises(RecipeError, match="28×28 pixels, and the preprocessing wants 1 of 32×32"):
         resize = {"op": "resize", "height": 32, "width": 32}
-        Stream(many_shards, "train", batch_size=1, seed=0, preprocessing=[resize])
+        Stream(many_shards, StreamSpec("train", 1, seed=0, preprocessing=[resize]))
     with pytest.raises(UsageError, match="rank 2"):
-        Stream(many_shards, "train", batch_size=1, seed=0, rank=2, world=2)
+        Stream(many_shards, StreamSpec("train", 1, seed=0), Share(2, 2))
     with pytest.raises(UsageError, match="0 samples"):
-        Stream(many_shards, "train", batch_size=0, seed=0)
+        Stream(many_shards, StreamSpec("train", 0, seed=0))
     with pytest.raises(UsageError, match="cursor"):
-        Stream(many_shards, "train", batch_size=1, seed=0, cursor=-1)
+        Stream(many_shards, StreamSpec("train", 1, seed=0), cursor=-1)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from striate.data.pipelines.base import DamagedSample
 from striate.data.stream.order import Order
 from striate.data.stream.reader import SplitReader
 from striate.data.stream.row_cache import PreparedRows, weight
+from striate.data.stream.spec import StreamSpec
 from striate.data.stream.stream import Stream, evaluation_batches
 
 pytestmark = pytest.mark.unit
@@ -65,7 +67,7 @@ def _reader(shards: Path) -> SplitReader:
 
 
 def test_the_stream_gives_each_unit_once(utterances: Path, preparing: Any) -> None:
-    with Stream(utterances, "train", batch_size=27, seed=1, pipeline=preparing()) as stream:
+    with Stream(utterances, StreamSpec("train", 27, seed=1, pipeline=preparing())) as stream:
         assert stream.rows_per_epoch == sum(UNITS) == 81
         batches = [next(stream) for _ in range(3)]
     seen = [
@@ -81,12 +83,11 @@ def test_the_stream_gives_each_unit_once(utterances: Path, preparing: Any) -> No
 
 @pytest.mark.parametrize("more", [{"threads": 0}, {"threads": 3}])
 def test_resuming_gives_the_tail(utterances: Path, preparing: Any, more: dict[str, Any]) -> None:
-    arguments: dict[str, Any] = {"batch_size": 10, "seed": 1, "window": 16}
-    with Stream(utterances, "train", pipeline=preparing(), **arguments) as stream:
+    spec = StreamSpec("train", 10, seed=1, window=16, pipeline=preparing())
+    with Stream(utterances, spec) as stream:
         whole = [next(stream) for _ in range(20)]
-    with Stream(
-        utterances, "train", pipeline=preparing(), cursor=120, **arguments, **more
-    ) as stream:
+    spec = replace(spec, pipeline=preparing(), **more)
+    with Stream(utterances, spec, cursor=120) as stream:
         for expected in whole[12:]:
             batch = next(stream)
             assert all(torch.equal(batch.tensors[k], v) for k, v in expected.tensors.items())
@@ -94,7 +95,7 @@ def test_resuming_gives_the_tail(utterances: Path, preparing: Any, more: dict[st
 
 def test_a_row_is_prepared_once_however_many_units_it_has(utterances: Path, preparing: Any) -> None:
     pipeline = preparing()
-    with Stream(utterances, "train", batch_size=9, seed=2, pipeline=pipeline, threads=3) as stream:
+    with Stream(utterances, StreamSpec("train", 9, seed=2, pipeline=pipeline, threads=3)) as stream:
         for _ in range(9):
             next(stream)
     assert sorted(pipeline.prepared) == list(range(12))
@@ -102,14 +103,14 @@ def test_a_row_is_prepared_once_however_many_units_it_has(utterances: Path, prep
 
 def test_five_clips_of_each_video(tmp_path: Path, write_shards: Any, telling: Any) -> None:
     shards = write_shards(tmp_path, (3, 5))
-    with Stream(shards, "train", batch_size=40, seed=3, pipeline=telling(5)) as stream:
+    with Stream(shards, StreamSpec("train", 40, seed=3, pipeline=telling(5))) as stream:
         batch = next(stream)
     assert sorted(zip(batch.rows.tolist(), batch.units.tolist(), strict=True)) == [
         (row, unit) for row in range(8) for unit in range(5)
     ]
     assert torch.equal(batch.rows, batch.tensors["numbers"])
     assert len(torch.unique(batch.images, dim=0)) == 40  # every clip drew for itself
-    tested = list(evaluation_batches(shards, "train", 16, pipeline=telling(5)))
+    tested = list(evaluation_batches(shards, StreamSpec("train", 16, pipeline=telling(5))))
     assert torch.cat([batch.units for batch in tested]).tolist() == list(range(5)) * 8
 
 
@@ -118,7 +119,7 @@ def test_a_damaged_row_loses_all_its_units(
 ) -> None:
     shards = write_shards(tmp_path, ROWS, units=UNITS, broken=(5,))
     with Stream(
-        shards, "train", batch_size=27, seed=1, pipeline=preparing(), max_damaged=1, threads=2
+        shards, StreamSpec("train", 27, seed=1, pipeline=preparing(), max_damaged=1, threads=2)
     ) as stream:
         seen = [next(stream) for _ in range(3)]
         assert list(stream.damaged) == ["sample-5"]
@@ -134,7 +135,7 @@ def test_shards_without_units_are_refused(
     tmp_path: Path, write_shards: Any, preparing: Any
 ) -> None:
     with pytest.raises(DataError, match="no column of units"):
-        Stream(write_shards(tmp_path, (3,)), "train", batch_size=1, seed=0, pipeline=preparing())
+        Stream(write_shards(tmp_path, (3,)), StreamSpec("train", 1, seed=0, pipeline=preparing()))
 
 
 def test_prepared_rows_stay_within_their_memory() -> None:

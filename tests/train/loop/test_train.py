@@ -11,6 +11,7 @@ import torch
 from striate.core.bundle import Bundle
 from striate.core.errors import TrainingFailed
 from striate.data.stream import stream
+from striate.data.stream.spec import StreamSpec
 from striate.models import build_from
 from striate.train.checkpoint.async_writer import Saver
 from striate.train.checkpoint.store import TENSORS_FILE, Checkpoint, CheckpointStore
@@ -167,7 +168,7 @@ def test_the_bundle_is_the_evaluated_network(make_run: MakeRun) -> None:
     bundle = Bundle.open(run.folder.bundle)
     network, right, rows = build_from(bundle), 0, 0
     for batch in stream.evaluation_batches(
-        run.spec.shards, "test", 50, 0, 1, bundle.spec.preprocessing
+        run.spec.shards, StreamSpec("test", 50, preprocessing=bundle.spec.preprocessing)
     ):
         with torch.no_grad():
             right += int((network(batch.images).argmax(1) == batch.labels).sum())

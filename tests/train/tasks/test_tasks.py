@@ -18,6 +18,7 @@ from striate.data.pipelines.base import OfOneImage, Places, Stored
 from striate.data.pipelines.registry import pipeline_of
 from striate.data.stream.batch import Batch
 from striate.data.stream.evaluation import split_batches
+from striate.data.stream.spec import Share
 from striate.models import MODELS
 from striate.models.evaluation.dense import dense_scores
 from striate.models.layers.dropout import SampleDropout
@@ -94,7 +95,7 @@ def test_no_number_depends_on_the_batches_or_on_the_world(
             task,
             [
                 chosen(whole, ids.tolist())
-                for _, _, ids in split_batches(rows * units, batch_size, rank, world, group)
+                for _, _, ids in split_batches(rows * units, batch_size, Share(rank, world), group)
                 if len(ids)
             ],
         )
@@ -121,7 +122,9 @@ def test_every_sample_is_evaluated_once_and_rows_stay_whole(
     units: int, group: int, batch_size: int, world: int
 ) -> None:
     total = units // group * group
-    cuts = [list(split_batches(total, batch_size, rank, world, group)) for rank in range(world)]
+    cuts = [
+        list(split_batches(total, batch_size, Share(rank, world), group)) for rank in range(world)
+    ]
     ids = np.concatenate([ids for cut in cuts for _, _, ids in cut] or [np.zeros(0, np.int64)])
     assert sorted(ids.tolist()) == list(range(total))
     for cut in cuts:

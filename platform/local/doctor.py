@@ -23,7 +23,7 @@ from striate.core.settings import Settings
 from striate.local import ports, probes, processes, token
 from striate.local.addresses import PREFERRED
 from striate.local.extension_checks import examine_extensions
-from striate.local.platform import last_line, probe
+from striate.local.platform import probe
 from striate.local.state import PlatformProcess, PlatformState, load
 
 GIB = 1 << 30
@@ -234,7 +234,8 @@ def _parts(state: PlatformState) -> list[Check]:
 def _part(state: PlatformState, part: PlatformProcess) -> Check:
     again = f"Run `striate up`, which starts it again; its log is {part.log}."
     if not processes.is_alive(part):
-        found = f"recorded as process {part.pid}, which has ended: {last_line(Path(part.log))}"
+        last = processes.last_line(Path(part.log))
+        found = f"recorded as process {part.pid}, which has ended: {last}"
         return Check(name=part.name, result="fail", found=found, remedy=again)
     try:
         probe(state, part)

@@ -1,7 +1,6 @@
 """The local platform as a whole: bring it up, take it down, say how it is."""
 
 import os
-import re
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +16,6 @@ from striate.local.security import EdgeSecurity
 from striate.local.state import PlatformProcess, PlatformState, exclusive, forget, load, save
 
 READY_S = 90.0
-_EXCEPTION = re.compile(r"[\w.]*(Error|Exception): ")
 
 
 @dataclass(frozen=True)
@@ -282,18 +280,9 @@ def _refuse_changes(former: PlatformState | None, options: PlatformOptions) -> N
 def _did_not_come_up(part: PlatformProcess, alive: bool, problem: str) -> PlatformError:
     what = "does not answer" if alive else "ended before it answered"
     return PlatformError(
-        f"{part.name} {what}: {last_line(Path(part.log)) or problem}.", f"Its log is {part.log}."
+        f"{part.name} {what}: {processes.last_line(Path(part.log)) or problem}.",
+        f"Its log is {part.log}.",
     )
-
-
-def last_line(log: Path) -> str:
-    """What a log says last: its last exception, else its last line; empty when there is none."""
-    try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return ""
-    said = [line.strip().rstrip(".") for line in lines if line.strip()]
-    return next((line for line in reversed(said) if _EXCEPTION.match(line)), (said or [""])[-1])
 
 
 def describe_ended(ended: Sequence[str]) -> str:

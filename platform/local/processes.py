@@ -1,6 +1,7 @@
 """Processes by identity: start them, find all that came of them, end exactly those."""
 
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +18,7 @@ _CLOCK_S = 0.02  # creation times are told in ticks of 10 ms
 _GRACE_S = 10.0
 _TERM_S = 3.0
 _KILL_S = 10.0
+_EXCEPTION = re.compile(r"[\w.]*(Error|Exception): ")
 
 
 def start(
@@ -186,3 +188,13 @@ def _signal(process: psutil.Process, force: bool) -> None:
         process.kill() if force else process.terminate()
     except psutil.Error:
         return  # gone already, or another user's: the caller checks
+
+
+def last_line(log: Path) -> str:
+    """What a log says last: its last exception, else its last line; empty when there is none."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    said = [line.strip().rstrip(".") for line in lines if line.strip()]
+    return next((line for line in reversed(said) if _EXCEPTION.match(line)), (said or [""])[-1])

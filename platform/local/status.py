@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from striate.local import probes, processes
 from striate.local.addresses import SETTING
-from striate.local.platform import last_line, probe
+from striate.local.platform import probe
 from striate.local.state import PlatformProcess, PlatformState, load
 
 _OWN_RESOURCES = ("node:", "object_store_memory", "memory")  # Ray's bookkeeping, not an offer
@@ -93,7 +93,7 @@ def resources(state: PlatformState) -> dict[str, float]:
 
 def _ask(state: PlatformState, part: PlatformProcess) -> PartStatus:
     running = processes.is_alive(part)
-    problem = _problem(state, part) if running else f"ended: {last_line(Path(part.log))}"
+    problem = _problem(state, part) if running else f"ended: {processes.last_line(Path(part.log))}"
     setting = SETTING.get(part.name)
     return PartStatus(
         name=part.name,

@@ -11,7 +11,7 @@ from striate.serve.common.probe_image import probe_image
 from striate.serve.common.types import ModelName, Tag, TagRequest
 from striate.serve.predictors import load_network
 from striate.serve.predictors.embedding import VectorPredictor
-from striate.serve.predictors.network import NamedNetwork, Network, only_network
+from striate.serve.predictors.network import NamedNetwork, PlainNetwork, only_network
 from striate.serve.predictors.tagging import TaggingPredictor
 from striate.serve.predictors.tensors import TensorPredictor, is_finite
 from striate.serve.server.models import FixedModels, ServedModel
@@ -77,7 +77,7 @@ class Loaded:
         servable = Servable(self.model, predictor, probe, is_finite, self.limits, self.batching)
         return ServedModel(replace(predictor.card, platform=self.platform), servable)
 
-    def _only_network(self) -> Network:
+    def _only_network(self) -> PlainNetwork:
         return only_network(self.bundle.spec, self.network)
 
 

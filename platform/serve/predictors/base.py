@@ -8,13 +8,13 @@ from torch import Size, Tensor, stack
 from striate.core.bundle import Bundle
 from striate.serve.predictors.padding import pad, pad_mask
 
-Request = TypeVar("Request", contravariant=True)
-Answer = TypeVar("Answer", covariant=True)
+Request_contra = TypeVar("Request_contra", contravariant=True)
+Answer_co = TypeVar("Answer_co", covariant=True)
 R = TypeVar("R")
 A = TypeVar("A")
 
 
-class Predictor(Protocol[Request, Answer]):
+class Predictor(Protocol[Request_contra, Answer_co]):
     """Four steps; `answer` puts them together for a batch."""
 
     @classmethod
@@ -22,7 +22,7 @@ class Predictor(Protocol[Request, Answer]):
         """Make the predictor of a bundle on a device (``cpu``, ``cuda``, or a chip's name)."""
         ...
 
-    def decode(self, request: Request) -> Tensor:
+    def decode(self, request: Request_contra) -> Tensor:
         """One sample from a request; raises `RequestError` for a payload that cannot be used."""
         ...
 
@@ -30,38 +30,38 @@ class Predictor(Protocol[Request, Answer]):
         """One row of output for each sample of a batch."""
         ...
 
-    def encode(self, output: Tensor, request: Request) -> Answer:
+    def encode(self, output: Tensor, request: Request_contra) -> Answer_co:
         """The answer from one row of output."""
         ...
 
 
 @runtime_checkable
-class Immediate(Protocol[Request, Answer]):
+class Immediate(Protocol[Request_contra, Answer_co]):
     """A predictor that costs next to nothing, and is asked on the event loop itself."""
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request_contra) -> Answer_co:
         """The answer, within microseconds; raises `RequestError` as `Predictor.decode` does."""
         ...
 
 
 @runtime_checkable
-class Batched(Protocol[Request, Answer]):
+class Batched(Protocol[Request_contra, Answer_co]):
     """A predictor whose requests hold several samples each, and that joins them itself."""
 
-    def answers(self, requests: Sequence[Request]) -> Sequence[Answer | Exception]:
+    def answers(self, requests: Sequence[Request_contra]) -> Sequence[Answer_co | Exception]:
         """In the order of `requests`, the answer or the exception of each."""
         ...
 
 
 @runtime_checkable
-class Bucketed(Protocol[Request]):
+class Bucketed(Protocol[Request_contra]):
     """A predictor whose samples differ in size, and that says which requests share a batch.
 
     A bucket for each size wastes nothing; one for each rounded size, as
     `striate.serve.predictors.padding.round_up` gives, makes larger batches with some padding.
     """
 
-    def bucket(self, request: Request) -> Hashable:
+    def bucket(self, request: Request_contra) -> Hashable:
         """The bucket of a request, within microseconds: it is asked on the event loop."""
         ...
 

@@ -15,7 +15,7 @@ from striate.serve.predictors.image_reader import (
     DEFAULT_PIXELS,
     ImageReader,
 )
-from striate.serve.predictors.network import Network, only_network, torch_network
+from striate.serve.predictors.network import PlainNetwork, only_network, torch_network
 
 
 class VectorPredictor:
@@ -30,7 +30,9 @@ class VectorPredictor:
         BundleError: the bundle does not make a vector of a photo.
     """
 
-    def __init__(self, spec: BundleSpec, network: Network, pixels: int = DEFAULT_PIXELS) -> None:
+    def __init__(
+        self, spec: BundleSpec, network: PlainNetwork, pixels: int = DEFAULT_PIXELS
+    ) -> None:
         if not takes_photos(spec) or len(spec.output.shape) != 1:
             raise BundleError(f"The bundle is for {spec.task}, not for describing photos.")
         self.spec = spec

@@ -8,7 +8,7 @@ from torch import Tensor
 from striate.core.bundle import Bundle, BundleSpec
 from striate.models import build_from, named_outputs
 
-Network = Callable[[Tensor], Tensor]
+PlainNetwork = Callable[[Tensor], Tensor]
 """From one input (N, …) to one output (N, …), on the CPU at both ends."""
 
 NamedNetwork = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
@@ -32,7 +32,7 @@ def torch_network(bundle: Bundle, device: str = "cpu") -> NamedNetwork:
     return network
 
 
-def only_network(spec: BundleSpec, network: NamedNetwork) -> Network:
+def only_network(spec: BundleSpec, network: NamedNetwork) -> PlainNetwork:
     """The network of a bundle that has one input and one output, without their names.
 
     Raises:

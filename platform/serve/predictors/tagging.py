@@ -16,7 +16,7 @@ from striate.serve.predictors.image_reader import (
     DEFAULT_PIXELS,
     ImageReader,
 )
-from striate.serve.predictors.network import Network, only_network, torch_network
+from striate.serve.predictors.network import PlainNetwork, only_network, torch_network
 
 
 class TaggingPredictor:
@@ -31,7 +31,9 @@ class TaggingPredictor:
         BundleError: the bundle is not for tagging photos.
     """
 
-    def __init__(self, spec: BundleSpec, logits: Network, pixels: int = DEFAULT_PIXELS) -> None:
+    def __init__(
+        self, spec: BundleSpec, logits: PlainNetwork, pixels: int = DEFAULT_PIXELS
+    ) -> None:
         _check(spec)
         self.spec = spec
         self.reader = ImageReader(spec, pixels)

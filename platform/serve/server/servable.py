@@ -2,17 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic
 
 from striate.core.errors import BundleError
 from striate.serve.common.limits import Batching, Limits
 from striate.serve.common.types import ModelName
 from striate.serve.observability.observer import Observer
 from striate.serve.predictors.base import Batched, Bucketed, Immediate, Predictor, answer
-from striate.serve.server.batcher import Batcher
+from striate.serve.server.batcher import Answer, Batcher, Request
 
-Request = TypeVar("Request")
-Answer = TypeVar("Answer")
 AnyPredictor = Predictor[Request, Answer] | Immediate[Request, Answer] | Batched[Request, Answer]
 
 

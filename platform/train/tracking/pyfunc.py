@@ -13,7 +13,7 @@ from striate.core.errors import RequestError
 from striate.data.transforms.image.preprocess import apply
 from striate.models import build_from, named_outputs
 
-Answer = np.ndarray | dict[str, np.ndarray]
+Prediction = np.ndarray | dict[str, np.ndarray]
 
 
 class BundleModel:
@@ -24,7 +24,7 @@ class BundleModel:
         self._network = build_from(bundle)
 
     @torch.no_grad()
-    def predict(self, inputs: Any, params: dict[str, Any] | None = None) -> Answer:
+    def predict(self, inputs: Any, params: dict[str, Any] | None = None) -> Prediction:
         """The network's output: of a classifier logits (N, classes) float32.
 
         Args:

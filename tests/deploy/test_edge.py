@@ -1,10 +1,13 @@
-"""The edge's configuration: HAProxy accepts it, and callers get gRPC's own answers from it."""
+"""The edge's pod: the command that the chart runs, and the answers that callers get from it."""
 
 import datetime
+import json
 import re
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -19,36 +22,46 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from striate.serve.common.metadata import (
-    APP_KEY,
-    EDGE_KEY,
-)
+from striate.core.errors import UsageError
+from striate.serve.common.metadata import APP_KEY, EDGE_KEY
 from striate.serve.edge import control, tokens
-from striate.serve.edge.access_rules import access_rules, entry_rules, size_rules
-from striate.serve.edge.config import list_services
-from striate.serve.edge.constants import (
-    answer_rules,
-    error_rules,
-)
-from striate.serve.edge.options import EdgeOptions
+from striate.serve.edge.options import EdgeLimits
+from striate.serve.edge.pod import PodOptions, prepare, read_options
 
 TLS = {"enabled": True, "secretName": "edge-tls", "clientCaSecretName": "edge-ca"}
-TOKENS = "/etc/striate/tokens/tokens.map"
-DEADLINE_S = 15.0
-Start = Callable[[int], int]
+TOKENS = {"enabled": True, "secretName": "edge-tokens"}
+DEADLINE_S = 20.0
 
 
-def configuration(chart: Any, values: dict[str, Any]) -> str:
-    text: str = chart.find(values, "ConfigMap", "-edge")["data"]["haproxy.cfg"]
+def options_text(chart: Any, values: dict[str, Any]) -> str:
+    text: str = chart.find(values, "ConfigMap", "-edge")["data"]["edge.json"]
     return text
+
+
+def containers(chart: Any, values: dict[str, Any]) -> list[dict[str, Any]]:
+    deployment = chart.find(values, "Deployment", "-edge")
+    found: list[dict[str, Any]] = deployment["spec"]["template"]["spec"]["containers"]
+    return found
+
+
+def moved(text: str, folder: Path) -> str:
+    """The pod's paths, all in one folder of the test's."""
+    return re.sub(r"/etc/striate/[a-z-]+|/run/striate", str(folder), text)
+
+
+def configuration(chart: Any, values: dict[str, Any], folder: Path) -> str:
+    """What the pod's command gives HAProxy."""
+    file = folder / "edge.json"
+    file.write_text(moved(options_text(chart, values), folder), encoding="utf-8")
+    prepare(read_options(file), folder)
+    return (folder / "haproxy.cfg").read_text(encoding="utf-8")
 
 
 def check(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """HAProxy's own verdict; a warning counts as an error."""
-    path = folder / "haproxy.cfg"
-    path.write_text(text, encoding="utf-8")
-    command = [control.binary(), "-c", "-dW", "-f", str(path)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    (folder / "haproxy.cfg").write_text(text, encoding="utf-8")
+    command = [control.binary(), "-c", "-dW", "-f", "haproxy.cfg"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
 def write_certificate(folder: Path) -> None:
@@ -67,82 +80,117 @@ def write_certificate(folder: Path) -> None:
 
 @pytest.mark.unit
 def test_haproxy_accepts_the_plain_configuration(chart: Any, tmp_path: Path) -> None:
-    verdict = check(configuration(chart, {}), tmp_path)
+    verdict = check(configuration(chart, {}, tmp_path), tmp_path)
     assert verdict.returncode == 0, verdict.stderr
 
 
 @pytest.mark.unit
 def test_haproxy_accepts_the_tls_configuration(chart: Any, tmp_path: Path) -> None:
     write_certificate(tmp_path)
-    text = configuration(chart, {"edge": {"tls": TLS}})
-    paths = set(re.findall(r"/etc/striate/\S+", text))
-    assert paths == {"/etc/striate/tls/tls.crt", "/etc/striate/client-ca/ca.crt"}
-    for path in paths:
-        text = text.replace(path, str(tmp_path / Path(path).name))
+    values = {"edge": {"tls": TLS, "tokens": TOKENS}}
+    paths = set(re.findall(r"/etc/striate/[^\s\"]+", options_text(chart, values)))
+    names = {"tls/tls.crt", "client-ca/ca.crt", "tokens/tokens.map"}
+    assert paths == {f"/etc/striate/{name}" for name in names}
+    tokens.ensure_file(tmp_path / "tokens.map")
+    text = configuration(chart, values, tmp_path)
     verdict = check(text, tmp_path)
     assert verdict.returncode == 0, verdict.stderr
-    assert "verify required" in text and "proto h2" not in text.split("use_backend")[0]
+    (bind,) = re.findall("bind :9000.*", text)
+    assert "verify required" in bind and "proto h2" not in bind
 
 
 @pytest.mark.unit
-def test_the_rules_are_those_of_an_edge_on_one_machine(chart: Any) -> None:
-    """Word for word, and in the same order: what is tested there holds here."""
-    values = {"edge": {"tokens": {"enabled": True, "secretName": "tokens"}}}
-    text = configuration(chart, values).replace(TOKENS, "tokens.map")
-    lines = text.splitlines()
-    options = EdgeOptions(port=9000, token_file=Path("tokens.map"))
-    specs = list_services(())
-    wanted = [
-        *error_rules(),
-        *answer_rules(),
-        *entry_rules("", specs, inner=False),
-        *(rule for rule in access_rules(options, "", specs) if EDGE_KEY not in rule),
-        *size_rules(options),
-    ]
-    places = [lines.index(rule) for rule in wanted]
-    assert places == sorted(places)
-    plain = configuration(chart, {})
+def test_tokens_are_asked_for_where_they_are_enabled(chart: Any, tmp_path: Path) -> None:
+    asking = configuration(chart, {"edge": {"tokens": TOKENS}}, tmp_path)
+    assert "sha2" in asking and "del-header authorization" in asking
+    plain = configuration(chart, {}, tmp_path)
     assert "sha2" not in plain and "del-header authorization" in plain
 
 
 @pytest.mark.unit
-def test_the_edge_proves_itself_to_replicas_that_ask_for_it(chart: Any) -> None:
-    keyed = configuration(chart, {"serve": {"arguments": {"edge_key": "secret"}}})
-    assert f"set-header {EDGE_KEY} secret" in keyed
-    assert f"del-header {EDGE_KEY}" in configuration(chart, {})
+def test_the_edge_proves_itself_to_replicas_that_ask_for_it(chart: Any, tmp_path: Path) -> None:
+    values = {"serve": {"arguments": {"edge_key": "secret"}}}
+    assert f"set-header {EDGE_KEY} secret" in configuration(chart, values, tmp_path)
+    assert f"del-header {EDGE_KEY}" in configuration(chart, {}, tmp_path)
 
 
 @pytest.mark.unit
 def test_haproxy_would_refuse_a_broken_configuration(chart: Any, tmp_path: Path) -> None:
     """The check itself sees errors."""
-    assert check(configuration(chart, {}).replace("balance", "balnce"), tmp_path).returncode != 0
+    text = configuration(chart, {}, tmp_path).replace("balance", "balnce")
+    assert check(text, tmp_path).returncode != 0
 
 
 @pytest.mark.unit
-def test_the_volumes_hold_the_files_that_the_configuration_names(chart: Any) -> None:
-    values = {"edge": {"tls": TLS}}
+def test_the_chart_s_bounds_are_those_of_an_edge_on_one_machine(chart: Any) -> None:
+    """Calls without a replica are refused at once, so that callers can go elsewhere."""
+    options = PodOptions.model_validate_json(options_text(chart, {}))
+    assert options.limits == EdgeLimits(held=0)
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "the document"),
+        ('{"port": 9000, "app": "photos"}', "replicas"),
+        ('{"port": 9000, "app": "p", "replicas": {"host": "h", "port": 1}, "x": 1}', "at x"),
+        (
+            '{"port": 9000, "app": "p", "replicas": {"host": "h", "port": 1}, "edge_key": "a b"}',
+            "edge_key",
+        ),
+    ],
+    ids=["no JSON", "missing", "unknown", "a key that would end the line"],
+)
+def test_wrong_options_are_named(text: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "edge.json"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=said):
+        read_options(file)
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("host", ["a b", "h:1 check\nbackend x", ""])
+def test_a_host_cannot_write_configuration(host: str, tmp_path: Path) -> None:
+    replicas = {"host": host, "port": 9000}
+    options = PodOptions.model_validate({"port": 9000, "app": "photos", "replicas": replicas})
+    with pytest.raises(UsageError):
+        prepare(options, tmp_path)
+
+
+@pytest.mark.unit
+def test_the_volumes_hold_the_files_that_the_options_name(chart: Any) -> None:
+    values = {"edge": {"tls": TLS, "tokens": TOKENS}}
     spec = chart.find(values, "Deployment", "-edge")["spec"]["template"]["spec"]
-    mounts = {mount["name"]: mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"]}
+    edge = spec["containers"][0]
+    mounts = {mount["name"]: mount["mountPath"] for mount in edge["volumeMounts"]}
     files = {
         f"{mounts[volume['name']]}/{entry['path']}"
         for volume in spec["volumes"]
         for entry in volume.get("secret", {}).get("items", [])
     }
-    named = set(re.findall(r"/etc/striate/\S+", configuration(chart, values)))
+    named = set(re.findall(r"/etc/striate/[^\s\"]+", options_text(chart, values)))
     assert named <= files and "/etc/striate/tls/tls.crt.key" in files
+    options, folder = edge["command"][-2:]
+    assert options == f"{mounts['config']}/edge.json"
+    (written,) = [volume for volume in spec["volumes"] if volume["name"] == "run"]
+    assert folder == mounts["run"] and "emptyDir" in written
 
 
 @pytest.mark.unit
-def test_the_edge_asks_for_the_headless_service_that_kuberay_keeps(chart: Any) -> None:
+def test_the_edge_asks_for_the_headless_service_that_kuberay_keeps(
+    chart: Any, tmp_path: Path
+) -> None:
     service = chart.find({}, "RayService")["spec"]["serveService"]
     assert service["spec"]["clusterIP"] == "None"
     (port,) = service["spec"]["ports"]
-    host = f"{service['metadata']['name']}.vision.svc.cluster.local:{port['port']} "
-    assert host in configuration(chart, {})
+    host = f" {service['metadata']['name']}.vision.svc.cluster.local:{port['port']} "
+    (template,) = re.findall("server-template.*", configuration(chart, {}, tmp_path))
+    assert host in template and "resolvers" in template
 
 
 @pytest.mark.unit
-def test_a_changed_configuration_rolls_the_edge(chart: Any) -> None:
+def test_changed_options_roll_the_edge(chart: Any) -> None:
     def digest(values: dict[str, Any]) -> str:
         template = chart.find(values, "Deployment", "-edge")["spec"]["template"]
         return str(template["metadata"]["annotations"]["checksum/config"])
@@ -164,32 +212,60 @@ def replica() -> Iterator[tuple[health.HealthServicer, int]]:
 
 
 @pytest.fixture
-def start(chart: Any, tmp_path: Path) -> Iterator[Start]:
-    """Run HAProxy as the pod does, with one known replica instead of DNS; gives its port."""
-    running: list[subprocess.Popen[bytes]] = []
+def names() -> Iterator[str]:
+    """A server of DNS that knows one address for every name: where it is asked."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(0.1)
+        stop = threading.Event()
+        answering = threading.Thread(target=answer_names, args=(server, stop))
+        answering.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        stop.set()
+        answering.join()
 
-    def run(replica_port: int) -> int:
+
+class Pod:
+    """The pod's containers as processes."""
+
+    def __init__(self, chart: Any, names: str, folder: Path) -> None:
+        self._chart, self._names, self._folder = chart, names, folder
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self, replica_port: int, **edge: Any) -> int:
+        """Run them as the chart says; gives the edge's port."""
         port, status = free_port(), free_port()
-        text = configuration(chart, {"edge": {"port": port, "metricsPort": status}})
-        text = with_replica(text, replica_port)
-        path = tmp_path / "haproxy.cfg"
-        path.write_text(text, encoding="utf-8")
-        running.append(subprocess.Popen([control.binary(), "-db", "-f", str(path)]))
+        given = {"port": port, "metricsPort": status, **edge}
+        values = {"edge": given, "serve": {"port": replica_port}}
+        options = json.loads(moved(options_text(self._chart, values), self._folder))
+        options["replicas"]["nameservers"] = [self._names]
+        (self._folder / "edge.json").write_text(json.dumps(options), encoding="utf-8")
+        for container in containers(self._chart, values):
+            assert container["command"][0] == "python"
+            command = [moved(part, self._folder) for part in container["command"][1:]]
+            self.processes.append(subprocess.Popen([sys.executable, *command]))
         wait_for(lambda: opened(f"http://127.0.0.1:{status}/healthz"))
         assert b"haproxy_" in urllib.request.urlopen(f"http://127.0.0.1:{status}/metrics").read()
         return port
 
-    yield run
-    for process in running:
-        process.terminate()
-        process.wait(timeout=10)
+    def stop(self) -> None:
+        for process in self.processes:
+            process.terminate()
+            process.wait(timeout=10)
+
+
+@pytest.fixture
+def pod(chart: Any, names: str, tmp_path: Path) -> Iterator[Pod]:
+    made = Pod(chart, names, tmp_path)
+    yield made
+    made.stop()
 
 
 @pytest.mark.e2e
 def test_a_healthy_replica_is_found_and_answers(
-    start: Start, replica: tuple[health.HealthServicer, int]
+    pod: Pod, replica: tuple[health.HealthServicer, int]
 ) -> None:
-    port = start(replica[1])
+    port = pod.start(replica[1])
     wait_for(lambda: call(port)[0] is grpc.StatusCode.OK)
     assert call(port, (APP_KEY, "photos"))[0] is grpc.StatusCode.OK
     code, details = call(port, (APP_KEY, "photoz"))
@@ -198,9 +274,9 @@ def test_a_healthy_replica_is_found_and_answers(
 
 @pytest.mark.e2e
 def test_a_replica_that_says_it_is_not_serving_gets_no_calls(
-    start: Start, replica: tuple[health.HealthServicer, int]
+    pod: Pod, replica: tuple[health.HealthServicer, int]
 ) -> None:
-    port = start(replica[1])
+    port = pod.start(replica[1])
     wait_for(lambda: call(port)[0] is grpc.StatusCode.OK)
     replica[0].set("", health_pb2.HealthCheckResponse.NOT_SERVING)
     wait_for(lambda: call(port) == (grpc.StatusCode.UNAVAILABLE, "No replica answers."))
@@ -208,50 +284,54 @@ def test_a_replica_that_says_it_is_not_serving_gets_no_calls(
 
 @pytest.mark.e2e
 def test_a_changed_secret_is_in_force_without_a_restart(
-    chart: Any, tmp_path: Path, replica: tuple[health.HealthServicer, int]
+    pod: Pod, tmp_path: Path, replica: tuple[health.HealthServicer, int]
 ) -> None:
     """HAProxy and the container beside it, as the pod runs them."""
     replica[0].set("named", health_pb2.HealthCheckResponse.SERVING)
-    file, port, status = tmp_path / "tokens.map", free_port(), free_port()
+    file = tmp_path / "tokens.map"
     first, _ = tokens.create(file, "first", ["infer"])
-    values = {"tokens": {"enabled": True, "secretName": "t"}, "port": port, "metricsPort": status}
-    text = with_replica(configuration(chart, {"edge": values}), replica[1])
-    (tmp_path / "haproxy.cfg").write_text(
-        text.replace(TOKENS, str(file)).replace("/run/striate", str(tmp_path)), encoding="utf-8"
-    )
-    containers = chart.find({"edge": values}, "Deployment", "-edge")["spec"]["template"]["spec"][
-        "containers"
-    ]
-    command = [part.replace(TOKENS, str(file)) for part in containers[1]["command"]]
-    command = [part.replace("/run/striate", str(tmp_path)) for part in command]
-    started = [
-        subprocess.Popen([control.binary(), "-db", "-f", str(tmp_path / "haproxy.cfg")]),
-        subprocess.Popen([sys.executable, *command[1:]]),
-    ]
-    try:
-        wait_for(lambda: opened(f"http://127.0.0.1:{status}/healthz"))
-        wait_for(lambda: ask(port, first)[0] is grpc.StatusCode.OK)
-        second, _ = tokens.create(file, "second", ["infer"])
-        tokens.revoke(file, "first")
-        wait_for(lambda: ask(port, second)[0] is grpc.StatusCode.OK)
-        wait_for(lambda: ask(port, first)[0] is grpc.StatusCode.UNAUTHENTICATED)
-        assert ask(port, "guess")[0] is grpc.StatusCode.UNAUTHENTICATED
-    finally:
-        for process in started:
-            process.terminate()
-            process.wait(timeout=10)
+    port = pod.start(replica[1], tokens=TOKENS)
+    wait_for(lambda: ask(port, first)[0] is grpc.StatusCode.OK)
+    second, _ = tokens.create(file, "second", ["infer"])
+    tokens.revoke(file, "first")
+    wait_for(lambda: ask(port, second)[0] is grpc.StatusCode.OK)
+    wait_for(lambda: ask(port, first)[0] is grpc.StatusCode.UNAUTHENTICATED)
+    assert ask(port, "guess")[0] is grpc.StatusCode.UNAUTHENTICATED
 
 
 @pytest.mark.e2e
-def test_without_a_replica_the_edge_says_unavailable(start: Start) -> None:
-    port = start(free_port())
+def test_the_signal_of_the_pod_s_hook_lets_calls_finish(
+    chart: Any, pod: Pod, replica: tuple[health.HealthServicer, int]
+) -> None:
+    """The container's first process is HAProxy itself: no new calls, and it ends with the last."""
+    (container,) = containers(chart, {})
+    assert "kill -USR1 1" in container["lifecycle"]["preStop"]["exec"]["command"][-1]
+    port = pod.start(replica[1])
+    wait_for(lambda: call(port)[0] is grpc.StatusCode.OK)
+    (edge,) = pod.processes
+    assert Path(f"/proc/{edge.pid}/exe").resolve() == Path(control.binary()).resolve()
+    edge.send_signal(signal.SIGUSR1)
+    assert edge.wait(timeout=DEADLINE_S) == 0
+
+
+@pytest.mark.e2e
+def test_without_a_replica_the_edge_says_unavailable(pod: Pod) -> None:
+    port = pod.start(free_port())
     wait_for(lambda: call(port) == (grpc.StatusCode.UNAVAILABLE, "No replica answers."))
 
 
-def with_replica(text: str, port: int) -> str:
-    """The configuration with one known replica instead of DNS."""
-    server = rf"server replica 127.0.0.1:{port} \1"
-    return re.sub(r"server-template replica \d+ \S+ (.*) resolvers.*", server, text)
+def answer_names(server: socket.socket, stop: threading.Event) -> None:
+    """Answer every question for an address (RFC 1035, section 4) with 127.0.0.1."""
+    while not stop.is_set():
+        try:
+            query, caller = server.recvfrom(4096)
+        except TimeoutError:
+            continue
+        end = query.index(b"\0", 12) + 5
+        asked_a = query[end - 4 : end - 2] == b"\0\1"
+        head = query[:2] + bytes.fromhex("8180 0001") + bytes([0, asked_a]) + bytes(4)
+        record = bytes.fromhex("c00c 0001 0001 00000001 0004") + socket.inet_aton("127.0.0.1")
+        server.sendto(head + query[12:end] + (record if asked_a else b""), caller)
 
 
 def ask(port: int, token: str) -> tuple[grpc.StatusCode, str]:

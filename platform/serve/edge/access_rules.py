@@ -38,7 +38,7 @@ def stream_paths(specs: Iterable[ServiceSpec]) -> str:
     return " ".join((*standard, *(path for spec in specs for path in spec.stream_paths)))
 
 
-def entry_rules(key: str, specs: Iterable[ServiceSpec], *, inner: bool) -> list[str]:
+def entry_rules(key: str | None, specs: Iterable[ServiceSpec], *, inner: bool) -> list[str]:
     """Take gRPC alone, with metadata of a sane size.
 
     The inner port, where there is one, serves whoever shows the edge's key.
@@ -62,7 +62,7 @@ def entry_rules(key: str, specs: Iterable[ServiceSpec], *, inner: bool) -> list[
     ]
 
 
-def access_rules(options: EdgeOptions, key: str, specs: Sequence[ServiceSpec]) -> list[str]:
+def access_rules(options: EdgeOptions, key: str | None, specs: Sequence[ServiceSpec]) -> list[str]:
     """Let a call pass that shows a valid token of the right scope; a replica sees no token.
 
     The health of the edge as a whole, which is that of no service by name, needs none: load
@@ -155,8 +155,10 @@ def _rate_rules() -> list[str]:
     ]
 
 
-def _away(key: str) -> list[str]:
+def _away(key: str | None) -> list[str]:
+    """A caller cannot pass for the edge, and a replica sees no token."""
+    shown = f"set-header {EDGE_KEY} {key}" if key else f"del-header {EDGE_KEY}"
     return [
-        f"  http-request set-header {EDGE_KEY} {key}",
+        f"  http-request {shown}",
         "  http-request del-header authorization",
     ]

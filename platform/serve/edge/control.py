@@ -28,7 +28,7 @@ from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
 from striate.serve.edge import runtime_api
 from striate.serve.edge.app_table import AppTable, read_table, write_table
-from striate.serve.edge.config import Route, backends_of, server_name
+from striate.serve.edge.backends import backends_of, server_name
 from striate.serve.edge.constants import SHARES_FILE
 from striate.serve.edge.control_socket import MASTER_SOCKET, command
 from striate.serve.edge.files import (
@@ -59,6 +59,7 @@ from striate.serve.edge.process import (
     wait_until_serving,
     workers,
 )
+from striate.serve.edge.routing import Route
 from striate.serve.edge.tokens import ensure_file, read_tokens
 
 __all__ = [
@@ -110,7 +111,7 @@ def start(
             hold_port=hold.getsockname()[1], listening=INHERITED,
             tls=tls, limits=bound_limits(limits), token_file=token_file, pid=os.getpid(),
         )  # fmt: skip
-        write_config(folder, state, routes_of(folder))
+        write_config(folder, state, routes_of(folder), edge_key(folder))
         process = subprocess.Popen(
             command_line(folder, follow, held), cwd=folder, stdin=subprocess.DEVNULL,
             stdout=(folder / LOG_FILE).open("ab"), stderr=subprocess.STDOUT,
@@ -167,7 +168,7 @@ def drain(folder: Path, address: str, wait_s: float) -> bool:
         raise PlatformError("The gRPC edge does not run.", "Run `striate up`.")
     with lock_edge(folder):
         write_draining(folder, read_draining(folder) | {address})
-        write_config(folder, state, routes_of(folder))
+        write_config(folder, state, routes_of(folder), edge_key(folder))
     return runtime_api.drain(folder, address, wait_s)
 
 
@@ -219,7 +220,7 @@ def _apply(folder: Path, state: EdgeState) -> bool:
     files = [folder / CONFIG_FILE, folder / SHARES_FILE]
     former = [file.read_bytes() for file in files]
     routes = routes_of(folder)
-    write_config(folder, state, routes)
+    write_config(folder, state, routes, edge_key(folder))
     try:
         if _structure(former[0]) == _structure(files[0].read_bytes()):
             _tell(folder, routes)

@@ -18,7 +18,7 @@ from striate.core.files import temporary_beside, write_atomic
 from striate.serve.edge.app_table import read_table
 from striate.serve.edge.config import ReplicaGroup, Route, config_text, shares_text
 from striate.serve.edge.constants import DRAINING_FILE, LIVING_FILE, SHARES_FILE, TOKENS_FILE
-from striate.serve.edge.options import EdgeState
+from striate.serve.edge.options import EdgeOptions, EdgeState
 
 CONFIG_FILE = "haproxy.cfg"
 STATE_FILE = "edge.json"
@@ -85,16 +85,24 @@ def routes_of(folder: Path) -> tuple[Route, ...]:
     )
 
 
-def write_config(folder: Path, state: EdgeState, routes: Sequence[Route]) -> None:
+def write_config(
+    folder: Path, options: EdgeOptions, routes: Sequence[Route], key: str | None
+) -> None:
     """Write HAProxy's configuration and its maps; the configuration is for this user alone.
+
+    Args:
+        folder: the edge's folder, in which HAProxy runs.
+        options: how the edge listens.
+        routes: the applications.
+        key: what the edge proves itself with to replicas, or None.
 
     Raises:
         UsageError: a name or address cannot stand in it.
     """
-    text = config_text(routes, state, edge_key(folder))
+    text = config_text(routes, options, key)
     path = folder / CONFIG_FILE
-    if state.token_file is not None:
-        _link(folder / TOKENS_FILE, state.token_file)
+    if options.token_file is not None:
+        _link(folder / TOKENS_FILE, options.token_file)
     write_atomic(folder / SHARES_FILE, shares_text(routes).encode())
     write_atomic(path, text.encode(), mode=0o600)
 

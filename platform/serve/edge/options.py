@@ -24,7 +24,8 @@ class EdgeLimits(BaseModel):
         stream_s: the same for calls that are streams.
         idle_s: how long a connection without calls is kept.
         drain_s: how long calls in flight may take when the edge ends.
-        held: most calls that wait for an application without a living replica.
+        held: most calls that wait for an application without a living replica; with 0 they are
+            refused at once.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,8 +39,8 @@ class EdgeLimits(BaseModel):
     server_s: int = Field(default=60, ge=1)
     stream_s: int = Field(default=3600, ge=1)
     idle_s: int = Field(default=600, ge=1)
-    drain_s: int = Field(default=60, ge=1)
-    held: int = Field(default=1024, ge=1)
+    drain_s: int = Field(default=60, ge=0)
+    held: int = Field(default=1024, ge=0)
 
 
 class EdgeTls(BaseModel):
@@ -71,6 +72,9 @@ class EdgeOptions(BaseModel):
         tls: None speaks plain text.
         token_file: the file that `striate.serve.edge.tokens` keeps; None asks for no token.
         limits: bounds.
+        metrics_port: where Prometheus reads metrics, and ``/healthz`` tells that the edge runs;
+            None for nowhere.
+        log_stdout: whether warnings go to HAProxy's standard output.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,6 +87,8 @@ class EdgeOptions(BaseModel):
     tls: EdgeTls | None = None
     token_file: Path | None = None
     limits: EdgeLimits = EdgeLimits()
+    metrics_port: int | None = None
+    log_stdout: bool = False
 
 
 class EdgeState(EdgeOptions):

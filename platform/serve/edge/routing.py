@@ -25,6 +25,23 @@ NAME_FIELD = "req.body,bytes(5),protobuf(1)"
 
 
 @dataclass(frozen=True)
+class DnsReplicas:
+    """Replicas that are the addresses of one name in DNS, asked for each second.
+
+    Attributes:
+        host: the name.
+        port: where each listens.
+        most: how many there may be.
+        nameservers: `host:port` of who is asked; those of ``/etc/resolv.conf`` when empty.
+    """
+
+    host: str
+    port: int
+    most: int = 64
+    nameservers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ReplicaGroup:
     """Replicas that run the same version.
 
@@ -33,11 +50,13 @@ class ReplicaGroup:
         weight: its share of the calls, in relation to the other group's.
         serve_name: the Serve application that they belong to; a supervisor that follows it puts its
             living replicas in the place of `addresses`.
+        dns: replicas beside those, where DNS knows them.
     """
 
     addresses: tuple[str, ...] = ()
     weight: int = 100
     serve_name: str = ""
+    dns: DnsReplicas | None = None
 
 
 @dataclass(frozen=True)

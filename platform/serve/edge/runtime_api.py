@@ -14,7 +14,7 @@ from pathlib import Path
 from socket import AF_INET6, SOCK_STREAM
 
 from striate.core.errors import PlatformError
-from striate.serve.edge.config import SERVER, server_name
+from striate.serve.edge.backends import SERVER, server_name
 from striate.serve.edge.constants import ADMIN_SOCKET
 from striate.serve.edge.control_socket import command
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from striate.core.errors import StriateError
+from striate.serve.edge.constants import TOKENS_FILE
 from striate.serve.edge.runtime_api import set_map
 from striate.serve.edge.tokens import read_tokens
 
@@ -17,26 +18,25 @@ logger = logging.getLogger(__name__)
 PERIOD_S = 1.0
 
 
-def main(folder: Path, name: str, file: Path) -> None:
+def main(folder: Path, file: Path) -> None:
     """Watch for as long as the process lives.
 
     Args:
         folder: where HAProxy's control socket is.
-        name: the map's, as HAProxy's configuration says it.
         file: the token file.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     known = b""
     while True:
         try:
-            known = sync(folder, name, file, known)
+            known = sync(folder, file, known)
         except (StriateError, OSError) as problem:
             logger.warning("%s", problem)
             known = b""
         time.sleep(PERIOD_S)
 
 
-def sync(folder: Path, name: str, file: Path, known: bytes) -> bytes:
+def sync(folder: Path, file: Path, known: bytes) -> bytes:
     """Bring the edge to the file if that differs from `known`; returns what the file holds.
 
     Raises:
@@ -46,10 +46,10 @@ def sync(folder: Path, name: str, file: Path, known: bytes) -> bytes:
     content = file.read_bytes()
     if content != known:
         tokens = read_tokens(file)
-        set_map(folder, name, {digest: token.entry() for digest, token in tokens.items()})
+        set_map(folder, TOKENS_FILE, {digest: token.entry() for digest, token in tokens.items()})
         logger.info("%d tokens are in force.", len(tokens))
     return content
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

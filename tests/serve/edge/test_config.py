@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from striate.core.errors import UsageError
-from striate.serve.edge.config import ReplicaGroup, Route, backends_of, config_text, shares_text
+from striate.serve.edge.backends import backends_of
+from striate.serve.edge.config import ReplicaGroup, Route, config_text, shares_text
 from striate.serve.edge.control import binary
 from striate.serve.edge.options import EdgeOptions
 

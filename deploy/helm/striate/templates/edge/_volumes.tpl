@@ -2,14 +2,14 @@
 - name: config
   configMap:
     name: {{ include "striate.fullname" . }}-edge
+- name: run
+  emptyDir: {medium: Memory, sizeLimit: 1Mi}
 {{- if .Values.edge.tokens.enabled }}
 - name: tokens
   secret:
     secretName: {{ .Values.edge.tokens.secretName }}
     items:
       - {key: tokens.map, path: tokens.map}
-- name: run
-  emptyDir: {medium: Memory, sizeLimit: 1Mi}
 {{- end }}
 {{- with .Values.edge.tls }}
 {{- if .enabled }}

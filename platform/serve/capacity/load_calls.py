@@ -15,7 +15,7 @@ from PIL import Image
 from striate.core.bundle import DEFAULT_SIZE
 from striate.core.errors import PlatformError, UsageError
 from striate.serve.capacity.load_generator import SendCall
-from striate.serve.common.metadata import APP_KEY, INFERENCE
+from striate.serve.common.metadata import APP_KEY, INFERENCE, bearer
 from striate.serve.common.service_table import find_service, service_specs
 from striate.serve.common.tensors import DATATYPES
 from striate.serve.edge.app_table import DeployedApp
@@ -48,7 +48,7 @@ class LoadTarget:
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """What every call carries."""
         named = ((APP_KEY, self.app.name),)
-        return (*named, ("authorization", f"Bearer {self.token}")) if self.token else named
+        return (*named, bearer(self.token)) if self.token else named
 
 
 class Calls:

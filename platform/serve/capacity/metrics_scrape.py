@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from prometheus_client.parser import text_string_to_metric_families
 
 from striate.serve.capacity.service_times import BatchTimes, from_sums
+from striate.serve.common.status import SERVER_FAULTS
 
 Labels = tuple[tuple[str, str], ...]
 MetricSample = dict[tuple[str, Labels], float]
@@ -24,7 +25,7 @@ class Figures:
         app: its name.
         replicas: that answered.
         rate: requests answered a second, whatever their status: calls, and messages of streams.
-        errors: share of them that failed on the server's side or for lack of room.
+        errors: share of them that ended with a status in `SERVER_FAULTS`.
         p50_ms, p99_ms: latency of calls that are no streams, from histogram buckets; None
             without such calls.
         mean_batch: requests in a batch; None without batches.
@@ -50,12 +51,6 @@ class Figures:
     versions: Mapping[str, float] = field(default_factory=dict)
     codes: Mapping[str, float] = field(default_factory=dict)
     rejected: Mapping[str, float] = field(default_factory=dict)
-
-
-SERVER_FAULTS = frozenset(
-    {"INTERNAL", "UNAVAILABLE", "UNKNOWN", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "DATA_LOSS"}
-)
-"""Statuses that are not the caller's mistake."""
 
 
 def parse(text: str) -> MetricSample:

@@ -7,6 +7,7 @@ import grpc
 
 from striate.core.errors import UsageError
 from striate.serve.common.limits import Limits
+from striate.serve.common.metadata import bearer
 
 LOOPBACK = ("127.", "localhost:", "[::1]:", "unix:")
 KEEPALIVE_MS = 30_000
@@ -38,7 +39,7 @@ class ChannelSecurity:
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """What goes with every call."""
-        return (("authorization", f"Bearer {self.token}"),) if self.token else ()
+        return (bearer(self.token),) if self.token else ()
 
 
 def open_channel(address: str, security: ChannelSecurity) -> grpc.Channel:

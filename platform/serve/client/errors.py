@@ -13,8 +13,7 @@ from striate.core.errors import (
     StriateError,
     UnknownName,
 )
-
-NO_RETRY = ("grpc-retry-pushback-ms", "-1")
+from striate.serve.common.metadata import NO_RETRY, PUSHBACK
 
 ERRORS: dict[grpc.StatusCode, type[StriateError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: RequestError,
@@ -50,4 +49,4 @@ def worth_retrying(error: Any) -> bool:
     if error.code() not in UNANSWERED:
         return False
     trailing = error.trailing_metadata() or ()
-    return NO_RETRY not in [(entry.key, str(entry.value)) for entry in trailing]
+    return (PUSHBACK, NO_RETRY) not in [(entry.key, str(entry.value)) for entry in trailing]

@@ -5,6 +5,12 @@ from pydantic import BaseModel, ConfigDict, Field
 MEBIBYTE = 2**20
 METADATA_BYTES = 16_384
 """Largest metadata of a call, at the edge and at a replica."""
+PREFIX_BYTES = 5
+"""Before each message of gRPC: its compression and its length."""
+HEAD_BYTES = 1024
+"""What the edge reads of a message: gRPC's prefix, and the name that its first field holds."""
+STREAM_ID_BYTES = 256
+"""Longest id of a photo on a stream."""
 
 
 class Limits(BaseModel):

@@ -5,7 +5,6 @@ import random
 import re
 from contextvars import ContextVar
 
-REQUEST_ID_KEY = "x-request-id"
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request that is handled now; empty outside a request."""
 

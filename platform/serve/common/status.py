@@ -24,8 +24,21 @@ from striate.serve.common.request_id import REQUEST_ID, request_id
 
 logger = logging.getLogger(__name__)
 
-ERROR_KEY = "striate-error"
-"""Trailing metadata that carries `StriateError.code`, so that a client can rebuild the error."""
+SERVER_FAULTS = frozenset(
+    {
+        "UNKNOWN",
+        "INTERNAL",
+        "DATA_LOSS",
+        "UNAVAILABLE",
+        "DEADLINE_EXCEEDED",
+        "FAILED_PRECONDITION",
+    }
+)
+"""Statuses that are the fault of what was called: for these a version on trial is taken back, and
+`striate apps top` counts them as faults. FAILED_PRECONDITION is among them, since a model whose
+numbers are not finite answers it. RESOURCE_EXHAUSTED is not: any caller brings it about by a photo
+over the limit or by more calls than there is room for, and could so end a sound version's trial;
+how full a server is shows in its queue. Nor is what a caller asked for wrongly, or left."""
 LONGEST_SENTENCE = 1000
 """Characters: a sentence travels in a header, and may quote what a caller sent."""
 

@@ -7,8 +7,15 @@ token; a service that nobody declares takes the scope `admin`.
 
 from collections.abc import Iterable, Sequence
 
-from striate.serve.common.limits import METADATA_BYTES
-from striate.serve.common.metadata import EDGE_KEY, HEALTH, PUSHBACK, REFLECTION
+from striate.serve.common.limits import HEAD_BYTES, METADATA_BYTES, PREFIX_BYTES
+from striate.serve.common.metadata import (
+    AUTHORIZATION,
+    EDGE_KEY,
+    HEALTH,
+    NO_RETRY,
+    PUSHBACK,
+    REFLECTION,
+)
 from striate.serve.common.service_spec import ServiceSpec
 from striate.serve.common.service_table import ADMIN
 from striate.serve.edge.constants import (
@@ -19,8 +26,6 @@ from striate.serve.edge.constants import (
 from striate.serve.edge.options import EdgeOptions
 
 ANY_SCOPE = (HEALTH, *REFLECTION)
-HEAD_BYTES = 1024  # of a message: gRPC's prefix, and the name that its first field holds
-PREFIX_BYTES = 5  # before each message: its compression and its length
 RETRY_MS = 1000
 
 _NO_TOKEN = "A valid bearer token is needed."
@@ -56,7 +61,7 @@ def entry_rules(key: str | None, specs: Iterable[ServiceSpec], *, inner: bool) -
             "RESOURCE_EXHAUSTED",
             too_long,
             f"if {{ req.hdrs,length -m int gt {METADATA_BYTES} }}",
-            {PUSHBACK: "-1"},
+            {PUSHBACK: NO_RETRY},
         ),
         *(proof if inner else []),
     ]
@@ -93,13 +98,13 @@ def size_rules(options: EdgeOptions) -> list[str]:
         refusal(
             "INVALID_ARGUMENT", _NO_MESSAGE, f"if !streams {{ req.body_len lt {PREFIX_BYTES} }}"
         ),
-        refusal("RESOURCE_EXHAUSTED", sentence, too_long, {PUSHBACK: "-1"}),
+        refusal("RESOURCE_EXHAUSTED", sentence, too_long, {PUSHBACK: NO_RETRY}),
     ]
 
 
 def _token_rules(start_s: int) -> list[str]:
     """The token's entry is `name|,scope,…,|expiry in Unix seconds|calls a second, or 0`."""
-    digest = "req.hdr(authorization),word(2,' '),sha2(256),hex,lower"
+    digest = f"req.hdr({AUTHORIZATION}),word(2,' '),sha2(256),hex,lower"
     fields = {"name": 1, "scopes": 2, "expires": 3, "rate": 4}
     taken = [
         f"  http-request set-var(txn.{name}) var(txn.token),field({number},|) if known"
@@ -107,7 +112,7 @@ def _token_rules(start_s: int) -> list[str]:
     ]
     return [
         f"  acl check path /{HEALTH}/Check",
-        "  acl bearer req.hdr(authorization),word(1,' ') -m str -i bearer",
+        f"  acl bearer req.hdr({AUTHORIZATION}),word(1,' ') -m str -i bearer",
         "  acl known var(txn.token) -m found",
         "  acl live var(txn.expires),sub(txn.now) -m int gt 0",
         f"  http-request set-var(txn.token) {digest},map_str({TOKENS_FILE}) if bearer !inside",
@@ -160,5 +165,5 @@ def _away(key: str | None) -> list[str]:
     shown = f"set-header {EDGE_KEY} {key}" if key else f"del-header {EDGE_KEY}"
     return [
         f"  http-request {shown}",
-        "  http-request del-header authorization",
+        f"  http-request del-header {AUTHORIZATION}",
     ]

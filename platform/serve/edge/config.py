@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from striate.core.errors import UsageError
-from striate.serve.common.metadata import APP_KEY, PUSHBACK
+from striate.serve.common.metadata import APP_KEY, NO_RETRY, PUSHBACK
 from striate.serve.common.service_spec import SERVICE, ServiceSpec
 from striate.serve.common.service_table import service_specs
 from striate.serve.edge.access_rules import access_rules, entry_rules, size_rules
@@ -186,5 +186,5 @@ def _tail() -> list[str]:
     return [
         "backend no-application",
         # A pushback below zero is gRPC's way to say that trying again is no use.
-        refusal("UNAVAILABLE", deploy, headers={PUSHBACK: "-1"}),
+        refusal("UNAVAILABLE", deploy, headers={PUSHBACK: NO_RETRY}),
     ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from striate.core.errors import UsageError
+from striate.core.validation import describe_invalid
 from striate.serve.common.service_table import service_specs
 from striate.serve.edge.files import CONFIG_FILE, write_config
 from striate.serve.edge.options import EdgeOptions
@@ -45,11 +46,8 @@ def read_options(file: Path) -> PodOptions:
     except OSError as error:
         raise UsageError(f"The edge's options {file} cannot be read: {error.strerror}.") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the document"
-        raise UsageError(
-            f"The edge's options {file} are wrong at {where}: {first['msg']}."
-        ) from None
+        wrong = describe_invalid(error, "the document")
+        raise UsageError(f"The edge's options {file} are wrong at {wrong}.") from None
 
 
 def prepare(options: PodOptions, folder: Path) -> list[str]:

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from striate.serve.common.metadata import (
+    ACCEPT_ENCODING,
     APP_KEY,
     HEALTH,
     INFERENCE,
+    NO_RETRY,
     PUSHBACK,
     REFLECTION,
     TRIAL_KEY,
@@ -162,7 +164,7 @@ def _unreadable() -> list[str]:
             "UNIMPLEMENTED",
             compressed,
             f"{model} {{ req.body,bytes(0,1),hex -m str 01 }}",
-            {"grpc-accept-encoding": "identity", PUSHBACK: "-1"},
+            {ACCEPT_ENCODING: "identity", PUSHBACK: NO_RETRY},
         ),
         refusal("INVALID_ARGUMENT", elsewhere, model),
     ]

@@ -15,23 +15,12 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
+from striate.serve.common.status import SERVER_FAULTS
+
 FIRST_S = 0.0005
 GROWTH = 1.2
 BOUNDS_S = tuple(FIRST_S * GROWTH**i for i in range(72))
 """Upper bounds of the buckets, from half a millisecond to about 200 s; one more takes the rest."""
-
-# What a caller did wrong, or that a caller left, is no fault of the version that it called; a model
-# whose numbers are not finite answers FAILED_PRECONDITION.
-FAULTS = frozenset(
-    {
-        "UNKNOWN",
-        "INTERNAL",
-        "DATA_LOSS",
-        "UNAVAILABLE",
-        "DEADLINE_EXCEEDED",
-        "FAILED_PRECONDITION",
-    }
-)
 
 
 class CallStats(BaseModel):
@@ -39,7 +28,7 @@ class CallStats(BaseModel):
 
     Attributes:
         calls: calls that ended, and messages of streams that were answered.
-        failed: those that ended with a status in `FAULTS`.
+        failed: those that ended with a status in `SERVER_FAULTS`.
         buckets: calls by latency, streams left out; as many as `BOUNDS_S`, and one for what is
             slower.
     """
@@ -115,7 +104,7 @@ class Counter:
         bucket = None if stream else bisect.bisect_left(BOUNDS_S, seconds)
         with self._lock:
             self._calls += 1
-            self._failed += code in FAULTS
+            self._failed += code in SERVER_FAULTS
             self.answered_well += code == "OK"
             if bucket is not None:
                 self._buckets[bucket] += 1
@@ -127,7 +116,7 @@ class Counter:
         self._streams.add((service, method))
         with self._lock:
             self._calls += 1
-            self._failed += code in FAULTS
+            self._failed += code in SERVER_FAULTS
             self.answered_well += code == "OK"
 
     def record_batch(self, size: int, queue_seconds: float, compute_seconds: float) -> None:

@@ -16,13 +16,13 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from striate.core.errors import RequestError
-from striate.serve.common.request_id import REQUEST_ID, REQUEST_ID_KEY, request_id
-from striate.serve.common.status import ERROR_KEY, NotThroughTheEdge, status_of
+from striate.serve.common.metadata import EDGE_KEY, ERROR_KEY, REQUEST_ID_KEY
+from striate.serve.common.request_id import REQUEST_ID, request_id
+from striate.serve.common.status import NotThroughTheEdge, status_of
 from striate.serve.common.types import ModelName
 from striate.serve.observability.observer import NoObserver, Observer
 from striate.serve.observability.tracing import Tracing
 
-EDGE_KEY = "striate-edge-key"
 NO_MODEL = ModelName("", "")
 Context = Any  # grpc.aio.ServicerContext of messages as bytes
 

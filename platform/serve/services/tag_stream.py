@@ -10,7 +10,7 @@ import asyncio
 from grpc.aio import EOF
 
 from striate.core.errors import PlatformError, RequestError
-from striate.serve.common.limits import Limits
+from striate.serve.common.limits import STREAM_ID_BYTES, Limits
 from striate.serve.common.status import status_of
 from striate.serve.common.types import Tag, TagRequest
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
@@ -18,7 +18,6 @@ from striate.serve.server.handlers import Call, parser
 from striate.serve.server.servable import Servable
 from striate.serve.services.tag_messages import check_request, response
 
-LONGEST_ID_BYTES = 256
 _parse = parser(pb.TagStreamRequest)
 
 
@@ -88,9 +87,9 @@ class TagStream:
     def _take(self, message: pb.StreamedPhoto) -> None:
         identity = message.id
         try:
-            if len(identity.encode()) > LONGEST_ID_BYTES:
+            if len(identity.encode()) > STREAM_ID_BYTES:
                 identity = ""
-                raise RequestError(f"An id is longer than {LONGEST_ID_BYTES} bytes.")
+                raise RequestError(f"An id is longer than {STREAM_ID_BYTES} bytes.")
             request = check_request(message.photo, self._limits)
             if self._tagger.immediate:
                 self._answer(identity, self._tagger.now(request))

@@ -7,7 +7,12 @@ import pytest
 
 from striate.core import errors
 from striate.serve.common.request_id import REQUEST_ID
-from striate.serve.common.status import LONGEST_SENTENCE, NotThroughTheEdge, status_of
+from striate.serve.common.status import (
+    LONGEST_SENTENCE,
+    SERVER_FAULTS,
+    NotThroughTheEdge,
+    status_of,
+)
 from striate.serve.server.batcher import QueueFull, TooLate
 
 pytestmark = pytest.mark.unit
@@ -42,6 +47,16 @@ TABLE = {
 def test_a_users_error_keeps_its_sentence(kind: type[errors.StriateError]) -> None:
     status, sentence, code = status_of(kind("The thing is wrong.", "Mend it."))
     assert (status, sentence, code) == (TABLE[kind], "The thing is wrong. Mend it.", kind.code)
+
+
+def test_what_a_caller_can_bring_about_is_no_fault_of_the_server() -> None:
+    """A photo over the limit, a full queue, a wrong argument, a token without the scope."""
+    codes = {status.name for status in grpc.StatusCode}
+    assert codes - SERVER_FAULTS == {
+        "OK", "CANCELLED", "INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
+        "RESOURCE_EXHAUSTED", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "UNAUTHENTICATED",
+    }  # fmt: skip
+    assert codes >= SERVER_FAULTS
 
 
 def test_the_table_has_every_error_of_the_tree() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from striate.serve.common.status import SERVER_FAULTS
 from striate.serve.observability.metrics import MetricsObserver
 
 pytestmark = pytest.mark.unit
@@ -61,6 +62,12 @@ def test_each_grouping_is_by_labels_that_the_series_carry() -> None:
         carried = set().union(*(known[name] for name in names)) | SET_BY_PROMETHEUS
         for group in BY.findall(expression) if names else ():
             assert set(group.split(", ")) <= carried, expression
+
+
+def test_errors_are_the_statuses_that_everything_else_calls_faults() -> None:
+    text = json.dumps(_dashboard())
+    (named,) = re.findall(r'code=~\\"([A-Z_|]+)\\"', text)
+    assert set(named.split("|")) == SERVER_FAULTS
 
 
 def test_panels_have_titles_words_and_places_of_their_own() -> None:

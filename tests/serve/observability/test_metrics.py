@@ -3,6 +3,7 @@
 import urllib.request
 from collections.abc import Callable
 
+import grpc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,9 @@ from striate.serve.capacity.metrics_scrape import (
     parse,
     quantile,
 )
+from striate.serve.common.status import SERVER_FAULTS
 from striate.serve.observability import metrics as metrics_module
+from striate.serve.observability.call_stats import Counter
 from striate.serve.observability.metrics import Endpoint, MetricsObserver
 
 pytestmark = pytest.mark.unit
@@ -56,6 +59,19 @@ def test_what_a_server_tells_is_what_is_read() -> None:
     assert found.versions == {"tagger/4": pytest.approx(5.5)}
     assert found.rejected == {"queue full": 0.5}
     assert found.memory_bytes > 10_000_000
+
+
+@pytest.mark.parametrize("code", [status.name for status in grpc.StatusCode])
+def test_a_trial_and_the_live_view_call_the_same_a_fault_of_the_server(code: str) -> None:
+    metrics, counter = MetricsObserver("photos"), Counter()
+    for observer in (metrics, counter):
+        observer.record_call(*CALL, code, 0.01, "tagger", "4")
+    endpoint = Endpoint(metrics, "127.0.0.1")
+    try:
+        found = figures("photos", [], fetch([endpoint.address]), seconds=1.0)
+    finally:
+        endpoint.close()
+    assert found.errors == counter.count().failed == (code in SERVER_FAULTS)
 
 
 def test_a_streams_messages_count_and_its_life_is_no_latency() -> None:

@@ -47,8 +47,12 @@ ALL_SERVICES = extended("services", SERVICES, of=ServiceSpec)
 
 
 def service_specs() -> Mapping[str, ServiceSpec]:
-    """Every declared service by its name; asked for anew each time, so that none is missed."""
-    return ALL_SERVICES.usable()
+    """Every declared service by its gRPC name; asked for anew, so that none is missed.
+
+    An extension may list one under any name, and cannot change the scope of one of Striate's own.
+    """
+    usable = {spec.name: spec for spec in ALL_SERVICES.usable().values()}
+    return {**usable, **SERVICES}
 
 
 def find_service(name: str) -> ServiceSpec:
@@ -58,7 +62,8 @@ def find_service(name: str) -> ServiceSpec:
         UnknownName: there is none.
         ExtensionError: the extension that declares it cannot be used.
     """
-    return ALL_SERVICES.find(name)
+    known = service_specs()
+    return known[name] if name in known else ALL_SERVICES.find(name)
 
 
 def token_scopes() -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from striate.core.errors import UsageError
 from striate.serve.common.metadata import APP_KEY, NO_RETRY, PUSHBACK
 from striate.serve.common.service_spec import SERVICE, ServiceSpec
-from striate.serve.common.service_table import service_specs
+from striate.serve.common.service_table import SERVICES
 from striate.serve.edge.access_rules import access_rules, entry_rules, size_rules
 from striate.serve.edge.backends import backend_rules, health_check, resolver_rules
 from striate.serve.edge.constants import (
@@ -67,13 +67,13 @@ def config_text(routes: Sequence[Route], options: EdgeOptions, key: str | None) 
 
 
 def list_services(routes: Sequence[Route]) -> tuple[ServiceSpec, ...]:
-    """Every service whose callers the edge must know the rules for.
+    """Every service that the edge must know the rules for: Striate's own, and those deployed.
 
-    Those of an extension that only the deploying process has are known by their applications, so
-    that every process which writes the configuration writes the same.
+    Those of an extension are known by their applications alone, so that every process which writes
+    the configuration writes the same, whether it has the extension or not.
     """
     deployed = {spec.name: spec for route in routes for spec in route.declared}
-    return tuple({**deployed, **service_specs()}.values())
+    return tuple({**deployed, **SERVICES}.values())
 
 
 def check_name(name: str) -> None:

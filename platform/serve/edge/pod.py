@@ -57,10 +57,12 @@ def prepare(options: PodOptions, folder: Path) -> list[str]:
         UsageError: a name cannot stand in HAProxy's configuration.
         PlatformError: HAProxy is not installed.
     """
+    known = service_specs()
     route = Route(
         options.app,
-        services=tuple(service_specs()),
+        services=tuple(known),
         groups=(ReplicaGroup(dns=options.replicas),),
+        declared=tuple(known.values()),
     )
     options = options.model_copy(update={"limits": bound_limits(options.limits)})
     folder.mkdir(parents=True, exist_ok=True)

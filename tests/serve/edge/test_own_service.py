@@ -1,0 +1,205 @@
+"""A typed service that Striate does not know: its .proto, its class, its app, and one line."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import grpc
+import pytest
+
+from striate.core.errors import AccessRefused
+from striate.serve.apps import ALL_APPS, APPS
+from striate.serve.capacity.load_calls import Calls, LoadTarget
+from striate.serve.client.client import ChannelSecurity, Client
+from striate.serve.common.metadata import bearer
+from striate.serve.common.service_spec import ServiceSpec
+from striate.serve.common.service_table import SERVICES, service_specs
+from striate.serve.deployment.probe import probe
+from striate.serve.edge import control, tokens
+from striate.serve.edge.files import edge_key
+from striate.serve.server.server import ModelServer
+
+pytestmark = pytest.mark.e2e
+NAME = "acme.v1.Greeter"
+LINE = ServiceSpec(
+    NAME, "greet", "acme.v1.greeter_pb2", streams=("Chat",), samples={"Greet": {"name": "probe"}}
+)
+PROTO = """
+syntax = "proto3";
+package acme.v1;
+
+service Greeter {
+  rpc Greet(Name) returns (Greeting);
+  rpc Chat(stream Name) returns (stream Greeting);
+}
+
+message Name {
+  string name = 1;
+}
+
+message Greeting {
+  string text = 1;
+}
+"""
+SERVICE = '''
+"""Answers `acme.v1.Greeter`."""
+
+from acme.v1 import greeter_pb2 as pb
+from striate.serve.common.types import ModelName
+from striate.serve.server.handlers import StreamMethod, Unary
+
+
+class Greeter:
+    name = "acme.v1.Greeter"
+    model = ModelName("greeter", "1")
+    models = ()
+
+    def methods(self):
+        return {"Greet": Unary(pb.Name, self._greet), "Chat": StreamMethod(self._chat)}
+
+    def servables(self):
+        return ()
+
+    def open(self, observer, serving):
+        pass
+
+    def drain(self):
+        pass
+
+    def close(self):
+        pass
+
+    async def _greet(self, message, call):
+        return pb.Greeting(text=f"Hello, {message.name}.")
+
+    async def _chat(self, call):
+        """Speaks first: its callers need not."""
+        await call.context.write(pb.Greeting(text="Who is there?").SerializeToString())
+        await call.context.read()
+'''
+APP = '''
+"""The application `greeter`."""
+
+from acme.service import Greeter
+from striate.serve.apps.replica import AppKind, ReplicaArgs, application
+
+
+def services(args):
+    return [Greeter()]
+
+
+def build(args):
+    return application("greeter", args, services)
+
+
+KIND = AppKind(ReplicaArgs, services, build)
+'''
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.MonkeyPatch]:
+    """The package `acme`, compiled and importable, and its two entries in the tables."""
+    folder = tmp_path_factory.mktemp("acme")
+    files = {"acme/v1/greeter.proto": PROTO, "acme/service.py": SERVICE, "acme/app.py": APP}
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    outputs = ["--python_out=.", "--grpc_python_out=."]
+    command = [sys.executable, "-m", "grpc_tools.protoc", "-I.", *outputs, "acme/v1/greeter.proto"]
+    subprocess.run(command, cwd=folder, check=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        patch.setitem(APPS, "greeter", import_module("acme.app").KIND)
+        patch.setitem(SERVICES, NAME, LINE)
+        yield patch
+    for module in [name for name in sys.modules if name.split(".")[0] == "acme"]:
+        del sys.modules[module]
+
+
+@pytest.fixture(scope="module")
+def greeter(
+    package: pytest.MonkeyPatch, start_edge: Any, app: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """Its application behind an edge that asks for tokens."""
+    file = tmp_path_factory.mktemp("tokens") / "tokens.map"
+    allowed = {"greet": ["greet"], "tag": ["tag"], "infer": ["infer", "ask"], "admin": ["admin"]}
+    secrets = {name: tokens.create(file, name, scopes)[0] for name, scopes in allowed.items()}
+    edge = start_edge(token_file=file)
+    kind = ALL_APPS["greeter"]
+    services = kind.services(kind.arguments())
+    server = ModelServer(services, edge_key=edge_key(edge.folder))
+    entry = app("greeter", server.address, services=server.service_names, declared=(LINE,))
+    edge.deploy(entry)
+    yield SimpleNamespace(edge=edge, entry=entry, server=server, **secrets)
+    server.stop()
+
+
+def client(greeter: Any, token: str) -> Client:
+    return Client(greeter.edge.address, "greeter", security=ChannelSecurity(token=token))
+
+
+def greet(greeter: Any, token: str) -> str:
+    request = import_module("acme.v1.greeter_pb2").Name(name="you")
+    with client(greeter, token) as calling:
+        return str(calling.call(NAME, "Greet", request).text)
+
+
+@pytest.mark.parametrize("token", ["greet", "admin"])
+def test_a_token_of_its_scope_is_let_in(greeter: Any, token: str) -> None:
+    assert greet(greeter, getattr(greeter, token)) == "Hello, you."
+
+
+@pytest.mark.parametrize("token", ["tag", "infer"])
+def test_a_token_of_another_scope_is_refused(greeter: Any, token: str) -> None:
+    with pytest.raises(AccessRefused, match="does not allow"):
+        greet(greeter, getattr(greeter, token))
+
+
+def test_a_probe_and_a_load_send_its_sample(greeter: Any) -> None:
+    probe(greeter.edge.folder, greeter.entry, trial=False, timeout_s=5)
+    target = LoadTarget(greeter.edge.address, greeter.entry, token=greeter.greet, connections=1)
+
+    async def once() -> object:
+        async with Calls(target, [b""]) as call:
+            return await call()
+
+    assert b"Hello, probe." in bytes(asyncio.run(once()))  # type: ignore[call-overload]
+
+
+def test_a_caller_of_its_stream_may_stay_silent(greeter: Any) -> None:
+    """The edge waits for the first message of any other call."""
+    answered = threading.Event()
+
+    def silent() -> Iterator[bytes]:
+        answered.wait(10)
+        yield from ()
+
+    with grpc.insecure_channel(greeter.edge.address) as channel:
+        chat: Any = channel.stream_stream(LINE.path("Chat"))
+        call = chat(silent(), metadata=(bearer(greeter.greet),), timeout=10)
+        assert b"Who is there?" in next(call)
+        answered.set()
+        assert list(call) == []
+
+
+def test_a_process_that_does_not_know_it_keeps_its_rules(greeter: Any) -> None:
+    """Whoever follows the replicas may run without the package: the table holds the declaration."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delitem(SERVICES, NAME)
+        assert NAME not in service_specs()
+        former = control.workers(greeter.edge.folder)
+        control.reload(greeter.edge.folder)
+        assert control.workers(greeter.edge.folder) == former
+    assert greet(greeter, greeter.greet) == "Hello, you."
+
+
+def test_its_application_is_one_that_serve_can_run(greeter: Any) -> None:
+    kind = ALL_APPS["greeter"]
+    assert kind.build(kind.arguments()) is not None
+    assert Path(str(import_module("acme.app").__file__)).name == "app.py"

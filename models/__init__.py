@@ -21,6 +21,7 @@ from striate.core.extension_sources import find_offers
 from striate.core.extensions import extended
 from striate.models.alexnet import alexnet, alexnet_one_tower
 from striate.models.c3d import c3d, c3d_ablation
+from striate.models.fcn import Fcn
 from striate.models.googlenet import googlenet
 from striate.models.lenet1 import lenet1, lenet1_32
 from striate.models.lenet5 import lenet5, lenet5_modern
@@ -34,6 +35,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "alexnet_one_tower": alexnet_one_tower,
     "c3d": c3d,
     "c3d_ablation": c3d_ablation,
+    "fcn": Fcn,
     "googlenet": googlenet,
     "lenet1": lenet1,
     "lenet1_32": lenet1_32,

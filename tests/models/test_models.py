@@ -48,6 +48,7 @@ CASES = {
     "c3d_ablation": Case(
         17_444_965, 19_261_106_176, small={"width": 1 / 8, "field": 17, "frames": 8}
     ),
+    "fcn": Case(147_376, 45_187_072),
     "googlenet": Case(6_998_552, 1_582_671_872, small={"width": 1 / 8, "field": 33}),
     "lenet1": Case(2_578, 91_520, 98_442, chip=True),
     "lenet1_32": Case(3_658, 131_400, 141_166, chip=True),
@@ -60,6 +61,7 @@ CASES = {
     "vgg16": Case(138_357_544, 15_470_264_320, small={"width": 1 / 8, "field": 32}),
     "vgg19": Case(143_667_240, 19_632_062_464, small={"width": 1 / 8, "field": 32}),
 }
+DENSE = {"fcn"}  # scores for each place of the input
 LARGE = [name for name, case in CASES.items() if case.small]
 HAS_CLASSES = sorted(set(MODELS) - {"lenet5"})  # the codes of LeNet-5 are those of ten digits
 
@@ -109,7 +111,7 @@ def test_surface_of_every_model(name: str, tmp_path: Path) -> None:
     model = small(name).eval()
     inputs = inputs_of(model, 3)
     scores = model(inputs)
-    assert scores.shape == (3, model.classes)
+    assert scores.shape == (3, model.classes, *(inputs.shape[2:] if name in DENSE else ()))
     assert torch.equal(scores, model.forward_head(model.forward_features(inputs)))  # type: ignore[operator]
 
     exported = torch.export.export(
@@ -133,7 +135,9 @@ def test_a_small_version_learns(name: str) -> None:
     known = math.log(4)  # the loss of knowing that there are four of them, and no more
     losses = [math.inf]
     while losses[-1] > known / 2 and len(losses) < 200:
-        loss = nn.functional.cross_entropy(model(inputs), labels)
+        scores = model(inputs)
+        wanted = labels.view(-1, *[1] * (scores.ndim - 2)).expand(4, *scores.shape[2:])
+        loss = nn.functional.cross_entropy(scores, wanted)
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
@@ -146,7 +150,7 @@ def test_a_small_version_learns(name: str) -> None:
 @pytest.mark.parametrize("name", HAS_CLASSES)
 def test_classes_are_an_argument(name: str) -> None:
     model = small(name, classes=7).eval()
-    assert model(inputs_of(model, 2)).shape == (2, 7)
+    assert model(inputs_of(model, 2)).shape[:2] == (2, 7)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -232,3 +236,17 @@ def test_a_bundle_that_is_no_network_is_not_built(tmp_path: Path) -> None:
     bundle = Bundle.write(tmp_path / "b", TWO.model_copy(update={"kind": "index"}), {})
     with pytest.raises(BundleError, match="of the kind index, not a network"):
         build_from(bundle)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 8), (37, 51)])
+def test_dense_scores_are_of_the_images_own_size(size: tuple[int, int]) -> None:
+    model = small("fcn").eval()
+    assert model(torch.randn(2, 3, *size)).shape == (2, 8, *size)
+
+
+def test_dense_scores_move_with_the_image() -> None:
+    """A shift by the coarsest stride shifts the scores, away from the edges."""
+    model = small("fcn").eval()
+    wide = torch.randn(1, 3, 96, 192)
+    left, right = model(wide[..., :184]), model(wide[..., 8:])
+    assert torch.allclose(left[..., 80:104], right[..., 72:96], atol=1e-6)

@@ -11,6 +11,7 @@ from striate.data.corpora.lfw import open_lfw
 from striate.data.corpora.librispeech import open_librispeech
 from striate.data.corpora.mnist import open_mnist
 from striate.data.corpora.photos import DEFAULT_PATCHES, write_photos
+from striate.data.corpora.scenes import DEFAULT_SCENES, write_scenes
 from striate.data.corpora.speech import SIZE as UTTERANCES
 from striate.data.corpora.speech import write_speech
 from striate.data.corpora.sports import DEFAULT_CLIPS, write_sports
@@ -36,6 +37,12 @@ CORPORA: dict[str, Corpus] = {
     "mnist": Corpus("MNIST, or any folder of its four IDX files", open_mnist),
     "photos": Corpus(
         "Patches of 18 real photographs, as ImageNet", open_imagenet, write_photos, DEFAULT_PATCHES
+    ),
+    "scenes": Corpus(
+        "Generated scenes with a class for each pixel, as Stanford Background",
+        open_stanford,
+        write_scenes,
+        DEFAULT_SCENES,
     ),
     "sounds": Corpus(
         "Your own sounds, in class folders or with a table", open_sounds, open_with=open_sounds

@@ -35,6 +35,8 @@ class Stored:
         key: its name in the source, which reports use.
         fields: the row's further columns.
         prepared: what the pipeline's `Preparing.prepare` made of the row, where it has one.
+        companions: other rows that the sample needs, as the pipeline chose them, where it is one
+            of `striate.data.pipelines.companions.NeedsCompanions`.
     """
 
     row: int
@@ -44,6 +46,7 @@ class Stored:
     key: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
     prepared: Any = None
+    companions: tuple["Stored", ...] = ()
 
     def with_unit(self, unit: int) -> "Stored":
         """Another unit of the same row."""

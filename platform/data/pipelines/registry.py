@@ -9,7 +9,9 @@ from typing import Any
 from striate.core.extensions import extended
 from striate.data.pipelines.base import Pipeline
 from striate.data.pipelines.clips import clips_test, clips_train
+from striate.data.pipelines.dense_labels import dense_labels
 from striate.data.pipelines.images import imagenet_test, imagenet_train, multi_scale, ten_crop
+from striate.data.pipelines.pairs import image_pairs
 from striate.data.pipelines.raw import raw_images
 from striate.data.pipelines.scales import dense
 from striate.data.pipelines.sounds import sounds
@@ -21,10 +23,12 @@ PIPELINES: dict[str, PipelineFactory] = {
     "clips-test": clips_test,
     "clips-train": clips_train,
     "dense": dense,
+    "dense-labels": dense_labels,
     "digits": raw_images,
     "imagenet-test": imagenet_test,
     "imagenet-train": imagenet_train,
     "multi-scale": multi_scale,
+    "pairs": image_pairs,
     "sounds": sounds,
     "speech-frames": speech_frames,
     "ten-crop": ten_crop,

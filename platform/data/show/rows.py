@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from striate.core.errors import StriateError, UsageError
@@ -130,7 +131,9 @@ def _draw_images(title: str, chosen: list[SampleRow], manifest: Manifest, path: 
         image = _unless_damaged(partial(image_of, row))
         cells.append(Cell(image, (label, key) if key else (label,)))
         if manifest.columns.label.kind == "dense" and image is not None:
-            cells.append(Cell(_regions(row, image, len(manifest.labels)), ("", "labels")))
+            classes = np.frombuffer(row.shard.label(row.at), "<i2")  # type: ignore[arg-type]
+            regions = colour_regions(classes.reshape(image.shape[:2]), len(manifest.labels))
+            cells.append(Cell(regions, ("", "labels")))
     contact_sheet(title, cells).save(path)
 
 
@@ -147,15 +150,18 @@ def image_of(row: SampleRow) -> Pixels:
     return decode_image(bytes(row.shard.payload(row.at)))
 
 
-def _regions(row: SampleRow, image: Pixels, classes: int) -> Pixels:
-    """A dense label in colours, unknown pixels black."""
+def colour_regions(classes: NDArray[Any], count: int) -> Pixels:
+    """(height, width) classes in colours, unknown pixels, −1, black."""
+    regions: Pixels = class_colours(count)[classes]
+    return regions
+
+
+def class_colours(count: int) -> Pixels:
+    """(count + 1, 3): a colour for each class, and black for what is unknown."""
     from matplotlib import colormaps
 
-    values = np.frombuffer(row.shard.label(row.at), "<i2").reshape(image.shape[:2])  # type: ignore[arg-type]
-    table = colormaps["tab10" if classes <= 10 else "tab20"](np.arange(classes))[:, :3]
-    colours = np.concatenate([np.rint(table * 255).astype(np.uint8), np.zeros((1, 3), np.uint8)])
-    regions: Pixels = colours[values]
-    return regions
+    table = colormaps["tab10" if count <= 10 else "tab20"](np.arange(count))[:, :3]
+    return np.concatenate([np.rint(table * 255).astype(np.uint8), np.zeros((1, 3), np.uint8)])
 
 
 def _draw_clips(title: str, chosen: list[SampleRow], manifest: Manifest, path: Path) -> None:

@@ -5,7 +5,7 @@ damaged samples, and it is here alone that this is decided.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from striate.core.errors import DataError
 from striate.data.pipelines.base import DamagedSample, Pipeline, Places, Preparing, Stored
+from striate.data.pipelines.companions import NeedsCompanions
 from striate.data.pipelines.raw import RawImages
 from striate.data.stream.order import Integers, Order
 from striate.data.stream.reader import SplitReader
@@ -78,7 +79,7 @@ class LocalDecoder:
         if isinstance(self._pipeline, RawImages):
             tensors = self._pipeline.of_arrays(*self._reader.take(ids), places)
             return Decoded({**tensors, "rows": torch.from_numpy(ids)})
-        stored = self._reader.stored(ids)
+        stored = self._accompanied(ids, self._reader.stored(ids), places)
         try:
             return Decoded(self._tensors(stored, places))
         except DamagedSample:
@@ -104,6 +105,18 @@ class LocalDecoder:
                 damaged.append(Damage(sample.row, error.key or sample.key, error.reason))
         tensors = {name: torch.cat([one[name] for one in good]) for name in good[0]} if good else {}
         return Decoded(tensors, tuple(damaged), tuple(missing))
+
+    def _accompanied(self, ids: Integers, stored: list[Stored], places: Places) -> Sequence[Stored]:
+        """The samples with the other rows that they need, where the pipeline wants such."""
+        if not isinstance(self._pipeline, NeedsCompanions):
+            return stored
+        chosen = self._pipeline.choose_companions(ids, places, self._reader.label_index)
+        others = self._reader.stored(chosen.reshape(-1))
+        each = chosen.shape[1]
+        return [
+            replace(one, companions=tuple(others[at * each : (at + 1) * each]))
+            for at, one in enumerate(stored)
+        ]
 
     def _ready(self, stored: Sequence[Stored]) -> Sequence[Stored]:
         """The samples with their rows prepared, where the pipeline wants that."""

@@ -3,6 +3,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from striate.core.errors import DataError
 from striate.data.pipelines.base import Stored
+from striate.data.pipelines.companions import LabelIndex
 from striate.data.shards.folder import ShardFolder
 from striate.data.shards.shard import Shard, read_shard
 from striate.data.stream.order import Integers
@@ -81,6 +83,18 @@ class SplitReader:
     def units(self) -> int:
         """Samples of the order in an epoch."""
         return sum(self.shard_units)
+
+    @cached_property
+    def label_index(self) -> LabelIndex:
+        """The rows of the split by class; every shard is opened for it once.
+
+        Raises:
+            DataError: the rows have no class each, or a shard is missing or damaged.
+        """
+        if self.manifest.columns.label.kind != "class":
+            raise DataError(f"The rows of the shards in {self.folder.place} have no class each.")
+        shards = (self.shard(index) for index in range(len(self.entries)))
+        return LabelIndex.of(np.concatenate([shard.labels for shard in shards]))
 
     def take(self, rows: Integers) -> tuple[NDArray[np.uint8], Integers]:
         """Raw images (n, channels, height, width) and labels (n,) of global row ids.

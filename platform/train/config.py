@@ -95,6 +95,7 @@ class TaskConfig(_Config):
         evaluation: ``crops``: the mean over the crops that the pipeline gives; ``dense``: over all
             places of larger images, at each scale of the pipeline ``dense``, and of their mirror
             images; ``fine``: the same with OverFeat's offsets at the last pool.
+        arguments: of the task's own, where it has any, for example ``margin`` of ``pairs``.
     """
 
     name: str = "classification"
@@ -103,6 +104,7 @@ class TaskConfig(_Config):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     auxiliary_weight: float = Field(default=0.3, ge=0)
     evaluation: Literal["crops", "dense", "fine"] = "crops"
+    arguments: dict[str, Any] = Field(default_factory=dict)
 
 
 class OptimizerConfig(_Config):

@@ -80,7 +80,7 @@ def bundled_shards(
     return shards_of
 
 
-_SIZES = {"photos": 360, "faces": 200, "sports": 20, "speech": 20}
+_SIZES = {"photos": 360, "faces": 200, "scenes": 40, "sports": 20, "speech": 20}
 
 
 @pytest.fixture

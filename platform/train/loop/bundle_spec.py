@@ -6,8 +6,6 @@ from typing import Any
 from torch import nn
 
 from striate.core.bundle import (
-    INPUT,
-    OUTPUT,
     BundleSpec,
     PipelineSpec,
     Provenance,
@@ -19,30 +17,25 @@ from striate.models import architecture_of
 from striate.train.config import DataConfig
 from striate.train.loop.batches import evaluation_pipeline
 from striate.train.run.spec import RunSpec
+from striate.train.tasks import ALL_TASKS
 
-# Task → letters of the input's dimensions, and what its numbers are.
-_INPUTS = {
-    "classification": ("CHW", "normalised intensity"),
-    "clips": ("CTHW", "normalised intensity"),
-    "frames": ("CFT", "normalised log-mel energy"),
-}
+_OF_SOUND = ("sounds", "speech-frames")  # pipelines
 
 
 def bundle_spec(run: RunSpec, model: nn.Module, metrics: dict[str, float]) -> BundleSpec:
     """What the bundle of a run says of its model."""
     recipe = run.recipe
-    shape = tuple(int(size) for size in model.input_shape)  # type: ignore[union-attr]
-    layout, units = _INPUTS["frames" if recipe.data.pipeline == "sounds" else recipe.task.name]
+    task = ALL_TASKS[recipe.task.name](recipe.task, len(run.labels))
+    signature = task.signature(model, _taken(recipe.data, model), run.labels)
     return BundleSpec(
         architecture=architecture_of(recipe.model.name, recipe.model.arguments),
         task=recipe.task.name,
-        inputs={INPUT: TensorSpec(dtype="float32", shape=shape, layout=layout, units=units)},
-        outputs={
-            OUTPUT: TensorSpec(dtype="float32", shape=(len(run.labels),), layout="C", units="logit")
-        },
+        inputs=dict(signature.inputs),
+        outputs=dict(signature.outputs),
+        dimensions=dict(signature.dimensions),
         preprocessing=_preprocessing(recipe.data),
         pipeline=_pipeline(recipe.data),
-        labels=run.labels,
+        labels=signature.labels,
         provenance=Provenance(
             run_id=run.run_id,
             recipe=recipe.name,
@@ -51,6 +44,16 @@ def bundle_spec(run: RunSpec, model: nn.Module, metrics: dict[str, float]) -> Bu
             metrics=metrics,
         ),
     )
+
+
+def _taken(data: DataConfig, model: nn.Module) -> TensorSpec:
+    """What the network takes, as the recipe's pipeline makes it."""
+    shape = tuple(int(size) for size in model.input_shape)  # type: ignore[union-attr]
+    if data.pipeline in _OF_SOUND:
+        layout, units = "CFT", "normalised log-mel energy"
+    else:
+        layout, units = "CTHW" if len(shape) == 4 else "CHW", "normalised intensity"
+    return TensorSpec(dtype="float32", shape=shape, layout=layout, units=units)
 
 
 def bundle_assets(run: RunSpec) -> dict[str, str]:

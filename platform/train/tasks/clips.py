@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from typing import Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from striate.core.bundle import TensorSpec
 from striate.data.stream.batch import Batch
 from striate.train.config import TaskConfig
 from striate.train.run.mistake import Mistake
 from striate.train.tasks.drawings import HeldOut, Picture, draw_classes
 from striate.train.tasks.mistakes import Mistakes
 from striate.train.tasks.outputs import OUTPUT, Network, Outputs, name_outputs
+from striate.train.tasks.signature import Signature
 
 _SUMS = 6
 
@@ -100,6 +102,9 @@ class Clips:
 
     def unpack(self, packed: Tensor, device: torch.device) -> VideoCounts:
         return VideoCounts.unpack(packed.to(device), self.classes)
+
+    def signature(self, model: nn.Module, taken: TensorSpec, labels: tuple[str, ...]) -> Signature:
+        return Signature.of_classes(taken, labels)
 
     def count(self, outputs: Outputs, batch: Batch) -> VideoCounts:
         """Counts of one batch that holds all clips of its videos."""

@@ -7,6 +7,10 @@ _WORDS = {
     "clip_hit1": "clip hit@1",
     "video_hit1": "video hit@1",
     "video_hit5": "video hit@5",
+    "auc": "area under the ROC curve",
+    "equal_error": "equal error rate",
+    "class_accuracy": "mean class accuracy",
+    "mean_iou": "mean intersection over union",
 }
 
 

@@ -15,8 +15,10 @@ from safetensors.numpy import save_file
 
 from striate.core.errors import TrackingUnavailable
 from striate.train import plots
+from striate.train.distributed.world import World
 from striate.train.launch import live_plots
 from striate.train.loop.report_evaluation import first_layer
+from striate.train.loop.train import train
 from striate.train.plots import comparison
 from striate.train.plots.confusion import confusion_matrix, most_confused, pool_errors
 from striate.train.plots.filters import animation, colour_kernel
@@ -24,7 +26,10 @@ from striate.train.plots.mistakes import worst_mistakes
 from striate.train.run.folder import Run
 from striate.train.run.mistake import Mistake
 from striate.train.run.spec import RunOutcome
+from striate.train.tasks import TASKS
+from striate.train.tasks.classification import Classification
 from striate.train.tasks.drawings import row_of
+from striate.train.tasks.pair_drawings import join_side_by_side
 
 pytestmark = pytest.mark.unit
 
@@ -155,6 +160,68 @@ def test_the_worst_mistakes_show_the_photographs_that_they_name(
     lines = [line.tobytes() for line in pixels]
     for line in middle:
         assert any(line.tobytes() in drawn for drawn in lines)
+
+
+@pytest.mark.parametrize("name", ["pairs-mini", "scenes-mini"])
+def test_a_task_draws_its_own_mistakes(name: str, make_short_run: Make, tmp_path: Path) -> None:
+    """The pairs, or the images with their regions, that the last evaluation names."""
+    run = make_short_run(name, 2)
+    train(run, World())
+    outcome = RunOutcome.model_validate_json(run.folder.outcome.read_bytes())
+    assert outcome.mistakes and outcome.confusion == ()
+    assert {path.name for path in plots.draw_all(run)} == {
+        "learning_curves.png",
+        "first_layer_filters.png",
+        "worst_mistakes.png",
+    }
+    with Image.open(run.folder.path / "pictures" / "worst_mistakes.png") as picture:
+        drawn = np.asarray(picture.convert("RGB"))
+    assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 50
+
+
+def test_a_pair_stands_side_by_side() -> None:
+    dark, grey = np.zeros((4, 3, 1), np.uint8), np.full((2, 5, 1), 90, np.uint8)
+    both = join_side_by_side([dark, grey])
+    assert both is not None and both.shape == (4, 10, 1)
+    assert (both[:, :3] == 0).all() and (both[:2, 5:] == 90).all()
+    assert (both[:, 3:5] == 255).all() and (both[2:, 5:] == 255).all()
+    assert join_side_by_side([dark, None]) is None
+
+
+class Silent:
+    """A task that says nothing of its mistakes."""
+
+    def __init__(self, task: Classification) -> None:
+        self._task = task
+
+    def __getattr__(self, name: str) -> Any:
+        if name in {"mistakes", "draw_mistakes"}:
+            raise AttributeError(name)
+        return getattr(self._task, name)
+
+
+def test_a_task_need_not_show_its_mistakes(
+    make_short_run: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_short_run("lenet5-digits", 2)
+    make = TASKS["classification"]
+    monkeypatch.setitem(TASKS, "classification", lambda *of: Silent(make(*of)))  # type: ignore[arg-type]
+    train(run, World())
+    outcome = RunOutcome.model_validate_json(run.folder.outcome.read_bytes())
+    assert outcome.mistakes == () and outcome.metrics["top1"] > 0
+    assert {path.name for path in plots.draw_all(run)} == {
+        "learning_curves.png",
+        "confusion_matrix.png",
+        "first_layer_filters.png",
+    }
+
+
+def test_a_task_may_draw_nothing(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run("lenet5-digits")
+    _leave(run, mistakes=[Mistake(1, 0, 2, 3, 0.9)])
+    assert worst_mistakes(run) is not None
+    monkeypatch.setattr(Classification, "draw_mistakes", lambda *_: None)
+    assert worst_mistakes(run) is None
 
 
 def test_mistakes_whose_shards_are_gone_leave_the_other_pictures(make_run: Make) -> None:

@@ -14,7 +14,9 @@ from striate.core.errors import RecipeError
 from striate.core.settings import Settings
 from striate.data.pipelines.base import OfOneImage
 from striate.data.pipelines.clips import TestClips, TrainClips
+from striate.data.pipelines.dense_labels import DenselyLabelled
 from striate.data.pipelines.images import TestImages, TrainImages
+from striate.data.pipelines.pairs import ImagePairs
 from striate.data.pipelines.registry import pipeline_of
 from striate.data.pipelines.speech_frames import SpeechFrames
 from striate.data.shards.manifest import MANIFEST_FILE, Manifest
@@ -134,6 +136,38 @@ def test_a_bundle_of_clips_says_how_clips_are_cut(make_short_run: MakeShort) -> 
     assert sum(map(sum, outcome.confusion)) == videos
 
 
+def test_a_bundle_of_pairs_embeds_one_image(make_short_run: MakeShort) -> None:
+    bundle = trained(make_short_run("pairs-mini", 2))
+    spec = bundle.spec
+    assert (spec.task, spec.labels, spec.input.shape) == ("pairs", (), (1, 32, 32))
+    assert [(name, one.shape) for name, one in spec.outputs.items()] == [("embedding", (8,))]
+    assert spec.provenance.metrics.keys() == {"pair_accuracy", "auc", "equal_error", "loss"}
+    assert build_from(bundle)(torch.zeros(3, 1, 32, 32)).shape == (3, 8)
+
+
+def test_a_bundle_of_dense_labels_takes_images_of_any_size(make_short_run: MakeShort) -> None:
+    run = make_short_run("scenes-mini", 2)
+    bundle = trained(run)
+    spec = bundle.spec
+    assert (spec.task, spec.labels) == ("dense_labels", run.spec.labels)
+    assert spec.input.shape == (3, "height", "width")
+    assert [(n, one.shape) for n, one in spec.outputs.items()] == [
+        ("scores", (8, "height", "width"))
+    ]
+    network = build_from(bundle)
+    counted = torch.zeros(2, dtype=torch.int64)
+    for one in SplitReader(run.spec.shards, "test").stored(np.arange(8)):
+        pixels = fit(decode_image(bytes(one.payload)), spec.preprocessing)
+        with torch.no_grad():
+            scores = network(apply(spec.preprocessing, torch.from_numpy(pixels)[None]))
+        true = torch.frombuffer(bytearray(memoryview(one.label)), dtype=torch.int16)  # type: ignore[arg-type]
+        found = scores.argmax(1).flatten() == true
+        counted += torch.stack([found[true >= 0].sum(), (true >= 0).sum()])
+    assert int(counted[0]) / int(counted[1]) == pytest.approx(
+        spec.provenance.metrics["pixel_accuracy"], abs=1e-3
+    )
+
+
 def test_clips_of_a_video_stay_with_one_worker(make_short_run: MakeShort) -> None:
     """Each rank's own count of hits, added up, is that of one worker: on real videos."""
     run = make_short_run("c3d-mini", 1)
@@ -174,6 +208,8 @@ def test_published_figures_are_of_recipes_and_of_metrics_that_these_report() -> 
         "classification": {"top1", "top5"},
         "clips": {"clip_hit1", "video_hit1", "video_hit5"},
         "frames": {"frame_accuracy"},
+        "pairs": {"pair_accuracy", "auc", "equal_error"},
+        "dense_labels": {"pixel_accuracy", "class_accuracy", "mean_iou"},
     }
     for name, figures in PUBLISHED.items():
         task = RECIPES[name]().task.name
@@ -199,6 +235,11 @@ def test_every_recipe_feeds_its_model_what_it_takes(name: str) -> None:
             assert shape == (3, pipeline.frames, pipeline.crop, pipeline.crop)
         elif isinstance(pipeline, SpeechFrames):
             assert shape == pipeline.shape
+        elif isinstance(pipeline, ImagePairs):
+            stored = torch.zeros(1, *pipeline.images.shape)
+            assert shape == apply(pipeline.preprocessing, stored).shape[1:]
+        elif isinstance(pipeline, DenselyLabelled):
+            assert not pipeline.training or shape == (3, *pipeline.size)
         else:
             assert pipeline is None
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from striate.core.errors import PlatformError
+from striate.core.extension_files import cluster_environment
 
 _REMEDY = "Run `striate up`, or check RAY_ADDRESS."
 _TOKEN_REMEDY = (
@@ -17,6 +18,8 @@ _TOKEN_REMEDY = (
 
 def connect(address: str | None, remedy: str = _REMEDY, **options: Any) -> None:
     """Connect this process to a cluster, unless it is connected to one already.
+
+    What this process starts there, replicas among it, finds the same extensions.
 
     Args:
         address: `host:port` of the control service, ``auto``, ``local`` for a private cluster of
@@ -34,6 +37,8 @@ def connect(address: str | None, remedy: str = _REMEDY, **options: Any) -> None:
     if address is None:
         raise PlatformError("No Ray cluster is known.", remedy)
     _refuse_silent(address, remedy)
+    if extensions := cluster_environment():
+        options["runtime_env"] = extensions
     try:
         with _sigterm_kept():
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", **options)

@@ -1,4 +1,4 @@
-"""Sending a training to a cluster: the installed package, the recipe, and where things lie."""
+"""Sending a training to a cluster: the code, the recipe, and where things lie."""
 
 import ipaddress
 import os
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from striate.core import ray_private
 from striate.core.errors import UsageError
+from striate.core.extension_files import TAKEN_ALONG, module_variables, pack_extensions
 from striate.core.settings import ENVIRONMENT, Settings
 from striate.train.config import Recipe
 from striate.train.launch.ray_jobs import RECIPE_KEY, JobServer
@@ -38,7 +39,7 @@ def submit(
         recipe: resolved; None for a run that is resumed with the recipe that the cluster keeps.
         arguments: of `striate train` on the cluster, without the recipe.
         environment: variables of the job and of its workers.
-        folder: where the wheel is kept for the next time.
+        folder: where the wheels, its own and those of extensions, are kept for the next time.
 
     Returns:
         The job's id.
@@ -46,11 +47,17 @@ def submit(
     Raises:
         PlatformError: the cluster does not take it.
     """
-    wheel = build_wheel(folder / "wheels")
+    wheels = [build_wheel(folder / "wheels")]
+    wheels += [one.write_wheel(folder / "wheels") for one in pack_extensions()]
     job_id = f"{name}-{secrets.token_hex(4)}"
     runtime: dict[str, Any] = {
-        "py_modules": [str(wheel)],
-        "env_vars": {ray_private.JOB_STOP_WAIT_S: str(_STOP_WITHIN_S), **environment},
+        "py_modules": [str(wheel) for wheel in wheels],
+        "env_vars": {
+            ray_private.JOB_STOP_WAIT_S: str(_STOP_WITHIN_S),
+            TAKEN_ALONG: "1",
+            **module_variables(),
+            **environment,
+        },
     }
     with tempfile.TemporaryDirectory(prefix="striate-") as working:
         if recipe is not None:

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from striate.core import errors
+from striate.core.extension_files import pack_extensions
 
 VARIABLE = "STRIATE_REVISION"
 """What a submitted job is told of the checkout that it was sent from."""
@@ -19,6 +20,8 @@ VARIABLE = "STRIATE_REVISION"
 def code_tags() -> dict[str, str]:
     """Tags of a run that say with which code it was trained."""
     tags = {"striate.version": version("striate"), "striate.code": code_sha256()[:12]}
+    if packed := pack_extensions():
+        tags["striate.extensions"] = ", ".join(f"{one.extension} {one.tag[1:]}" for one in packed)
     revision = git_revision(os.environ)
     return tags if revision is None else {**tags, "striate.git": revision}
 

@@ -137,7 +137,7 @@ def greeter(
     entry = app("greeter", server.address, services=server.service_names, declared=(LINE,))
     edge.deploy(entry)
     yield SimpleNamespace(edge=edge, entry=entry, server=server, **secrets)
-    server.stop()
+    server.stop(0)
 
 
 def client(greeter: Any, token: str) -> Client:

@@ -20,6 +20,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 
 from striate.serve.common.limits import Limits
 from striate.serve.common.probe_image import probe_image
+from striate.serve.common.service_table import SERVICES
 from striate.serve.protos.inference import inference_pb2
 from striate.serve.protos.striate.v1 import photo_tagging_pb2, photos_pb2
 
@@ -70,6 +71,11 @@ WEIGHTS = {"Tag": 8, "TagStream": 6, "Analyze": 6, "ModelInfer": 16, "Missing": 
 
 def targets() -> list[Target]:
     """Every method of every service, by the descriptors, and two that there are not."""
+    standard = (health_pb2, reflection_pb2)
+    services = (
+        *(spec.descriptor() for spec in SERVICES.values()),
+        *(one for module in standard for one in module.DESCRIPTOR.services_by_name.values()),
+    )
     found = [
         Target(
             f"/{service.full_name}/{method.name}",
@@ -79,8 +85,7 @@ def targets() -> list[Target]:
             HAPPENS | MORE.get(method.name, set()),
             WEIGHTS.get(method.name, 2),
         )
-        for module in (photo_tagging_pb2, photos_pb2, inference_pb2, health_pb2, reflection_pb2)
-        for service in module.DESCRIPTOR.services_by_name.values()
+        for service in services
         for method in service.methods
     ]
     no_message = health_pb2.HealthCheckRequest

@@ -1,6 +1,5 @@
 """What replicas' metrics say between two looks: rates, latencies, batches."""
 
-import math
 import urllib.request
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from prometheus_client.parser import text_string_to_metric_families
 
 from striate.serve.capacity.service_times import BatchTimes, from_sums
+from striate.serve.common.latency import LatencyHistogram
 from striate.serve.common.status import SERVER_FAULTS
 
 Labels = tuple[tuple[str, str], ...]
@@ -108,14 +108,14 @@ def figures(
         if name == "striate_batches_total"
     )
     waited = queue_seconds(grown)
-    buckets = _buckets(grown, "striate_request_seconds_bucket")
+    latency = _latency(grown)
     return Figures(
         app=app,
         replicas=len(after),
         rate=calls / seconds,
         errors=sum(codes[c] for c in codes if c in SERVER_FAULTS) / calls if calls else 0.0,
-        p50_ms=_milliseconds(quantile(buckets, 0.50)),
-        p99_ms=_milliseconds(quantile(buckets, 0.99)),
+        p50_ms=_milliseconds(latency.percentile_s(0.50)),
+        p99_ms=_milliseconds(latency.percentile_s(0.99)),
         mean_batch=requests / batches if batches else None,
         queue_ms=1000 * waited / batches if batches else None,
         in_flight=round(_sum(grown, "striate_in_flight")),
@@ -141,29 +141,6 @@ def batch_times(grown: MetricSample) -> dict[int, BatchTimes]:
 def queue_seconds(grown: MetricSample) -> float:
     """Seconds that the oldest requests of all batches waited."""
     return _sum(grown, "striate_queue_seconds_sum")
-
-
-def quantile(buckets: Sequence[tuple[float, float]], share: float) -> float | None:
-    """The value below which `share` of the observations lie, linear within a bucket.
-
-    Args:
-        buckets: (upper bound, observations up to it), ascending, the last bound infinite.
-        share: from 0 to 1.
-
-    Returns:
-        None without observations; the last finite bound for what lies beyond it.
-    """
-    if not buckets or buckets[-1][1] <= 0:
-        return None
-    wanted = share * buckets[-1][1]
-    low, below = 0.0, 0.0
-    for bound, count in buckets:
-        if count >= wanted and count > below:
-            if math.isinf(bound):
-                return low
-            return low + (bound - low) * (wanted - below) / (count - below)
-        low, below = (low if math.isinf(bound) else bound), count
-    return low
 
 
 def _streams_as_messages(grown: MetricSample) -> MetricSample:
@@ -205,8 +182,9 @@ def _versions(grown: MetricSample) -> dict[str, float]:
     return dict(sums)
 
 
-def _buckets(grown: MetricSample, name: str) -> list[tuple[float, float]]:
-    return sorted((float(bound), value) for bound, value in _by(grown, name, "le").items())
+def _latency(grown: MetricSample) -> LatencyHistogram:
+    up_to = _by(grown, "striate_request_seconds_bucket", "le")
+    return LatencyHistogram.from_cumulative({float(le): count for le, count in up_to.items()})
 
 
 def _per_second(counts: Mapping[str, float], seconds: float) -> dict[str, float]:

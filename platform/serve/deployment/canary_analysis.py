@@ -1,7 +1,5 @@
 """Whether a new version keeps the limits that were stated for it: a pure function of its calls."""
 
-import math
-
 from pydantic import BaseModel, ConfigDict, Field
 
 from striate.serve.observability.call_stats import CallStats
@@ -59,20 +57,6 @@ def _over(bad: int, calls: int, share: float, final: bool) -> bool:
 
 def binomial_tail(bad: int, calls: int, share: float) -> float:
     """The chance of `bad` or more bad calls out of `calls`, each being bad with chance `share`."""
-    if bad <= 0:
-        return 1.0
-    if share <= 0:
-        return 0.0
-    log_share, log_rest = math.log(share), math.log1p(-share)
-    log_all = math.lgamma(calls + 1)
-    fewer = math.fsum(
-        math.exp(
-            log_all
-            - math.lgamma(k + 1)
-            - math.lgamma(calls - k + 1)
-            + k * log_share
-            + (calls - k) * log_rest
-        )
-        for k in range(bad)
-    )
-    return max(0.0, 1.0 - fewer)
+    from scipy.special import bdtrc  # a fifth of the seconds that importing scipy.stats takes
+
+    return float(bdtrc(bad - 1, calls, share))

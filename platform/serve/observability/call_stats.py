@@ -5,16 +5,16 @@ a fifth at a cost that does not grow with the calls. The stats of several replic
 difference of one replica's at two times is what happened between them.
 """
 
-import bisect
-import math
 import threading
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
+from striate.serve.common.latency import LatencyHistogram
 from striate.serve.common.status import SERVER_FAULTS
 
 FIRST_S = 0.0005
@@ -48,7 +48,7 @@ class CallStats(BaseModel):
 
     def slower_than(self, seconds: float) -> int:
         """Calls that took longer; those in the bucket that holds `seconds` do not count."""
-        return sum(self.buckets[bisect.bisect_left(BOUNDS_S, seconds) + 1 :])
+        return int(self._latency.count_above(seconds))
 
     def percentile_s(self, share: float) -> float:
         """The upper bound of the bucket that holds the percentile; 0 without calls.
@@ -56,12 +56,11 @@ class CallStats(BaseModel):
         Args:
             share: for example 0.99.
         """
-        rank, seen = math.ceil(share * sum(self.buckets)), 0
-        for bound_s, count in zip((*BOUNDS_S, BOUNDS_S[-1] * GROWTH), self.buckets, strict=True):
-            seen += count
-            if count and seen >= rank:
-                return bound_s
-        return 0.0
+        return self._latency.percentile_bound_s(share) or 0.0
+
+    @property
+    def _latency(self) -> LatencyHistogram:
+        return LatencyHistogram(BOUNDS_S, self.buckets)
 
     def _with(self, other: Self, sign: int) -> Self:
         buckets = (a + sign * b for a, b in zip(self.buckets, other.buckets, strict=True))
@@ -101,7 +100,7 @@ class Counter:
     ) -> None:
         """A call ended; how long a stream stayed open says nothing of the model."""
         stream = (service, method) in self._streams
-        bucket = None if stream else bisect.bisect_left(BOUNDS_S, seconds)
+        bucket = None if stream else bisect_left(BOUNDS_S, seconds)
         with self._lock:
             self._calls += 1
             self._failed += code in SERVER_FAULTS

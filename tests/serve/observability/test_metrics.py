@@ -5,8 +5,6 @@ from collections.abc import Callable
 
 import grpc
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from striate.core.errors import PlatformError
 from striate.serve.capacity.metrics_scrape import (
@@ -15,7 +13,6 @@ from striate.serve.capacity.metrics_scrape import (
     fetch,
     figures,
     parse,
-    quantile,
 )
 from striate.serve.common.status import SERVER_FAULTS
 from striate.serve.observability import metrics as metrics_module
@@ -149,20 +146,3 @@ def test_no_free_port_is_one_sentence(
             Endpoint(MetricsObserver("a"), "127.0.0.1", port)
     finally:
         held.close()
-
-
-@given(st.lists(st.floats(0.0001, 9.9), min_size=1, max_size=60), st.floats(0, 1))
-def test_a_quantile_lies_in_the_bucket_of_the_true_one(values: list[float], share: float) -> None:
-    bounds = (*metrics_module.SECONDS, float("inf"))
-    buckets = [(bound, float(sum(v <= bound for v in values))) for bound in bounds]
-    found = quantile(buckets, share)
-    true = sorted(values)[max(0, -int(-share * len(values) // 1) - 1)]
-    above = min(bound for bound in bounds if true <= bound)
-    below = max([0.0, *(bound for bound in bounds if bound < true)])
-    assert found is not None
-    assert below - 1e-9 <= found <= above + 1e-9
-
-
-def test_no_observation_has_no_quantile() -> None:
-    assert quantile([], 0.5) is None
-    assert quantile([(1.0, 0.0), (float("inf"), 0.0)], 0.5) is None

@@ -54,3 +54,11 @@ def test_without_latencies_there_is_no_percentile(counts: dict[float, float]) ->
     histogram = LatencyHistogram.from_cumulative(counts)
     assert histogram.percentile_s(0.5) is None
     assert histogram.percentile_bound_s(0.5) is None
+
+
+@pytest.mark.parametrize(("share", "bound_s"), [(0.5, 0.001), (0.51, 0.5), (1.0, 0.5)])
+def test_a_share_that_a_bucket_fills_exactly_is_still_of_that_bucket(
+    share: float, bound_s: float
+) -> None:
+    histogram = LatencyHistogram.from_cumulative(cumulative([0.001, 0.4]))
+    assert histogram.percentile_bound_s(share) == bound_s

@@ -33,8 +33,11 @@ setup: $(DEV)  ## create .venv and install Striate with its development tools
 demo: $(RUNTIME)  ## walk the whole way once; KEEP=1 leaves the platform up
 	$(BIN)/striate demo $(if $(KEEP),--keep)
 
-test: $(DEV)  ## run the whole test suite
-	$(BIN)/python -m pytest
+test: $(DEV)  ## run the whole suite: unit tests on all cores, then the rest, in turn, on one Ray cluster
+	@failed=""; \
+	$(BIN)/python -m pytest -m unit -n auto --dist worksteal || failed="$$failed unit"; \
+	$(BIN)/python -m pytest -m "not unit" || failed="$$failed cluster-e2e-gpu"; \
+	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 check: $(DEV)  ## lint, formatting and types
 	$(BIN)/ruff check .

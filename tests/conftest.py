@@ -1,5 +1,6 @@
 """Fixtures of every package's tests, and what holds for each test."""
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -19,6 +20,7 @@ os.environ.setdefault("RAY_AUTH_MODE", "token")
 os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch must leave a core to Ray and MLflow
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a thread that waits leaves its core to others
 os.environ.setdefault("PYTHONWARNINGS", "ignore")  # of the engines' own processes
 
 from striate.core.settings import ENVIRONMENT, Settings
@@ -26,6 +28,7 @@ from striate.core.settings import ENVIRONMENT, Settings
 MARKERS = {"unit", "cluster", "e2e", "gpu"}
 STRIATE = str(Path(sys.executable).with_name("striate"))
 CHIP = "anna-talk"
+MakeFolder = Callable[[Path], None]
 
 hypothesis.settings.register_profile("striate", deadline=None)  # no test depends on speed
 hypothesis.settings.load_profile("striate")
@@ -120,13 +123,37 @@ def ray_cluster(platform: Platform) -> Iterator[Platform]:
 
 
 @pytest.fixture(scope="session")
-def digits_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Shards of scikit-learn's handwritten digits, ingested in this process."""
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, MakeFolder], Path]:
+    """Makes a folder once, however many processes the session has: ``made_once(name, make)``.
+
+    The first to ask makes it, under another name until it is whole, and the others wait for it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "made-once"
+    shared.mkdir(exist_ok=True)
+
+    def make_once(name: str, make: MakeFolder) -> Path:
+        folder = shared / name
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                unfinished = Path(tempfile.mkdtemp(dir=shared))
+                make(unfinished)
+                unfinished.rename(folder)
+        return folder
+
+    return make_once
+
+
+@pytest.fixture(scope="session")
+def digits_shards(made_once: Callable[[str, MakeFolder], Path]) -> Path:
+    """Shards of scikit-learn's handwritten digits; not to be changed."""
     from striate.data.ingest.ingest import ingest
 
-    folder = tmp_path_factory.mktemp("digits")
-    ingest("digits", folder / "idx", folder / "shards", workers=1)
-    return folder / "shards"
+    def make(folder: Path) -> None:
+        ingest("digits", folder / "idx", folder / "shards", workers=1)
+
+    return made_once("digits", make) / "shards"
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A LeNet-1 that was really trained, a few seconds long, and its programs."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,14 @@ PREPROCESSING = (
 
 
 @pytest.fixture(scope="session")
-def lenet1_bundle(digits_shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def lenet1_bundle(digits_shards: Path, made_once: Callable[..., Path]) -> Bundle:
     """`lenet1_32` trained on the digits' train split."""
+    return Bundle.open(
+        made_once("lenet1", lambda folder: _train(digits_shards, folder / "bundle")) / "bundle"
+    )
+
+
+def _train(digits_shards: Path, folder: Path) -> None:
     manifest = Manifest.load(digits_shards)
     steps = EPOCHS * (manifest.rows("train") // BATCH)
     torch.manual_seed(0)
@@ -56,8 +63,7 @@ def lenet1_bundle(digits_shards: Path, tmp_path_factory: pytest.TempPathFactory)
         preprocessing=PREPROCESSING,
         labels=manifest.labels,
     )
-    folder = tmp_path_factory.mktemp("lenet1") / "bundle"
-    return Bundle.write(folder, spec, model.state_dict())
+    Bundle.write(folder, spec, model.state_dict())
 
 
 @pytest.fixture(scope="session")

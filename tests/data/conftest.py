@@ -7,7 +7,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,19 +26,19 @@ settings.load_profile("data")
 
 
 @pytest.fixture(scope="session")
-def digits_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The digits in MNIST's layout."""
-    source = tmp_path_factory.mktemp("digits") / "source"
-    write_digits(source)
-    return source
+def digits_source(made_once: Callable[..., Path]) -> Path:
+    """The digits in MNIST's layout; not to be changed."""
+    return made_once("digits-source", lambda folder: write_digits(folder / "source")) / "source"
 
 
 @pytest.fixture(scope="session")
-def many_shards(digits_source: Path) -> Path:
+def many_shards(digits_source: Path, made_once: Callable[..., Path]) -> Path:
     """The digits in a dozen shards for training; not to be changed."""
-    target = digits_source.parent / "many"
-    ingest("digits", digits_source, target, shard_mb=SHARD_MB)
-    return target
+
+    def make(folder: Path) -> None:
+        ingest("digits", digits_source, folder / "shards", shard_mb=SHARD_MB)
+
+    return made_once("digits-many", make) / "shards"
 
 
 @pytest.fixture(autouse=True)

@@ -63,19 +63,15 @@ def make_run_on(tmp_path: Path) -> MakeRun:
 
 
 @pytest.fixture(scope="session")
-def bundled_shards(
-    tmp_path_factory: pytest.TempPathFactory, digits_shards: Path
-) -> Callable[[str], Path]:
+def bundled_shards(made_once: Callable[..., Path], digits_shards: Path) -> Callable[[str], Path]:
     """Shards of a bundled corpus, small and made once: `bundled_shards("photos")`."""
-    made = {"digits": digits_shards}
 
     def shards_of(corpus: str) -> Path:
-        if corpus not in made:
-            folder = tmp_path_factory.mktemp(corpus)
+        def make(folder: Path) -> None:
             source, target = folder / "corpus", folder / "shards"
             ingest(corpus, source, target, workers=1, size=_SIZES[corpus])
-            made[corpus] = target
-        return made[corpus]
+
+        return digits_shards if corpus == "digits" else made_once(corpus, make) / "shards"
 
     return shards_of
 

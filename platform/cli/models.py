@@ -11,7 +11,7 @@ from striate.core.errors import UsageError
 from striate.core.settings import Settings
 
 if TYPE_CHECKING:  # pydantic's models are made when a command needs them
-    from striate.core.bundle import TensorSpec
+    from striate.core.bundle import Architecture, TensorSpec
 
 
 @click.group()
@@ -81,7 +81,7 @@ def show(model_uri: str, as_json: bool) -> None:
     rows = [
         ("registered as", version.uri if version else None),
         ("aliases", ", ".join(version.aliases) if version else None),
-        ("architecture", spec.architecture.name),
+        ("architecture", _architecture(spec.architecture)),
         ("task", spec.task),
         *_tensor_rows("input", spec.inputs),
         *_tensor_rows("output", spec.outputs),
@@ -123,12 +123,20 @@ def _when(unix_s: float) -> str:
     return datetime.datetime.fromtimestamp(unix_s).strftime("%Y-%m-%d %H:%M")
 
 
+def _architecture(architecture: "Architecture") -> str:
+    """Its name, and where it comes from if that is not Striate itself."""
+    if architecture.package == "striate":
+        return architecture.name
+    origin = f"{architecture.package} {architecture.version or ''}".strip()
+    return f"{architecture.name} of {origin}"
+
+
 def _tensor_rows(what: str, tensors: "Mapping[str, TensorSpec]") -> list[tuple[str, str]]:
     """A line for each tensor, with its name where there are several."""
     return [
         (
             what if len(tensors) == 1 else f"{what} {name}",
-            f"{spec.dtype} {spec.layout} {'×'.join(map(str, spec.shape))}",
+            f"{spec.dtype} {spec.layout} {'×'.join(map(str, spec.shape))}".strip(),
         )
         for name, spec in tensors.items()
     ]

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,15 @@ IMAGE, LABELS = "image", "labels"
 best labels; under these names, unless the bundle has one of the name."""
 
 Array = NDArray[Any] | list[bytes]
+
+
+class Shaped(Protocol):
+    """An array or a tensor, of which only the shape is asked."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of its dimensions."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -142,7 +151,7 @@ class ModelCard:
     def _dynamic(self) -> dict[str, tuple[str, ...]]:
         return {meta.name: meta.dimensions for meta in self.inputs if any(meta.dimensions)}
 
-    def sizes_of(self, inputs: "Mapping[str, Array]") -> dict[str, int]:
+    def sizes_of(self, inputs: "Mapping[str, Shaped | list[bytes]]") -> dict[str, int]:
         """The size of every dimension of a request's inputs that has a name.
 
         Raises:

@@ -45,7 +45,7 @@ def join(parts: Sequence[Tensor], shape: Sequence[int]) -> Tensor:
         shape: of a sample of the batch; smaller ones have zeros at their ends.
     """
     if all(part.shape[1:] == tuple(shape) for part in parts):
-        return parts[0] if len(parts) == 1 else torch.cat(list(parts))
+        return cat(parts)
     batch = parts[0].new_zeros((sum(map(len, parts)), *shape))
     first = 0
     for part in parts:
@@ -53,6 +53,11 @@ def join(parts: Sequence[Tensor], shape: Sequence[int]) -> Tensor:
         cut(rows, part.shape[1:]).copy_(part)
         first += len(part)
     return batch
+
+
+def cat(parts: Sequence[Tensor]) -> Tensor:
+    """Rows of samples of one shape as one batch; a single part is not copied."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 def cut(rows: Tensor, shape: Sequence[int]) -> Tensor:

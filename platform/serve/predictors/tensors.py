@@ -1,7 +1,7 @@
 """Any bundle over tensors: its inputs as the network takes them, or encoded photos; its outputs."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,23 +21,22 @@ from striate.serve.common.tensors import (
 )
 from striate.serve.predictors.image_reader import DEFAULT_PIXELS, ImageReader
 from striate.serve.predictors.network import NamedNetwork
-from striate.serve.predictors.padding import cut, join, round_up
+from striate.serve.predictors.padding import cat, cut, join, round_up
 
 _BITS = {"bfloat16": torch.bfloat16}
 
 
-@dataclass(frozen=True)
-class _Rows:
+class _Rows(NamedTuple):
     """Rows of one request.
 
     Attributes:
-        count: of them.
+        rows: how many.
         inputs: as the network takes them, by name.
         sizes: of the named dimensions of `inputs`.
         stored: photos as they are stored (uint8, NCHW), in the place of their input.
     """
 
-    count: int
+    rows: int
     inputs: Mapping[str, Tensor]
     sizes: Mapping[str, int]
     stored: Tensor | None = None
@@ -131,9 +130,7 @@ class TensorPredictor:
                 inputs[self.card.photos] = rows if prepared else self._reader.inputs(rows)
             else:
                 stored = rows
-        sizes = (
-            self.card.sizes_of({n: t.numpy() for n, t in inputs.items()}) if self._dynamic else {}
-        )
+        sizes = self.card.sizes_of(inputs) if self._dynamic else {}
         return _Rows(request.rows, inputs, sizes, stored)
 
     def _computed(self, parts: Sequence[_Rows]) -> list[dict[str, Tensor]]:
@@ -141,36 +138,44 @@ class TensorPredictor:
         sizes = {name: max(part.sizes[name] for part in parts) for name in parts[0].sizes}
         inputs = {name: self._joined(name, parts, sizes) for name in self.spec.inputs}
         outputs = self.predict(inputs, sizes)
-        counts = [part.count for part in parts]
-        split = {name: torch.split(output, counts) for name, output in outputs.items()}
-        return [
-            {name: self._cut(name, split[name][place], part.sizes) for name in outputs}
-            for place, part in enumerate(parts)
-        ]
+        counts = [part.rows for part in parts]
+        split = [torch.split(output, counts) for output in outputs.values()]
+        found = [dict(zip(outputs, rows, strict=True)) for rows in zip(*split, strict=True)]
+        if self._padded:
+            for part, rows in zip(parts, found, strict=True):
+                for name, spec in self.spec.outputs.items():
+                    rows[name] = cut(rows[name], spec.sizes(part.sizes))
+        return found
 
     def _joined(self, name: str, parts: Sequence[_Rows], sizes: Mapping[str, int]) -> Tensor:
-        """One input of all rows; photos of all requests are prepared together."""
-        stored = [part.stored for part in parts if part.stored is not None]
+        """One input of all rows."""
+        if name == self.card.photos and any(part.stored is not None for part in parts):
+            return self._of_photos(name, parts)
         spec = self.spec.inputs[name]
-        if stored and name == self.card.photos:
-            assert self._reader is not None
-            if len(stored) == len(parts) and len({rows.shape[1:] for rows in stored}) == 1:
-                return self._reader.inputs(join(stored, stored[0].shape[1:]))
+        if spec.mask:
+            dtype = getattr(torch, spec.dtype)
             rows = [
+                part.inputs[name]
+                if name in part.inputs
+                else torch.ones((part.rows, *spec.sizes(part.sizes)), dtype=dtype)
+                for part in parts
+            ]
+        else:
+            rows = [part.inputs[name] for part in parts]
+        return join(rows, spec.sizes(sizes)) if self._padded else cat(rows)
+
+    def _of_photos(self, name: str, parts: Sequence[_Rows]) -> Tensor:
+        """The input of photos, prepared together where all are stored in one size."""
+        assert self._reader is not None
+        stored = [part.stored for part in parts if part.stored is not None]
+        if len(stored) == len(parts) and len({rows.shape[1:] for rows in stored}) == 1:
+            return self._reader.inputs(cat(stored))
+        return cat(
+            [
                 part.inputs[name] if part.stored is None else self._reader.inputs(part.stored)
                 for part in parts
             ]
-            return join(rows, spec.sizes(sizes))
-        if spec.mask:
-            dtype = getattr(torch, spec.dtype)
-            masks = [
-                part.inputs[name]
-                if name in part.inputs
-                else torch.ones((part.count, *spec.sizes(part.sizes)), dtype=dtype)
-                for part in parts
-            ]
-            return join(masks, spec.sizes(sizes))
-        return join([part.inputs[name] for part in parts], spec.sizes(sizes))
+        )
 
     def predict(self, inputs: Mapping[str, Tensor], sizes: Mapping[str, int]) -> dict[str, Tensor]:
         """Rows of outputs for rows of inputs whose named dimensions have these sizes.
@@ -181,21 +186,21 @@ class TensorPredictor:
         """
         rows = len(next(iter(inputs.values())))
         try:
-            chunks = [
-                self._network({name: t[first : first + self._rows] for name, t in inputs.items()})
-                for first in range(0, rows, self._rows)
-            ]
+            outputs = self._network(inputs) if rows <= self._rows else self._in_parts(inputs, rows)
         except RuntimeError as error:
             if not self._is_of_size(sizes, error):
                 raise
             said = ", ".join(f"{name} {size}" for name, size in sizes.items())
             raise RequestError(f"The model cannot compute these sizes: {said}.") from error
-        if len(chunks) == 1:
-            outputs = chunks[0]
-        else:
-            outputs = {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
         self._check(outputs, rows, sizes)
         return outputs
+
+    def _in_parts(self, inputs: Mapping[str, Tensor], rows: int) -> dict[str, Tensor]:
+        chunks = [
+            self._network({name: t[first : first + self._rows] for name, t in inputs.items()})
+            for first in range(0, rows, self._rows)
+        ]
+        return {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
     def _is_of_size(self, sizes: Mapping[str, int], error: RuntimeError) -> bool:
         """Whether a failure is one of these sizes: the network still computes its example."""
@@ -211,8 +216,10 @@ class TensorPredictor:
 
     def _check(self, outputs: Mapping[str, Tensor], rows: int, sizes: Mapping[str, int]) -> None:
         for name, spec in self.spec.outputs.items():
-            wanted = tuple(sizes.get(s, s) if isinstance(s, str) else s for s in spec.shape)
             got = tuple(outputs[name].shape)
+            if got == (rows, *spec.shape):
+                continue
+            wanted = tuple(sizes.get(s, s) if isinstance(s, str) else s for s in spec.shape)
             fits = len(got) == len(wanted) + 1 and all(
                 isinstance(w, str) or w == g for w, g in zip(wanted, got[1:], strict=True)
             )
@@ -221,10 +228,6 @@ class TensorPredictor:
                     f"The network gives {got} as {name}, where its bundle says {(rows, *wanted)}.",
                     "Train the model again with this version of Striate.",
                 )
-
-    def _cut(self, name: str, rows: Tensor, sizes: Mapping[str, int]) -> Tensor:
-        """An output of one request without what is padding."""
-        return cut(rows, self.spec.outputs[name].sizes(sizes)) if self._padded else rows
 
     def encode(self, outputs: Mapping[str, Tensor], request: TensorRequest) -> TensorAnswer:
         """The outputs that were asked for, all where none was named."""

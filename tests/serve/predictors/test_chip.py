@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,8 +11,9 @@ import torch
 from striate.accelerators.chips import CHIPS
 from striate.accelerators.compiler.compile import compile_program
 from striate.accelerators.compiler.quantize import quantize
+from striate.accelerators.compiler.toolchain import compile_bundle
 from striate.accelerators.emulator.program import Program
-from striate.core.bundle import Bundle, Provenance
+from striate.core.bundle import Bundle, Provenance, TensorSpec
 from striate.core.errors import BundleError, UsageError
 from striate.core.settings import Settings
 from striate.data.shards.manifest import Manifest
@@ -19,7 +21,7 @@ from striate.data.transforms.image.preprocess import apply
 from striate.models import build_from
 from striate.serve.common.types import TagRequest
 from striate.serve.deployment.chip_programs import program_for
-from striate.serve.predictors import load_tagging
+from striate.serve.predictors import load_network, load_tagging
 from striate.serve.predictors.base import answer
 
 pytestmark = pytest.mark.unit
@@ -91,3 +93,26 @@ def test_it_is_compiled_once_from_the_shards_of_its_training(
     before = program.stat().st_mtime_ns
     assert program_for(trained, CHIP, settings) == program
     assert program.stat().st_mtime_ns == before
+
+
+EDGE = TensorSpec(dtype="float32", shape=(10,), layout="C", units="score")
+ANY = EDGE.model_copy(update={"shape": ("count",)})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"inputs": {"left": EDGE, "right": EDGE}}, "takes one input; the bundle has left, right"),
+        ({"outputs": {"scores": EDGE, "boxes": EDGE}}, "one output; the bundle has scores, boxes"),
+        ({"inputs": {"words": ANY}}, "fixed sizes; count of the input words has none"),
+    ],
+)
+def test_a_bundle_of_other_tensors_than_a_chips_is_refused(
+    small: Bundle, program: Path, tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    spec = small.spec.model_copy(update=changes)
+    other = Bundle.write(tmp_path / "other", spec, small.state())
+    with pytest.raises(BundleError, match=said):
+        load_network(other, CHIP, program)
+    with pytest.raises(BundleError, match=said):
+        compile_bundle(other, CHIP, tmp_path / "shards")

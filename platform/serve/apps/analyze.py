@@ -7,7 +7,7 @@ from pydantic import Field
 from ray import serve
 
 from striate.core.registry import fetch
-from striate.serve.apps.factory import Loaded, inference_of, load, name_model
+from striate.serve.apps.factory import LoadedModel, inference_of, load, name_model
 from striate.serve.apps.replica import ReplicaArgs, application
 from striate.serve.server.service import Service
 from striate.serve.services.analysis import DEADLINE_S, Photos
@@ -72,6 +72,6 @@ def build(args: AnalyzeArgs) -> serve.Application:
     return application(DEPLOYMENT, args, services)
 
 
-def _loaded(uri: str, args: AnalyzeArgs) -> Loaded:
+def _loaded(uri: str, args: AnalyzeArgs) -> LoadedModel:
     bundle, version = fetch(uri, args.settings)
     return load(bundle, name_model(bundle, version), args.device, None, args.limits, args.batching)

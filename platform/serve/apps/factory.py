@@ -23,7 +23,7 @@ from striate.serve.services.tagging import PhotoTagging, Tagger
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedModel:
     """A bundle with its network, from which any number of servables are made.
 
     Attributes:
@@ -88,7 +88,7 @@ def load(
     program: Path | None = None,
     limits: Limits | None = None,
     batching: Batching | None = None,
-) -> Loaded:
+) -> LoadedModel:
     """Load a bundle's network.
 
     Args:
@@ -107,10 +107,10 @@ def load(
     batching = batching or Batching()
     if program is not None:  # a chip does one thing at a time
         batching = batching.model_copy(update={"threads": 1})
-    return Loaded(bundle, ModelName(*model), network, limits or Limits(), batching, platform)
+    return LoadedModel(bundle, ModelName(*model), network, limits or Limits(), batching, platform)
 
 
-def inference_of(models: Sequence[Loaded]) -> Inference:
+def inference_of(models: Sequence[LoadedModel]) -> Inference:
     """The Open Inference Protocol of one or several bundles."""
     return Inference(FixedModels([model.served() for model in models]), models[0].limits)
 

@@ -13,7 +13,7 @@ import numpy as np
 from striate.core.errors import PlacementError, UsageError
 from striate.serve.capacity.arrivals import FloatArray, poisson_arrivals
 from striate.serve.capacity.service_times import ServiceTimes
-from striate.serve.capacity.simulate import Simulated, simulate
+from striate.serve.capacity.simulate import SimulationResult, simulate
 
 SECONDS_A_DAY = 86_400
 CALLS = 40_000
@@ -134,7 +134,7 @@ def predict(
 @dataclass(frozen=True)
 class _Trial:
     sizes: tuple[int, ...]
-    runs: tuple[Simulated, ...]
+    runs: tuple[SimulationResult, ...]
     photos_s: FloatArray
 
     @property

@@ -17,7 +17,7 @@ from striate.serve.capacity.service_times import ServiceTimes
 
 
 @dataclass(frozen=True)
-class Simulated:
+class SimulationResult:
     """What happened to the calls.
 
     Attributes:
@@ -33,7 +33,7 @@ class Simulated:
 
 def simulate(
     arrivals_s: FloatArray, times: ServiceTimes, replicas: int, seed: int = 0
-) -> Simulated:
+) -> SimulationResult:
     """Run the calls through `replicas` replicas.
 
     Args:
@@ -43,7 +43,7 @@ def simulate(
         seed: of the spread of the batches' times, which is gamma distributed.
     """
     if len(arrivals_s) == 0:
-        return Simulated(np.zeros(0), 0.0, 0.0)
+        return SimulationResult(np.zeros(0), 0.0, 0.0)
     pool = _Pool(times, replicas, seed)
     latency = np.empty(len(arrivals_s))
     done: list[tuple[float, int, int, list[int]]] = []  # finish, tie-break, replica, calls
@@ -57,7 +57,7 @@ def simulate(
         _finish(done, pool, arrivals_s, latency)
     span = float(arrivals_s[-1] - arrivals_s[0]) or float(latency.max())
     busy = min(1.0, pool.busy_s / (span * replicas * times.threads))
-    return Simulated(latency + times.overhead_s, busy, len(arrivals_s) / pool.batches)
+    return SimulationResult(latency + times.overhead_s, busy, len(arrivals_s) / pool.batches)
 
 
 class _Pool:

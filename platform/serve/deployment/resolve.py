@@ -28,7 +28,7 @@ _TORCH = {"cpu", "cuda"}
 
 
 @dataclass(frozen=True)
-class Prepared:
+class ResolvedModels:
     """What is deployed: aliases pinned to versions, every model opened once.
 
     Attributes:
@@ -51,7 +51,7 @@ def resolve_models(
     device: str,
     program: Path | None,
     options: dict[str, Any],
-) -> Prepared:
+) -> ResolvedModels:
     """Pin the models, and load them once here.
 
     What cannot be served is so refused in the open, before anything starts.
@@ -90,7 +90,7 @@ def resolve_models(
     checked = _checked(kind, arguments)
     _load_once(kind, checked, device)
     kept = checked.model_dump(mode="json", exclude=PLACEMENT, exclude_unset=True)
-    return Prepared(
+    return ResolvedModels(
         arguments=kept,
         model_uri=" ".join(uris),
         model=", ".join(name for name, _ in names),

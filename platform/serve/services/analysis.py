@@ -120,9 +120,11 @@ class Photos:
         }
         names = {name: model.model for name, model in self._models.items()}
         return pb.AnalyzeResponse(
-            tags=parts.tags(every[parts.TAGS], self.model),
-            faces=parts.faces(every[parts.FACES], names.get(parts.FACES)),
-            content=parts.content(every[parts.CONTENT], names.get(parts.CONTENT), self._thresholds),
+            tags=parts.tags_message(every[parts.TAGS], self.model),
+            faces=parts.faces_message(every[parts.FACES], names.get(parts.FACES)),
+            content=parts.content_message(
+                every[parts.CONTENT], names.get(parts.CONTENT), self._thresholds
+            ),
         )
 
     def _off(self, region: str) -> dict[str, str]:
@@ -159,13 +161,13 @@ class Photos:
         outcomes: dict[str, PartOutcome] = {}
         for name, model in models.items():
             try:
-                asked = parts.request(name, parts.ready(stored[name]), request)
+                asked = parts.request_for(name, parts.require_sample(stored[name]), request)
                 futures[name] = model.submit(asked, leave_by, 1, parts.nbytes(asked))
             except StriateError as error:
                 outcomes[name] = parts.fail_part(error)
         if futures:
             await asyncio.wait(futures.values(), timeout=max(0.0, leave_by - time.monotonic()))
-        return outcomes | {name: parts.outcome(future) for name, future in futures.items()}
+        return outcomes | {name: parts.outcome_of(future) for name, future in futures.items()}
 
     def _decode(self, photos: Sequence[_Photo]) -> list[dict[str, Tensor | Exception] | Exception]:
         """Runs in a thread."""

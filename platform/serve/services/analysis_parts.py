@@ -29,7 +29,7 @@ class PartOutcome:
     error: Exception | None = None
 
 
-def ready(sample: Tensor | Exception) -> Tensor:
+def require_sample(sample: Tensor | Exception) -> Tensor:
     """The photo as its model stores it.
 
     Raises:
@@ -40,7 +40,7 @@ def ready(sample: Tensor | Exception) -> Tensor:
     return sample
 
 
-def request(part: str, sample: Tensor, asked: TagRequest) -> TagRequest:
+def request_for(part: str, sample: Tensor, asked: TagRequest) -> TagRequest:
     """What is asked of a part's model: the caller's best tags, or every class there is."""
     if part == TAGS:
         return TagRequest(sample, asked.top_k, asked.min_score)
@@ -52,7 +52,7 @@ def nbytes(asked: TagRequest) -> int:
     return asked.image.nbytes if isinstance(asked.image, Tensor) else len(asked.image)
 
 
-def outcome(future: "asyncio.Future[Any]") -> PartOutcome:
+def outcome_of(future: "asyncio.Future[Any]") -> PartOutcome:
     """What came of a model's answer by now; one that is not there is not waited for any more."""
     if not future.done():
         future.cancel()
@@ -77,7 +77,7 @@ def fail_part(error: Exception) -> PartOutcome:
     return PartOutcome(pb.PART_STATUS_FAILED, status_of(error)[1], None, error)
 
 
-def tags(outcome: PartOutcome, model: ModelName) -> pb.Tags:
+def tags_message(outcome: PartOutcome, model: ModelName) -> pb.Tags:
     """The message of the tags."""
     found: Sequence[Tag] = outcome.answer or ()
     return pb.Tags(
@@ -85,7 +85,7 @@ def tags(outcome: PartOutcome, model: ModelName) -> pb.Tags:
     )
 
 
-def faces(outcome: PartOutcome, model: ModelName | None) -> pb.FaceDescription:
+def faces_message(outcome: PartOutcome, model: ModelName | None) -> pb.FaceDescription:
     """The message of the description: scores of a model that classifies, else its vector."""
     answer = outcome.answer or []
     scores = [entry for entry in answer if isinstance(entry, Tag)]
@@ -98,7 +98,7 @@ def faces(outcome: PartOutcome, model: ModelName | None) -> pb.FaceDescription:
     )
 
 
-def content(
+def content_message(
     outcome: PartOutcome, model: ModelName | None, thresholds: Mapping[str, float]
 ) -> pb.ContentFilter:
     """The message of the filter: the classes that reach their threshold."""

@@ -9,13 +9,13 @@ from striate.core.bundle import Bundle
 from striate.core.errors import BundleError, UnknownName, UsageError
 from striate.core.settings import Settings
 from striate.serve.apps import APPS
-from striate.serve.deployment.resolve import Prepared, application_of, resolve_models
+from striate.serve.deployment.resolve import ResolvedModels, application_of, resolve_models
 from striate.serve.edge.app_table import DeployedApp
 
 pytestmark = pytest.mark.unit
 
 
-def ask(app: str, *models: str, home: Path, device: str = "cpu", **options: Any) -> Prepared:
+def ask(app: str, *models: str, home: Path, device: str = "cpu", **options: Any) -> ResolvedModels:
     return resolve_models(APPS[app], models, Settings(home=home), device, None, options)
 
 

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,14 +50,35 @@ STRIATE_LINES = [
 ]
 
 
+@pytest.fixture
+def own_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package of examples/own_model, as if it were installed: some lines are for it."""
+    source = ROOT / "examples" / "own_model"
+    project = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    about = tmp_path / "site" / f"own_model-{project['version']}.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text(f"Name: {project['name']}\nVersion: {project['version']}\n")
+    lines = [
+        line
+        for group, entries in project["entry-points"].items()
+        for line in (f"[{group}]", *(f"{name} = {place}" for name, place in entries.items()))
+    ]
+    (about / "entry_points.txt").write_text("\n".join(lines))
+    monkeypatch.setenv("STRIATE_MODULES", "")  # a line's --module is for that line
+    monkeypatch.syspath_prepend(about.parent)
+    monkeypatch.syspath_prepend(source)
+
+
 @pytest.mark.unit
+@pytest.mark.usefixtures("own_model")
 @pytest.mark.parametrize("words", STRIATE_LINES)
 def test_each_striate_command_of_the_docs_is_one_that_the_command_accepts(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for word in words:
-        if re.fullmatch(r"[\w-]+\.(png|jpg|jpeg)", word):
+        if re.fullmatch(r"[\w-]+(/[\w-]+)*\.(png|jpg|jpeg)", word):
+            (tmp_path / word).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / word).touch()  # a file that the reader is supposed to have
     _parse(words)
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,42 +23,23 @@ def _blocks(language: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A copy of the sources with what the page says put in; on `PYTHONPATH` as an install is."""
-    model, model_line, recipe, recipe_line = _blocks("python")
-    sources = tmp_path / "striate"
-    for room in (ROOT / "platform").iterdir():
-        if room.is_dir() and room.name != "__pycache__":
-            shutil.copytree(room, sources / room.name, ignore=shutil.ignore_patterns("*.pyc"))
-    shutil.copytree(ROOT / "models", sources / "models")
-    (sources / "models" / "two_layers.py").write_text(model)
-    (sources / "train" / "recipes" / "two_layers.py").write_text(recipe)
-    _add(sources / "models" / "__init__.py", "MODELS", model_line, "models", "TwoLayers")
-    place = sources / "train" / "recipes" / "__init__.py"
-    _add(place, "RECIPES", recipe_line, "train.recipes", "two_layers_digits")
+def folder(tmp_path: Path) -> Path:
+    """A folder with the page's module."""
+    (module,) = _blocks("python")
+    (tmp_path / "my_net.py").write_text(module)
     return tmp_path
 
 
-def _add(file: Path, table: str, line: str, room: str, name: str) -> None:
-    """Put a line at the head of a table, and its import after the others."""
-    text = file.read_text()
-    opened = re.search(rf"^{table}: .*{{\n", text, re.MULTILINE)
-    assert opened is not None
-    text = text[: opened.end()] + line + text[opened.end() :]
-    text = text.replace("\n\nfrom ", f"\n\nfrom striate.{room}.two_layers import {name}\nfrom ", 1)
-    file.write_text(text)
-
-
 @pytest.mark.e2e
-def test_the_own_model_and_recipe_of_the_page_are_trained(checkout: Path, platform: Any) -> None:
-    environment = {**platform.environment, "PYTHONPATH": str(checkout)}
+def test_the_own_model_and_recipe_of_the_page_are_trained(folder: Path, platform: Any) -> None:
     commands = [line.split() for block in _blocks("") for line in block.splitlines()]
     assert [words[:2] for words in commands] == [["striate", "train"]] * 2 + [["striate", "runs"]]
     said = []
     for words in commands:
         done = subprocess.run(
-            [STRIATE, *words[1:], "--json"], env=environment, capture_output=True, text=True
-        )
+            [STRIATE, *words[1:], "--json"],
+            env=platform.environment, capture_output=True, text=True, cwd=folder,
+        )  # fmt: skip
         assert done.returncode == 0, done.stderr
         said.append(json.loads(done.stdout))
     first, second, listed = said

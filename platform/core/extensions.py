@@ -25,8 +25,8 @@ class Extended(Mapping[str, Entry]):
     Args:
         kind: a key of `striate.core.extension_sources.KINDS`.
         own: the house's dictionary; read each time.
-        of: what an entry must be an instance of.
-        returning: what a call of an entry must return; it then is a function or a class.
+        of: what an entry must be an instance of; a function or class when None.
+        returning: what a call of an entry must return; anything when None.
     """
 
     def __init__(
@@ -105,9 +105,9 @@ class Extended(Mapping[str, Entry]):
     def _entry(self, offer: Offer) -> Entry:
         """What is behind an offer, once it is known to be of the right type."""
         found = offer.load()
-        good = callable(found) if self._returning else isinstance(found, self._of or object)
+        good = callable(found) if self._of is None else isinstance(found, self._of)
         if not good:
-            wanted = "a function" if self._returning else f"a {self._name(self._of)}"
+            wanted = "a function" if self._of is None else f"a {self._name(self._of)}"
             raise self._wrong_type(offer, f"is a {type(found).__name__}", wanted)
         return found  # type: ignore[return-value]
 

@@ -35,12 +35,13 @@ def _tables(commands: Extended[object]) -> Sequence[Extended[object]]:
     from striate.models import ALL_MODELS
     from striate.serve.apps import ALL_APPS
     from striate.serve.common.service_table import ALL_SERVICES
+    from striate.serve.predictors import ALL_PREDICTORS
     from striate.train.recipes import ALL_RECIPES
     from striate.train.tasks import ALL_TASKS
 
     return (
         ALL_CHIPS, ALL_CORPORA, ALL_PIPELINES, ALL_MODELS, ALL_APPS, ALL_SERVICES, ALL_RECIPES,
-        ALL_TASKS, commands,
+        ALL_TASKS, ALL_PREDICTORS, commands,
     )  # type: ignore[return-value]  # fmt: skip
 
 

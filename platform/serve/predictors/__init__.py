@@ -1,11 +1,19 @@
 """Predictors: what a model does to a request, knowing neither Ray nor gRPC."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from striate.core.bundle import Bundle
+from striate.core.bundle import NETWORK, Bundle
+from striate.core.errors import BundleError, UnknownName
+from striate.core.extensions import extended
 from striate.serve.predictors.image_reader import DEFAULT_PIXELS
 from striate.serve.predictors.network import NamedNetwork, only_network, torch_network
 from striate.serve.predictors.tagging import TaggingPredictor
+
+PREDICTORS: dict[str, Callable[[Bundle, str], NamedNetwork]] = {NETWORK: torch_network}
+"""What runs a bundle on a torch device, by the bundle's kind."""
+ALL_PREDICTORS = extended("predictors", PREDICTORS)
+"""With those that extensions add."""
 
 
 def load_network(bundle: Bundle, device: str = "cpu", program: Path | None = None) -> NamedNetwork:
@@ -17,13 +25,24 @@ def load_network(bundle: Bundle, device: str = "cpu", program: Path | None = Non
         program: folder of the bundle's program for an emulated chip; None runs on torch.
 
     Raises:
-        BundleError: the weights do not fit, or the program is not the bundle's own.
+        BundleError: nothing runs bundles of its kind, the weights do not fit, or the program is
+            not the bundle's own.
     """
     if program is None:
-        return torch_network(bundle, device)
+        return _runner(bundle)(bundle, device)
     from striate.serve.predictors.chip import chip_network
 
     return chip_network(bundle, device, program)
+
+
+def _runner(bundle: Bundle) -> Callable[[Bundle, str], NamedNetwork]:
+    try:
+        return ALL_PREDICTORS.find(bundle.spec.kind)
+    except UnknownName as error:
+        raise BundleError(
+            f"The bundle {bundle.path.name} is of the kind {bundle.spec.kind}, which nothing runs.",
+            error.remedy,
+        ) from None
 
 
 def load_tagging(

@@ -12,7 +12,8 @@ import pytest
 
 pytestmark = pytest.mark.e2e
 
-# LeCun's ANNA team measured a loss of 0.4 points; the demo may lose 1.5 (SYSTEMS, section 18).
+# LeCun's ANNA team measured a loss of 0.4 points (IEEE TNN 3(3), 1992; as recalled); the
+# demo may lose 1.5.
 CHIP_LOSS = 0.015
 
 

@@ -1,8 +1,8 @@
-"""Caltech-101: one folder a class, ``BACKGROUND_Google`` among the 102 (SYSTEMS section 5).
+"""Caltech-101: one folder a class, ``BACKGROUND_Google`` among the 102.
 
-``101_ObjectCategories/<class>/image_0001.jpg``. As in Jarrett et al. (ICCV 2009) the background
-counts as a class, 30 images a class are for training, and the rest for testing, scored by the
-mean over classes.
+``101_ObjectCategories/<class>/image_0001.jpg``. As in Jarrett et al. (ICCV 2009; as recalled) the
+background counts as a class, 30 images a class are for training, and the rest for testing, scored
+by the mean over classes.
 """
 
 import hashlib

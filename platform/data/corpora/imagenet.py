@@ -1,8 +1,8 @@
 """ImageNet, ILSVRC2012: a tar of 1,000 tars read as it is, or the unpacked folders.
 
 ``ILSVRC2012_img_train.tar`` or ``train/<wnid>/*.JPEG``; ``ILSVRC2012_img_val.tar``, or ``val/``
-flat or in folders; ``ILSVRC2012_devkit_t12.tar.gz``, packed or not (SYSTEMS section 6). Where a
-tar and a folder are both there, the tar is read. Opening it reads names alone.
+flat or in folders; ``ILSVRC2012_devkit_t12.tar.gz``, packed or not (torchvision, `imagenet.py`).
+Where a tar and a folder are both there, the tar is read. Opening it reads names alone.
 """
 
 import hashlib

@@ -2,7 +2,7 @@
 
 ``ILSVRC2012_devkit_t12.tar.gz`` holds ``data/meta.mat``, a table of synsets in which the leaves
 (``num_children == 0``) are the classes, and ``data/ILSVRC2012_validation_ground_truth.txt``, one
-ILSVRC id a line. These ids start at 1 and do not follow the alphabet (SYSTEMS section 6).
+ILSVRC id a line. These ids start at 1 and do not follow the alphabet (torchvision, `imagenet.py`).
 """
 
 import gzip

@@ -1,4 +1,7 @@
-"""Labeled Faces in the Wild: ``lfw/<Name>/<Name>_0001.jpg`` and its lists (SYSTEMS section 7)."""
+"""Labeled Faces in the Wild: ``lfw/<Name>/<Name>_0001.jpg`` and its lists.
+
+Source of the layout: torchvision, `lfw.py`.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence

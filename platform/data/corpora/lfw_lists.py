@@ -1,4 +1,4 @@
-"""LFW's lists: pairs of images in ten folds, and people (SYSTEMS section 7)."""
+"""LFW's lists: pairs of images in ten folds, and people (torchvision, `lfw.py`)."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""MNIST's IDX files: big-endian headers, then bytes (LeCun, Cortes, Burges; SYSTEMS section 1).
+"""MNIST's IDX files: big-endian headers, then bytes (LeCun, Cortes, Burges).
 
 ``0x00000803``, count, rows, columns, pixels for images; ``0x00000801``, count, classes for labels.
 """

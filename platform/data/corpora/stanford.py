@@ -1,4 +1,4 @@
-"""Stanford Background: 715 outdoor scenes, a class for each pixel (SYSTEMS section 3).
+"""Stanford Background: 715 outdoor scenes, a class for each pixel (``iccv09Data``).
 
 ``iccv09Data/images/<id>.jpg`` and ``iccv09Data/labels/<id>.regions.txt``, a line of whole numbers
 for each row of pixels, 0 to 7, and −1 where nobody knows. −1 stays −1: cast to uint8, as public

@@ -17,7 +17,10 @@ PUBLISHED_MD5: Mapping[str, Mapping[str, str]] = {
     },
     "lfw": {"lfw.tgz": "a17d05bd522c52d84eca14327a23d494"},
 }
-"""Corpus → file → MD5 in hexadecimal, smallest file first (SYSTEMS sections 6 and 7)."""
+"""Corpus → file → MD5 in hexadecimal, smallest file first.
+
+Source: torchvision, `imagenet.py` and `lfw.py`.
+"""
 
 
 def check_md5(

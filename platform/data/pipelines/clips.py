@@ -1,4 +1,4 @@
-"""Clips for networks on video, by C3D's conventions (Tran et al., ICCV 2015; SYSTEMS section 13).
+"""Clips for networks on video, by C3D's conventions (Tran et al., ICCV 2015; as recalled).
 
 A clip is 16 consecutive frames, each resized to 128×171 whatever its shape was. For training,
 five 2-second windows are taken at random from each video, 16 frames at random from each window,

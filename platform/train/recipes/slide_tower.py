@@ -1,4 +1,4 @@
-"""The tower that the talk of 2015 draws."""
+"""The tower that LeCun's talk "Deep Learning & Convolutional Networks" (2015) draws."""
 
 from striate.train.config import (
     ModelConfig,

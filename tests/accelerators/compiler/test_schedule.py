@@ -53,7 +53,7 @@ def test_evaluations_of_the_anna_network(program: Program) -> None:
 def test_a_character_takes_at_most_a_millisecond_all_costs_in(
     quantized: QuantizedModel, name: str
 ) -> None:
-    """JSSC 1991: more than 130,000 connections in 1 ms (CHIPS section 5, row 7)."""
+    """Boser et al., JSSC 1991, abstract: more than 130,000 connections in 1 ms."""
     report = compile_program(quantized, CHIPS[name]).estimate()
     cycles = {row.name: row.evaluation_cycles for row in report.rows if row.evaluations}
     assert cycles == {"h1": 7_840, "h2": 1_960, "h3": 3_000, "h4": 760}
@@ -68,7 +68,7 @@ def test_a_character_takes_at_most_a_millisecond_all_costs_in(
 
 @pytest.mark.parametrize("name", ANNAS)
 def test_the_peak_is_4_gops(name: str) -> None:
-    """CHIPS section 5, row 8: 4 GOPS within 3 %."""
+    """LeCun's talk of 2015: 4 GOPS; within 3 %."""
     peak = CHIPS[name].peak_ops_per_s
     assert peak is not None
     assert abs(peak / 4e9 - 1) <= 0.03

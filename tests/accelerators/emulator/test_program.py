@@ -24,7 +24,10 @@ POINTS_LOST = 0.015
 def test_a_chip_loses_little_on_held_out_digits(
     programs: dict[str, Program], digits_shards: Path, name: str
 ) -> None:
-    """CHIPS section 5, row 9, on our digits: 6-bit weights, 4 and 3-bit states."""
+    """Boser et al., JSSC 1991: 6-bit weights, 3-bit states; and 4-bit ones, as LeCun's talk has it.
+
+    ANNA lost 0.4 points on its digits (IEEE TNN 3(3), 1992; as recalled).
+    """
     result = evaluate(programs[name], digits_shards)
     assert result.rows == 360
     assert result.float_accuracy is not None and result.float_accuracy > 0.96

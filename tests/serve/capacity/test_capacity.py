@@ -108,7 +108,7 @@ def test_a_plan_holds_the_deadline_and_a_smaller_one_does_not() -> None:
 
 
 def test_published_rates_come_out() -> None:
-    """SYSTEMS: 600 million photos a day are 6,944 a second, 13,889 in flight at two seconds."""
+    """600 million photos a day (LeCun's talk of 2015): 6,944 a second, 13,889 in flight for 2 s."""
     rate = Demand(600e6).rate
     assert round(rate) == 6944
     assert round(2 * rate) == 13889

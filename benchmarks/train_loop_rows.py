@@ -69,7 +69,7 @@ def in_ray_train(config: dict[str, Any]) -> None:
     plan = Plan(**config["plan"])
     opened: Any = loop
     opened.open_stream = lambda run, place, cursor: TurnStream(plan, place.rank)
-    worker.work(config)
+    worker.run_worker(config)
 
 
 def rows(folder: Path, quick: bool) -> list[Row]:

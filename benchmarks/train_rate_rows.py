@@ -78,7 +78,7 @@ def _from_shards(folder: Path, steps: int, rounds: int) -> Row:
         ),
     )
     step = _striates_step("alexnet_one_tower")
-    memory = cycle([_memory_batch(224).mapped(_channels_last)])  # as the stream's are
+    memory = cycle([_memory_batch(224).map(_channels_last)])  # as the stream's are
     for batches in (stream, memory):
         _rate(step, batches, 1)  # warm
     figures = interleaved([partial(_rate, step, b, steps) for b in (stream, memory)], rounds)

@@ -139,7 +139,7 @@ def _plain(package: str) -> str:
     return re.sub(r"[-_.]+", "-", package).lower()
 
 
-def named_outputs(spec: BundleSpec, given: Any) -> dict[str, Tensor]:
+def name_outputs(spec: BundleSpec, given: Any) -> dict[str, Tensor]:
     """What a bundle's network gives, by the names of the bundle's outputs.
 
     Args:

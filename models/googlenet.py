@@ -34,7 +34,7 @@ class Mixture:
     fives: int
     pooled: int
 
-    def scaled(self, width: float) -> "Mixture":
+    def scale(self, width: float) -> "Mixture":
         """The same with all maps times `width`."""
         return Mixture(**{name: scale_count(maps, width) for name, maps in vars(self).items()})
 
@@ -144,7 +144,7 @@ class GoogLeNet(nn.Module):
         self.input_shape = (3, field, field)
         self.classes = classes
         stem, middle = scale_count(64, width), scale_count(192, width)
-        mixtures = {name: mixture.scaled(width) for name, mixture in MIXTURES.items()}
+        mixtures = {name: mixture.scale(width) for name, mixture in MIXTURES.items()}
         self.stem = nn.Sequential(
             _convolution(3, stem, 7, stride=2),
             *(_pool(), ResponseNorm(stem)),

@@ -1,7 +1,7 @@
 """A sweep on the screen: a bar a trial, and the table of what came of them."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,8 @@ from striate.core.settings import Settings
 
 if TYPE_CHECKING:
     from striate.train.config import Recipe
-    from striate.train.sweep.grid import TrialEvent
-
-OnTrial = Callable[["TrialEvent"], None]
+    from striate.train.sweep.grid import OnTrial, TrialEvent
+    from striate.train.tracking.events import OnEvent
 
 
 def run_sweep(
@@ -56,7 +55,7 @@ def run_sweep(
 
 
 @contextmanager
-def _shown(events: bool, as_json: bool) -> Iterator[OnTrial]:
+def _shown(events: bool, as_json: bool) -> "Iterator[OnTrial]":
     from striate.train.tracking.events import line_of
 
     if events:
@@ -68,14 +67,14 @@ def _shown(events: bool, as_json: bool) -> Iterator[OnTrial]:
 
 
 @contextmanager
-def bars(hidden: bool = False) -> Iterator[OnTrial]:
+def bars(hidden: bool = False) -> "Iterator[OnTrial]":
     """A bar for each trial that has begun."""
     with _trial_bars(hidden) as progress:
         yield _teller(progress)
 
 
 @contextmanager
-def show_run_or_sweep(hidden: bool = False) -> Iterator[tuple[train_progress.OnEvent, OnTrial]]:
+def show_run_or_sweep(hidden: bool = False) -> "Iterator[tuple[OnEvent, OnTrial]]":
     """What shows a run, and what shows a sweep, whichever a job turns out to be."""
     shown: list[Any] = []
     waiting = progress_console.status("waiting for the job to begin")
@@ -146,7 +145,7 @@ def _trial_bars(hidden: bool) -> Progress:
     )
 
 
-def _teller(progress: Progress) -> OnTrial:
+def _teller(progress: Progress) -> "OnTrial":
     """Shows each trial's latest in a bar of its own."""
     from striate.train.tracking.metric_names import display_name
 

@@ -16,17 +16,15 @@ from striate.core.errors import StriateError, TrainingFailed
 
 if TYPE_CHECKING:
     from striate.train.launch.run import TrainResult
-    from striate.train.sweep.grid import TrialEvent
-    from striate.train.tracking.events import TrainEvent
+    from striate.train.sweep.grid import OnTrial
+    from striate.train.tracking.events import OnEvent, TrainEvent
 
-OnEvent = Callable[["TrainEvent"], None]
-OnTrial = Callable[["TrialEvent"], None]
 OnLine = Callable[[str], None]
 _PLAIN_EVERY_S = 1.0
 
 
 @contextmanager
-def progress(hidden: bool = False, ending: str = "published") -> Iterator[OnEvent]:
+def progress(hidden: bool = False, ending: str = "published") -> "Iterator[OnEvent]":
     """A bar with the step, loss, samples a second and the share of time spent waiting for data.
 
     Args:
@@ -79,7 +77,7 @@ def state_of(event: "TrainEvent") -> str:
 
 
 @contextmanager
-def lines() -> Iterator[OnEvent]:
+def lines() -> "Iterator[OnEvent]":
     """Print each note, and progress at most once a second, as lines that a program reads."""
     from striate.train.tracking.events import event_line
 
@@ -131,7 +129,7 @@ def to_error(document: Mapping[str, Any]) -> StriateError:
 
 
 def follow_log(
-    log: Iterable[str], on_event: OnEvent, on_trial: OnTrial, on_line: OnLine
+    log: Iterable[str], on_event: "OnEvent", on_trial: "OnTrial", on_line: OnLine
 ) -> dict[str, Any]:
     """Follow the log of a job to its end.
 

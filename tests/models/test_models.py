@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from striate.accelerators.compiler.frontend import layers_of
 from striate.core.bundle import Architecture, Bundle, BundleSpec, TensorSpec
 from striate.core.errors import BundleError, UnknownName, UnsupportedLayer, UsageError
-from striate.models import MODELS, build, build_from, named_outputs
+from striate.models import MODELS, build, build_from, name_outputs
 from striate.models.count import connections, macs, parameters
 from striate.models.layers.codes import HEIGHT, WIDTH, digit_codes
 from striate.models.lenet5 import lenet5
@@ -220,7 +220,7 @@ TWO = BundleSpec(architecture=Architecture(name="x"), task="boxes", inputs=EDGES
 def test_outputs_are_named_as_the_bundle_says(given: str) -> None:
     boxes, scores = torch.zeros(1, 4), torch.ones(1, 10)
     more = {"scores": scores, "boxes": boxes, "features": torch.zeros(1)}
-    named = named_outputs(TWO, more if given == "mapping" else [boxes, scores])
+    named = name_outputs(TWO, more if given == "mapping" else [boxes, scores])
     assert list(named) == ["boxes", "scores"]
     assert named["boxes"] is boxes
     assert named["scores"] is scores
@@ -229,7 +229,7 @@ def test_outputs_are_named_as_the_bundle_says(given: str) -> None:
 @pytest.mark.parametrize("given", [torch.zeros(1), (torch.zeros(1),) * 3, {"scores": 1}])
 def test_a_network_of_other_outputs_is_refused(given: Any) -> None:
     with pytest.raises(BundleError, match="does not give the outputs boxes, scores"):
-        named_outputs(TWO, given)
+        name_outputs(TWO, given)
 
 
 def test_a_bundle_that_is_no_network_is_not_built(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from striate.train.loop.batches import samples_per_epoch
 from striate.train.recipes.resolve import resolve
 from striate.train.run.folder import Run, RunFolder
 from striate.train.run.spec import RunSpec
-from striate.train.run.stop_requests import HERE
+from striate.train.run.stop_requests import REQUESTS
 
 MakeRun = Callable[..., Run]
 
@@ -27,8 +27,8 @@ MakeRun = Callable[..., Run]
 @pytest.fixture(autouse=True)
 def _nothing_asked() -> None:
     """No request to end that a test left with this process reaches the next one's run."""
-    HERE.begin()
-    HERE.end()
+    REQUESTS.begin()
+    REQUESTS.end()
 
 
 @pytest.fixture(autouse=True)

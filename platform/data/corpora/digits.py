@@ -34,7 +34,7 @@ def write_digits(target: Path, size: int = 0) -> None:
     data = load_digits()
     images = np.stack([_enlarge(image) for image in data.images])
     labels = data.target.astype(np.uint8)
-    held_out = held_out_mask(labels)
+    held_out = mask_held_out(labels)
     write_mnist(
         target,
         {
@@ -44,7 +44,7 @@ def write_digits(target: Path, size: int = 0) -> None:
     )
 
 
-def held_out_mask(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def mask_held_out(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """True for the fixed fifth that is never trained on: every fifth in the order of classes.
 
     The file runs 0, 1, …, 9 again and again in places, so that every fifth row of it would be

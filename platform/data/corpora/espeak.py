@@ -38,11 +38,11 @@ class SpeechRequest:
     pitch: int = 50
 
 
-Span = tuple[int, int, str]
+PhoneSpan = tuple[int, int, str]
 
 
 @dataclass(frozen=True)
-class Spoken:
+class SynthesisedSpeech:
     """A sentence that was said.
 
     Attributes:
@@ -56,11 +56,11 @@ class Spoken:
 
     samples: NDArray[np.int16]
     rate: int
-    phones: tuple[Span, ...]
-    words: tuple[Span, ...]
+    phones: tuple[PhoneSpan, ...]
+    words: tuple[PhoneSpan, ...]
 
 
-def speak(requests: Sequence[SpeechRequest]) -> list[Spoken]:
+def speak(requests: Sequence[SpeechRequest]) -> list[SynthesisedSpeech]:
     """Say some sentences, each as if it were the first: in a process of their own.
 
     Raises:
@@ -89,7 +89,7 @@ def _library() -> dict[str, str]:
     }
 
 
-def _answers(output: bytes, requests: Sequence[SpeechRequest]) -> list[Spoken]:
+def _answers(output: bytes, requests: Sequence[SpeechRequest]) -> list[SynthesisedSpeech]:
     spoken, at = [], 0
     for request in requests:
         end = output.index(b"\n", at)
@@ -100,14 +100,16 @@ def _answers(output: bytes, requests: Sequence[SpeechRequest]) -> list[Spoken]:
         marks = [(start, name) for kind, start, name in head["events"] if kind == "phone"]
         phones = _phones(marks, [start for start, _ in words], samples)
         spoken.append(
-            Spoken(samples, head["rate"], phones, tuple(_words(words, phones, request.text)))
+            SynthesisedSpeech(
+                samples, head["rate"], phones, tuple(_words(words, phones, request.text))
+            )
         )
     return spoken
 
 
 def _phones(
     marks: list[tuple[int, str]], words: list[int], samples: NDArray[np.int16]
-) -> tuple[Span, ...]:
+) -> tuple[PhoneSpan, ...]:
     """Marks where phones start → spans that fill the sound.
 
     Between a word's mark and that of its first phone there is a short silence, or, after a linking
@@ -130,9 +132,9 @@ def _phones(
     return _silent_ends(spans)
 
 
-def _silent_ends(spans: list[Span]) -> tuple[Span, ...]:
+def _silent_ends(spans: list[PhoneSpan]) -> tuple[PhoneSpan, ...]:
     """The first and the last pause of all are TIMIT's ``h#``; pauses that touch are one."""
-    merged: list[Span] = []
+    merged: list[PhoneSpan] = []
     for start, end, name in spans:
         if merged and name in _QUIET and merged[-1][2] in _QUIET:
             kept = SILENCE if SILENCE in {merged[-1][2], name} else PAUSE
@@ -145,7 +147,7 @@ def _silent_ends(spans: list[Span]) -> tuple[Span, ...]:
     return tuple(merged)
 
 
-def _words(marks: list[tuple[int, int]], phones: Sequence[Span], text: str) -> list[Span]:
+def _words(marks: list[tuple[int, int]], phones: Sequence[PhoneSpan], text: str) -> list[PhoneSpan]:
     """Each word from its first phone to its last; words that are said as one are one."""
     nexts = [*marks[1:], (sys.maxsize, len(text))]
     spans = []

@@ -23,10 +23,10 @@ from striate.data.corpora.imagenet_index import (
     DUPLICATED,
     Builder,
     ImageRow,
-    cached_index,
     index_train_tar,
     index_val_tar,
     list_folder,
+    load_or_build_index,
     table_of,
 )
 from striate.data.corpora.mixing import mix_in_runs
@@ -163,7 +163,7 @@ def open_imagenet(source: Source) -> OpenCorpus:
 def _find(source: Source, split: str) -> SplitTar | None:
     tar, build = TARS[split]
     if source.exists(tar):
-        return SplitTar(tar, True, cached_index(source, tar, build))
+        return SplitTar(tar, True, load_or_build_index(source, tar, build))
     return SplitTar(split, False, list_folder(source, split)) if source.is_dir(split) else None
 
 

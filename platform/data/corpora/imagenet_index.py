@@ -119,7 +119,7 @@ def list_folder(source: Source, root: str) -> pa.Table:
         return _marked(pa.concat_tables([table_of(rows), *parts]))
 
 
-def cached_index(source: Source, tar: str, build: Builder) -> pa.Table:
+def load_or_build_index(source: Source, tar: str, build: Builder) -> pa.Table:
     """A tar's index, from the cache if it was found before and the tar is still the same.
 
     Args:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.core.files import atomic_folder
-from striate.data.corpora.espeak import SILENCE, Span, SpeechRequest, Spoken, speak
+from striate.data.corpora.espeak import SILENCE, PhoneSpan, SpeechRequest, SynthesisedSpeech, speak
 from striate.data.transforms.audio.load import RATE_HZ, to_mono
 from striate.data.transforms.random import uniforms
 
@@ -152,14 +152,14 @@ def _write_chunk(folder: Path, people: Sequence[Speaker], numbers: range, seed: 
         _write_utterance(place / f"SX{number}", text, spoken, _noise(seed, number))
 
 
-def _write_utterance(stem: Path, text: str, spoken: Spoken, noise: "_Noise") -> None:
+def _write_utterance(stem: Path, text: str, spoken: SynthesisedSpeech, noise: "_Noise") -> None:
     source = (spoken.samples / np.float32(_FULL_SCALE + 1)).astype(np.float32)
     samples = np.pad(to_mono(source[:, None], spoken.rate), _MARGIN)
     steps = np.rint(samples * _FULL_SCALE + noise(len(samples)))
     stem.with_suffix(".WAV").write_bytes(_riff(np.clip(steps, -32768, 32767).astype("<i2")))
     scale, total = RATE_HZ / spoken.rate, len(samples)
 
-    def placed(spans: Sequence[Span]) -> list[Span]:
+    def placed(spans: Sequence[PhoneSpan]) -> list[PhoneSpan]:
         at = [(round(start * scale), round(end * scale), name) for start, end, name in spans]
         return [(_MARGIN + start, _MARGIN + end, name) for start, end, name in at]
 
@@ -168,7 +168,7 @@ def _write_utterance(stem: Path, text: str, spoken: Spoken, noise: "_Noise") -> 
     stem.with_suffix(".TXT").write_text(f"0 {total} {text}\n")
 
 
-def _with_margins(phones: Sequence[Span], total: int) -> list[Span]:
+def _with_margins(phones: Sequence[PhoneSpan], total: int) -> list[PhoneSpan]:
     """The same phones, silence (``h#``) from 0 on and up to `total`, whatever they start with."""
     inner = [span for span in phones if span[2] != SILENCE]
     return [(0, inner[0][0], SILENCE), *inner, (inner[-1][1], total, SILENCE)]
@@ -184,7 +184,7 @@ def _riff(samples: NDArray[np.int16]) -> bytes:
     return content.getvalue()
 
 
-def _lines(spans: Sequence[Span]) -> str:
+def _lines(spans: Sequence[PhoneSpan]) -> str:
     """``start end label`` a line, in samples at 16 kHz."""
     return "".join(f"{start} {end} {name}\n" for start, end, name in spans)
 

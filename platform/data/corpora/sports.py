@@ -24,11 +24,13 @@ from striate.core.files import atomic_folder
 from striate.data.corpora.sports_scene import (
     HEIGHT,
     WIDTH,
+    Floats,
     Pose,
-    Thing,
+    Random,
+    Sprite,
     background,
     draw,
-    draw_thing,
+    draw_sprite,
 )
 from striate.data.transforms.video.container import import_av
 
@@ -48,8 +50,6 @@ _ENCODERS = {  # the first that PyAV's build has
     "mpeg4": {"qscale": "4"},
 }
 
-Floats = NDArray[np.float64]
-Random = np.random.Generator
 Motion = Callable[[Pose, Floats, Random], Pose]
 
 
@@ -118,9 +118,9 @@ def sports_clip(
     times = np.arange(round(random.uniform(*SECONDS) * RATE_HZ)) / RATE_HZ
     scene = background(random)
     for _ in range(int(random.integers(0, 3))):
-        draw(scene, draw_thing(random), _still(times[:1], random), 0)
+        draw(scene, draw_sprite(random), _still(times[:1], random), 0)
     moving = [
-        (draw_thing(random), MOTIONS[names[label]](_still(times, random), times, random))
+        (draw_sprite(random), MOTIONS[names[label]](_still(times, random), times, random))
         for label in labels
     ]
     return tuple(sorted(labels)), _frames(scene, moving, len(times))
@@ -163,7 +163,7 @@ def _encoder() -> str:
 
 
 def _frames(
-    scene: NDArray[np.uint8], moving: list[tuple[Thing, Pose]], count: int
+    scene: NDArray[np.uint8], moving: list[tuple[Sprite, Pose]], count: int
 ) -> Iterator[NDArray[np.uint8]]:
     for index in range(count):
         frame = scene.copy()
@@ -188,47 +188,47 @@ _SPEED = (32.0, 60.0)  # pixels a second: a fifth of the picture within 16 frame
 
 
 def _rise(pose: Pose, times: Floats, random: Random) -> Pose:
-    return pose.moved(y=-times * random.uniform(*_SPEED))
+    return pose.move(y=-times * random.uniform(*_SPEED))
 
 
 def _fall(pose: Pose, times: Floats, random: Random) -> Pose:
-    return pose.moved(y=times * random.uniform(*_SPEED))
+    return pose.move(y=times * random.uniform(*_SPEED))
 
 
 def _cross(pose: Pose, times: Floats, random: Random) -> Pose:
-    return pose.moved(x=times * random.uniform(*_SPEED) * _sign(random))
+    return pose.move(x=times * random.uniform(*_SPEED) * _sign(random))
 
 
 def _spin(pose: Pose, times: Floats, random: Random) -> Pose:
-    return pose.moved(turn=times * random.uniform(2.5, 6.0) * _sign(random))
+    return pose.move(turn=times * random.uniform(2.5, 6.0) * _sign(random))
 
 
 def _approach(pose: Pose, times: Floats, random: Random) -> Pose:
     grown = np.exp(np.linspace(*_LOG_SIZE, len(times)) + random.uniform(-0.1, 0.1))
-    return pose.moved(grow=grown / pose.size)
+    return pose.move(grow=grown / pose.size)
 
 
 def _recede(pose: Pose, times: Floats, random: Random) -> Pose:
     towards = _approach(pose, times, random)
-    return pose.moved(grow=towards.size[::-1] / pose.size)
+    return pose.move(grow=towards.size[::-1] / pose.size)
 
 
 def _swing(pose: Pose, times: Floats, random: Random) -> Pose:
-    return pose.moved(x=_wave(times, random) * random.uniform(9, 18))
+    return pose.move(x=_wave(times, random) * random.uniform(9, 18))
 
 
 def _bounce(pose: Pose, times: Floats, random: Random) -> Pose:
-    return pose.moved(y=_wave(times, random) * random.uniform(9, 18))
+    return pose.move(y=_wave(times, random) * random.uniform(9, 18))
 
 
 def _orbit(pose: Pose, times: Floats, random: Random) -> Pose:
     phase = random.uniform(0, 2 * np.pi) + times * random.uniform(6.5, 9.0) * _sign(random)
     radius = random.uniform(10, 18)
-    return pose.moved(x=np.cos(phase) * radius, y=np.sin(phase) * radius)
+    return pose.move(x=np.cos(phase) * radius, y=np.sin(phase) * radius)
 
 
 def _pulse(pose: Pose, times: Floats, random: Random) -> Pose:
-    return pose.moved(grow=np.exp(_wave(times, random) * random.uniform(0.25, 0.4)))
+    return pose.move(grow=np.exp(_wave(times, random) * random.uniform(0.25, 0.4)))
 
 
 def _wave(times: Floats, random: Random) -> Floats:

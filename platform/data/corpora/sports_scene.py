@@ -6,17 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from striate.data.transforms.pixels import Pixels
+
 HEIGHT, WIDTH = 120, 160
 _TEXTURE = 96  # pixels of a thing's picture each way, finer than it is ever shown
 _CONTRAST = 70.0
 
 Floats = NDArray[np.float64]
-Pixels = NDArray[np.uint8]
 Random = np.random.Generator
 
 
 @dataclass(frozen=True)
-class Thing:
+class Sprite:
     """An object: `colours` (n, n, 3) uint8 and where it covers what is behind it, (n, n) bool."""
 
     colours: Pixels
@@ -32,7 +33,7 @@ class Pose:
     turn: Floats
     size: Floats
 
-    def moved(
+    def move(
         self,
         *,
         x: Floats | float = 0.0,
@@ -49,7 +50,7 @@ def background(random: Random) -> Pixels:
     return _texture(random, HEIGHT, WIDTH)
 
 
-def draw_thing(random: Random) -> Thing:
+def draw_sprite(random: Random) -> Sprite:
     """A blob, polygon, star or ring with a texture of its own."""
     axis = (np.arange(_TEXTURE) + 0.5) / _TEXTURE * 2 - 1
     x, y = axis[None, :], axis[:, None]
@@ -65,10 +66,10 @@ def draw_thing(random: Random) -> Thing:
     covers = radius < outlines[int(random.integers(len(outlines)))]
     if random.integers(4) == 0:
         covers &= radius > 0.3
-    return Thing(_texture(random, _TEXTURE, _TEXTURE), covers)
+    return Sprite(_texture(random, _TEXTURE, _TEXTURE), covers)
 
 
-def draw(frame: Pixels, what: Thing, pose: Pose, index: int) -> None:
+def draw(frame: Pixels, what: Sprite, pose: Pose, index: int) -> None:
     """Draw a thing into a frame, in place; what leaves on one side comes in on the other."""
     size = float(pose.size[index])
     reach = min(int(np.ceil(size)), HEIGHT // 2)

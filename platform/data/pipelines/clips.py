@@ -18,6 +18,7 @@ from torch import Tensor
 from striate.core.errors import DataError, RecipeError
 from striate.core.validation import describe_invalid
 from striate.data.pipelines.base import Places, Stored
+from striate.data.transforms.pixels import Pixels
 from striate.data.transforms.random import uniforms
 from striate.data.transforms.video.reader import Video, open_video
 
@@ -29,8 +30,6 @@ __all__ = ["TestClips", "TrainClips", "clips_test", "clips_train", "decode_clip"
 FRAMES, HEIGHT, WIDTH, CROP = 16, 128, 171, 112
 WINDOW_S = 2.0
 _TEST_SEED = 0
-
-Pixels = NDArray[np.uint8]
 
 
 def decode_clip(

@@ -28,7 +28,7 @@ from striate.data.transforms.image.crops import (
     scale_shorter,
 )
 from striate.data.transforms.image.decode import MAX_PIXELS
-from striate.data.transforms.image.jpeg import Picture, align_box, damage, open_picture
+from striate.data.transforms.image.jpeg import EncodedImage, align_box, damage, open_image
 from striate.data.transforms.random import uniforms
 
 __all__ = [
@@ -144,14 +144,14 @@ class TrainImages:
         """
         size = (self.arguments.size, self.arguments.size)
         try:
-            picture = open_picture(sample.payload)
+            picture = open_image(sample.payload)
             pixels = picture.region(align_box(self._box(picture, draws), size), size)
         except RequestError as error:
             raise DamagedSample(sample.key, damage(error)) from None
         mirrored = self.arguments.flip and draws[_FLIP] < 0.5
         return pixels.flip(1) if mirrored else pixels
 
-    def _box(self, picture: Picture, draws: Sequence[float]) -> CropBox:
+    def _box(self, picture: EncodedImage, draws: Sequence[float]) -> CropBox:
         arguments, image = self.arguments, (picture.height, picture.width)
         if arguments.crop == "jitter":
             return draw_jittered_box(image, draws, arguments.shorter, arguments.size)
@@ -195,7 +195,7 @@ class TestImages:
     def _crops(self, sample: Stored) -> Tensor:
         """(crops, size, size, 3) float32."""
         try:
-            picture = open_picture(sample.payload)
+            picture = open_image(sample.payload)
             crops = torch.cat([self._at(picture, shorter) for shorter in self.arguments.shorter])
         except RequestError as error:
             raise DamagedSample(sample.key, damage(error)) from None
@@ -204,7 +204,7 @@ class TestImages:
             _normalise(crop, -np.array(self.arguments.mean), self.arguments.std, out=into)
         return out
 
-    def _at(self, picture: Picture, shorter: int) -> Tensor:
+    def _at(self, picture: EncodedImage, shorter: int) -> Tensor:
         """(crops, size, size, 3) uint8 of the image at one scale."""
         image = scale_shorter((picture.height, picture.width), shorter)
         if image[0] * image[1] > MAX_PIXELS:

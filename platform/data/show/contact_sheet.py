@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-Pixels = NDArray[np.uint8]
+from striate.data.transforms.pixels import Pixels
 
 PAPER, INK, FAINT = "#fbfaf7", "#22252a", "#8a8d91"
 _CELL, _GAP, _MARGIN = 128, 14, 24

@@ -17,7 +17,8 @@ from striate.core.files import explain_full_disk
 from striate.data.shards.folder import ShardFolder
 from striate.data.shards.manifest import Manifest
 from striate.data.shards.shard import Shard
-from striate.data.show.contact_sheet import Cell, Pixels, contact_sheet, stack
+from striate.data.show.contact_sheet import Cell, contact_sheet, stack
+from striate.data.transforms.pixels import Pixels
 
 SAMPLES_IN_PICTURE = {"raw": 40, "image": 40, "video": 6, "audio": 3}
 _SHARDS_IN_PICTURE = 4

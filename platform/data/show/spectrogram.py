@@ -13,7 +13,7 @@ from striate.data.transforms.audio.load import RATE_HZ, load_mono
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Span = tuple[float, float, str]
+LabelledSpan = tuple[float, float, str]
 
 _SHOWN_S = 6.0
 _INCHES_PER_S, _NARROWEST, _WIDEST = 3.2, 7.0, 20.0
@@ -86,7 +86,7 @@ def spectrogram(samples: NDArray[np.float32], step: int = 40) -> NDArray[np.floa
     return np.asarray((decibels - decibels.max()).T, np.float32)
 
 
-def spans_of_frames(label: Sequence[int], names: Sequence[str]) -> list[Span]:
+def spans_of_frames(label: Sequence[int], names: Sequence[str]) -> list[LabelledSpan]:
     """Runs of frames of one state, as (start, end, name) in seconds: each frame by its middle."""
     states = np.asarray(label)
     if not len(states):
@@ -103,7 +103,7 @@ def spans_of_frames(label: Sequence[int], names: Sequence[str]) -> list[Span]:
 
 def _label_rows(
     fields: Mapping[str, object], names: tuple[str, ...], label: Sequence[int] | None
-) -> dict[str, list[Span]]:
+) -> dict[str, list[LabelledSpan]]:
     """What is drawn below the spectrogram: states, where they are not the phones; phones; words."""
     rows = {kind: _spans(fields, kind) for kind in ("phone", "word")}
     of_frames = spans_of_frames(label, names) if label is not None else []
@@ -113,7 +113,7 @@ def _label_rows(
     return {f"{kind}s": spans for kind, spans in rows.items() if spans}
 
 
-def _spans(fields: Mapping[str, object], kind: str) -> list[Span]:
+def _spans(fields: Mapping[str, object], kind: str) -> list[LabelledSpan]:
     """The labelled stretches of a kind among a row's columns; none where it has no such columns."""
     starts, ends, names = (
         cast("Sequence[Any]", fields.get(name) or ())
@@ -159,19 +159,19 @@ def _draw_spectrogram(axis: "Axes", samples: NDArray[np.float32]) -> None:
     axis.tick_params(labelsize=7, labelbottom=False)
 
 
-def _draw_borders(axis: "Axes", spans: Sequence[Span]) -> None:
+def _draw_borders(axis: "Axes", spans: Sequence[LabelledSpan]) -> None:
     for start, _, _ in spans[1:]:
         axis.axvline(start, color="white", linewidth=0.5, alpha=0.45)
 
 
-def _height(spans: Sequence[Span]) -> float:
+def _height(spans: Sequence[LabelledSpan]) -> float:
     """Inches of a row of boxes: room for most names on end."""
     longest = max(len(text) for _, _, text in spans)
     return float(np.clip(_TURNED_INCHES * longest, 0.32, 0.9))
 
 
 def _draw_spans(
-    axis: "Axes", name: str, spans: Sequence[Span], shown_s: float, height: float
+    axis: "Axes", name: str, spans: Sequence[LabelledSpan], shown_s: float, height: float
 ) -> None:
     """Boxes with their names; a name that does not fit is turned, or left out."""
     for at, (start, end, text) in enumerate(spans):

@@ -59,7 +59,7 @@ class Batch:
         """(n,) int64, which unit of its row each sample is."""
         return self.tensors.get("units", torch.zeros_like(self.rows))
 
-    def mapped(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         """The same batch with every tensor changed, to another device for example."""
         return replace(self, tensors={name: change(one) for name, one in self.tensors.items()})
 

@@ -14,7 +14,7 @@ FETCHES = 4
 """Remote shards that are fetched at the same time."""
 
 
-class ShardsAhead:
+class ShardPrefetcher:
     """Opens shards in the background, in the order of need.
 
     While a window of the order is read, the shards of the next one are opened at the pace of the

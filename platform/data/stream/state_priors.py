@@ -53,7 +53,7 @@ class StatePriors:
         counts = torch.tensor(self.counts, dtype=torch.float64).clamp(min=1)
         return (counts / counts.sum()).log().float()
 
-    def scaled(self, log_posteriors: Tensor, weight: float = 1.0) -> Tensor:
+    def scale(self, log_posteriors: Tensor, weight: float = 1.0) -> Tensor:
         """Posteriors scaled for a decoder: log p(s | x) − weight · log p(s).
 
         Args:

@@ -26,7 +26,7 @@ from striate.data.stream.decoding import (
 from striate.data.stream.evaluation import evaluation_batches, open_split
 from striate.data.stream.order import Integers, Order, default_window
 from striate.data.stream.reader import SplitReader
-from striate.data.stream.shard_prefetch import FETCHES, ShardsAhead, shards_at_hand
+from striate.data.stream.shard_prefetch import FETCHES, ShardPrefetcher, shards_at_hand
 from striate.data.stream.spec import ALONE, Share, StreamSpec
 
 __all__ = ["Batch", "Stream", "evaluation_batches"]
@@ -160,7 +160,7 @@ class Stream:
         return cursors[mine], ids, Places(self.order.seed, epochs[mine], positions[mine])
 
 
-def _shards_ahead(reader: SplitReader, order: Order, threads: int | None) -> ShardsAhead | None:
+def _shards_ahead(reader: SplitReader, order: Order, threads: int | None) -> ShardPrefetcher | None:
     """Remote shards are always fetched ahead, local ones where threads were asked for.
 
     With None nothing is: samples are decoded elsewhere, and shards are read there.
@@ -168,7 +168,7 @@ def _shards_ahead(reader: SplitReader, order: Order, threads: int | None) -> Sha
     if threads is None:
         return None
     remote = reader.folder.cache is not None
-    return ShardsAhead(reader, order, FETCHES if remote else 1) if remote or threads else None
+    return ShardPrefetcher(reader, order, FETCHES if remote else 1) if remote or threads else None
 
 
 def _window(reader: SplitReader) -> int:

@@ -8,7 +8,7 @@ from torch import Tensor
 from striate.core.bundle import BundleSpec
 from striate.core.errors import PayloadTooLarge, RequestError
 from striate.data.transforms.image.preprocess import apply, decode_image, fit
-from striate.data.transforms.image.steps import Pixels
+from striate.data.transforms.pixels import Pixels
 
 DEFAULT_PIXELS = 64_000_000
 

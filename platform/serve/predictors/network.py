@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from striate.core.bundle import Bundle, BundleSpec
-from striate.models import build_from, named_outputs
+from striate.models import build_from, name_outputs
 
 PlainNetwork = Callable[[Tensor], Tensor]
 """From one input (N, …) to one output (N, …), on the CPU at both ends."""
@@ -27,7 +27,7 @@ def torch_network(bundle: Bundle, device: str = "cpu") -> NamedNetwork:
     def network(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         with torch.inference_mode():
             given = model(*[inputs[name].to(device) for name in spec.inputs])
-        return {name: output.cpu() for name, output in named_outputs(spec, given).items()}
+        return {name: output.cpu() for name, output in name_outputs(spec, given).items()}
 
     return network
 

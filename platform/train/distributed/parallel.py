@@ -60,7 +60,7 @@ def sync_gradients(network: nn.Module, last: bool) -> AbstractContextManager[Non
     return nullcontext()
 
 
-def translate(network: nn.Module) -> None:
+def compile_network(network: nn.Module) -> None:
     """Have `torch.compile` translate a network, when it is first called.
 
     Raises:
@@ -97,7 +97,7 @@ def statistics(model: nn.Module) -> list[Tensor]:
     return [buffer for norm in norms for buffer in norm.buffers()]
 
 
-def equalise(model: nn.Module, place: World) -> None:
+def broadcast_statistics(model: nn.Module, place: World) -> None:
     """Give every worker the running statistics of rank 0; every worker must call."""
     if place.world > 1:
         for buffer in statistics(model):
@@ -129,4 +129,4 @@ def distribute_like(tensor: Tensor, other: Tensor) -> Tensor:
 
 def _same_while_training(model: nn.Module, place: World) -> None:
     if model.training:
-        equalise(model, place)
+        broadcast_statistics(model, place)

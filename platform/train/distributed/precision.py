@@ -24,7 +24,7 @@ def autocast(recipe: Recipe, place: World) -> AbstractContextManager[object]:
     return torch.autocast(place.device.type, dtype=torch.bfloat16)
 
 
-def lay_out(model: nn.Module) -> None:
+def to_channels_last(model: nn.Module) -> None:
     """Put the kernels of a model into channels-last order, of images and of clips."""
     for parameter in model.parameters():
         if parameter.ndim in CHANNELS_LAST:
@@ -45,4 +45,4 @@ def on_device(batch: Batch, recipe: Recipe, place: World) -> Batch:
             return tensor.contiguous(memory_format=CHANNELS_LAST[tensor.ndim])
         return tensor
 
-    return batch.mapped(ready)
+    return batch.map(ready)

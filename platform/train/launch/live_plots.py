@@ -15,11 +15,11 @@ _LEAST_REST = 50  # times as long as drawing took: 2 % of one core at most
 
 
 @contextmanager
-def live_plots(run: Run, every_s: float = EVERY_S) -> Iterator[None]:
+def update_plots_live(run: Run, every_s: float = EVERY_S) -> Iterator[None]:
     """Draw from a thread while the block runs; what fails is drawn again the next time."""
     done = threading.Event()
     thread = threading.Thread(
-        target=_paint, args=(run, every_s, done), name="striate-painter", daemon=True
+        target=_draw_live, args=(run, every_s, done), name="striate-live-plots", daemon=True
     )
     thread.start()
     try:
@@ -29,7 +29,7 @@ def live_plots(run: Run, every_s: float = EVERY_S) -> Iterator[None]:
         thread.join()
 
 
-def _paint(run: Run, every_s: float, done: threading.Event) -> None:
+def _draw_live(run: Run, every_s: float, done: threading.Event) -> None:
     rest_s = every_s
     while not done.wait(rest_s):
         began = time.monotonic()

@@ -8,7 +8,7 @@ from striate.core.bundle import Bundle
 from striate.core.errors import TrackingUnavailable
 from striate.core.registry import ModelVersion, register
 from striate.core.tracking import connect, explain_unavailable
-from striate.train.launch.live_plots import live_plots, update_plots
+from striate.train.launch.live_plots import update_plots, update_plots_live
 from striate.train.run.folder import Run
 from striate.train.tracking.mlflow_run import LOADER_MODULE, close_run
 from striate.train.tracking.uploader import Uploader, upload_all
@@ -70,7 +70,7 @@ def upload_while(run: Run) -> Iterator[None]:
     """Ship metrics while the block runs, the run's own and those of each node, and pictures."""
     shipper = Uploader(run.spec.run_id, run.spec.tracking_uri, run.folder.spools)
     try:
-        with live_plots(run):
+        with update_plots_live(run):
             yield
     finally:
         shipper.close()

@@ -17,7 +17,7 @@ import ray
 
 from striate.core import ray_private
 from striate.train.run import startup_times
-from striate.train.run.stop_requests import HERE, save_here, stop_here
+from striate.train.run.stop_requests import REQUESTS, save_here, stop_here
 
 logger = logging.getLogger(__name__)
 
@@ -95,8 +95,8 @@ class RunCallbacks(ControllerCallback, WorkerGroupCallback, WorkerCallback):  # 
         former = signal.getsignal(signal.SIGTERM)
 
         def end_softly(number: int, frame: Any) -> None:
-            if HERE.training and not HERE.stopping:
-                HERE.stop()
+            if REQUESTS.training and not REQUESTS.stopping:
+                REQUESTS.stop()
             elif callable(former):
                 former(number, frame)
 

@@ -26,7 +26,7 @@ _CONTROLLER_DIED = "Ray Train's controller died."
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(1 << 25)}
 
 
-def on_ray(run: Run, settings: Settings) -> None:
+def train_on_ray(run: Run, settings: Settings) -> None:
     """Train on Ray Train workers until the run is at its end, has failed, or is asked to stop.
 
     Ray Train starts dead workers again by itself. When its controller dies, or a worker was ended
@@ -93,12 +93,12 @@ def _fit(run: Run) -> None:
 
     ray_private.check("train")
     from striate.train.launch.ray_callbacks import RunCallbacks
-    from striate.train.launch.worker import to_config, work
+    from striate.train.launch.worker import run_worker, to_config
 
     scaling = run.spec.recipe.scaling
     most = scaling.max_workers
     trainer = TorchTrainer(
-        work,
+        run_worker,
         train_loop_config=to_config(run),
         torch_config=TorchConfig(backend="nccl" if scaling.gpu else "gloo"),
         scaling_config=ray.train.ScalingConfig(

@@ -1,7 +1,7 @@
 """One training job: prepare, open the run, train on Ray or in this process, publish."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from striate.train.launch.publish import (
     publish,
     upload_while,
 )
-from striate.train.launch.signals import stopping_softly
+from striate.train.launch.signals import stop_on_signals
 from striate.train.recipes.resolve import override
 from striate.train.run import startup_times as startup
 from striate.train.run.folder import Run, RunFolder
 from striate.train.run.spec import RunOutcome, RunSpec
-from striate.train.tracking.events import Digest, TrainEvent, headline_of
+from striate.train.tracking.events import EventBuilder, OnEvent, TrainEvent, headline_of
 from striate.train.tracking.metric_log import MetricLog, MetricRecord
 from striate.train.tracking.mlflow_run import (
     close_run,
@@ -27,8 +27,6 @@ from striate.train.tracking.mlflow_run import (
     tags_of,
 )
 from striate.train.tracking.uploader import Follower
-
-OnEvent = Callable[[TrainEvent], None]
 
 
 @dataclass(frozen=True)
@@ -102,10 +100,10 @@ def run(
     startup.begin(run.folder.path, command_unix_s or called_unix_s)
     startup.mark(run.folder.path, "imports", called_unix_s)
     startup.mark(run.folder.path, "shards and tracked run")
-    digest = Digest.of(run.spec.recipe, len(run.spec.labels), run.spec.total_steps)
+    builder = EventBuilder.of(run.spec.recipe, len(run.spec.labels), run.spec.total_steps)
 
     def handle(records: list[MetricRecord]) -> None:
-        for event in digest.events(records):
+        for event in builder.events(records):
             tell(event)
 
     def say(text: str) -> None:
@@ -113,7 +111,7 @@ def run(
 
     follower = Follower(run.folder.spool, handle)
     try:
-        with upload_while(run), stopping_softly(run.folder, say):
+        with upload_while(run), stop_on_signals(run.folder, say):
             _train(run, settings)
     except BaseException as error:
         ended = isinstance(error, KeyboardInterrupt | TrainingStopped)
@@ -257,9 +255,9 @@ def _train(run: Run, settings: Settings) -> None:
 
         train_here(run)
     else:
-        from striate.train.launch.ray_train import on_ray
+        from striate.train.launch.ray_train import train_on_ray
 
-        on_ray(run, settings)
+        train_on_ray(run, settings)
     if not run.folder.outcome.is_file():
         raise TrainingFailed(
             f"The run {run.spec.run_id} ended without a model.",

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from types import FrameType
 
 from striate.train.run.folder import RunFolder
-from striate.train.run.stop_requests import HERE
+from striate.train.run.stop_requests import REQUESTS
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def stopping_softly(folder: RunFolder, tell: Callable[[str], None]) -> Iterator[None]:
+def stop_on_signals(folder: RunFolder, tell: Callable[[str], None]) -> Iterator[None]:
     """While the block runs, a first signal asks the workers to end with a checkpoint.
 
     A second one ends the block at once with `KeyboardInterrupt`. In another thread than the main
@@ -34,7 +34,7 @@ def stopping_softly(folder: RunFolder, tell: Callable[[str], None]) -> Iterator[
         if asked:
             raise KeyboardInterrupt
         asked = True
-        HERE.stop()
+        REQUESTS.stop()
         with contextlib.suppress(OSError):
             folder.stop_request.touch()
         name = signal.Signals(number).name

@@ -16,7 +16,7 @@ from striate.train.loop.train import train
 from striate.train.run import startup_times
 from striate.train.run.folder import Run, RunFolder
 from striate.train.run.spec import RunSpec
-from striate.train.run.stop_requests import HERE
+from striate.train.run.stop_requests import REQUESTS
 from striate.train.tracking.system_metrics import sample_node
 
 _BEHIND_SERVING = 10  # niceness: training may wait where it shares cores with replicas, callers not
@@ -28,21 +28,21 @@ def train_here(run: Run) -> None:
     device = torch.device("cuda" if scaling.gpu else "cpu")
     threads = torch.get_num_threads()
     torch.set_num_threads(scaling.cpus_per_worker)
-    HERE.begin()
+    REQUESTS.begin()
     try:
         with sample_node(run):
             train(run, World(device=device))
     finally:
-        HERE.end()
+        REQUESTS.end()
         torch.set_num_threads(threads)
 
 
 def to_config(run: Run) -> dict[str, str]:
-    """A run as `work` takes it: plain values, so that driver and workers need no common pickle."""
+    """A run as `run_worker` takes it."""
     return {"spec": run.spec.model_dump_json(), "folder": str(run.folder.path)}
 
 
-def work(config: dict[str, Any]) -> None:
+def run_worker(config: dict[str, Any]) -> None:
     """What each Ray Train worker runs, at the start and again after a restart."""
     import ray.train
     from ray.train.torch import get_device
@@ -58,17 +58,17 @@ def work(config: dict[str, Any]) -> None:
         startup_times.mark(run.folder.path, "loop")
     # One worker of a node samples it for all.
     sampled = sample_node(run) if context.get_local_rank() == 0 else nullcontext()
-    HERE.begin()
+    REQUESTS.begin()
     try:
         with sampled:
             train(run, place)
     except TrainingStopped:
         return  # as it was asked to; the driver or the controller goes on
     except StriateError as error:
-        _write_down(run, error)
+        _write_failure(run, error)
         raise  # so that the other workers, which wait for this one, are ended too
     finally:
-        HERE.end()
+        REQUESTS.end()
 
 
 def _from_config(config: dict[str, Any]) -> Run:
@@ -76,7 +76,7 @@ def _from_config(config: dict[str, Any]) -> Run:
     return Run(spec, RunFolder(Path(config["folder"])))
 
 
-def _write_down(run: Run, error: StriateError) -> None:
+def _write_failure(run: Run, error: StriateError) -> None:
     """Leave the reason to give up where the driver looks for it."""
     document = {"error": type(error).__name__, "args": [error.message, error.remedy]}
     content = json.dumps(document).encode()

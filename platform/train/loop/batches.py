@@ -12,11 +12,11 @@ from striate.data.stream.stream import Stream
 from striate.train.config import DataConfig
 from striate.train.distributed.precision import on_device
 from striate.train.distributed.world import World
-from striate.train.loop.device_prefetch import Ahead
+from striate.train.loop.device_prefetch import DevicePrefetcher
 from striate.train.run.spec import RunSpec
 
 
-def open_stream(run: RunSpec, place: World, cursor: int) -> Stream | Ahead:
+def open_stream(run: RunSpec, place: World, cursor: int) -> Stream | DevicePrefetcher:
     """The training stream of this worker from `cursor` on; its batches come to a CUDA device."""
     data = run.recipe.data
     spec = StreamSpec(
@@ -25,7 +25,7 @@ def open_stream(run: RunSpec, place: World, cursor: int) -> Stream | Ahead:
         run.recipe.seed,
         augment=data.augment,
         preprocessing=data.preprocessing,
-        pipeline=training_pipeline(data),
+        pipeline=pipeline_for_training(data),
         threads=data.threads,
         prefetch=data.prefetch,
         window=data.window,
@@ -36,7 +36,7 @@ def open_stream(run: RunSpec, place: World, cursor: int) -> Stream | Ahead:
     stream = Stream(run.shards, spec, place, cursor=cursor)
     if place.device.type != "cuda":
         return stream
-    return Ahead(stream, place.device, lambda batch: on_device(batch, run.recipe, place))
+    return DevicePrefetcher(stream, place.device, lambda batch: on_device(batch, run.recipe, place))
 
 
 def open_evaluation(run: RunSpec, place: World, by_row: bool = False) -> Iterator[Batch]:
@@ -46,21 +46,21 @@ def open_evaluation(run: RunSpec, place: World, by_row: bool = False) -> Iterato
         data.test_split,
         run.recipe.batch_size,
         preprocessing=data.preprocessing,
-        pipeline=evaluation_pipeline(data),
+        pipeline=pipeline_for_evaluation(data),
         threads=data.threads,
         max_damaged=data.max_damaged,
     )
     return evaluation_batches(run.shards, spec, place, by_row=by_row)
 
 
-def training_pipeline(data: DataConfig) -> Pipeline | None:
+def pipeline_for_training(data: DataConfig) -> Pipeline | None:
     """The pipeline that augments; None for raw images."""
     if data.pipeline is None:
         return None
     return pipeline_of(data.pipeline, data.pipeline_arguments, training=True)
 
 
-def evaluation_pipeline(data: DataConfig) -> Pipeline | None:
+def pipeline_for_evaluation(data: DataConfig) -> Pipeline | None:
     """The pipeline of the evaluation; None for raw images."""
     if data.test_pipeline is not None:
         return pipeline_of(data.test_pipeline, data.test_pipeline_arguments, training=False)
@@ -75,7 +75,7 @@ def samples_per_epoch(data: DataConfig, manifest: Manifest) -> int:
     Raises:
         UnknownName: there is no such split.
     """
-    pipeline = training_pipeline(data)
+    pipeline = pipeline_for_training(data)
     each = 1 if pipeline is None else pipeline.units_per_row
     if each is not None:
         return manifest.rows(data.train_split) * each

@@ -15,7 +15,7 @@ from striate.data.pipelines.base import OfOneImage
 from striate.data.stream.state_priors import PRIORS_FILE, StatePriors
 from striate.models import architecture_of
 from striate.train.config import DataConfig
-from striate.train.loop.batches import evaluation_pipeline
+from striate.train.loop.batches import pipeline_for_evaluation
 from striate.train.run.spec import RunSpec
 from striate.train.tasks import ALL_TASKS
 
@@ -70,7 +70,7 @@ def bundle_assets(run: RunSpec) -> dict[str, str]:
 
 def _preprocessing(data: DataConfig) -> tuple[dict[str, Any], ...]:
     """The recipe's steps on raw images, or those that its pipeline amounts to."""
-    pipeline = evaluation_pipeline(data)
+    pipeline = pipeline_for_evaluation(data)
     if pipeline is None:
         return data.preprocessing
     if not isinstance(pipeline, OfOneImage):

@@ -13,7 +13,7 @@ from striate.train.distributed.consensus import Agreement
 from striate.train.distributed.world import World
 from striate.train.loop.state import TrainState
 from striate.train.run.folder import Run
-from striate.train.run.stop_requests import HERE
+from striate.train.run.stop_requests import REQUESTS
 from striate.train.tracking.reporter import Reporter
 
 BLOCKED_SHARE = "train/checkpoint_blocked_share"
@@ -71,8 +71,8 @@ class Checkpointer:
         self._wanted = step % config.every_steps == 0 or last
         if self._agreement.due(step):
             now_s = time.monotonic()
-            stop = HERE.stopping or (self._place.first and self._folder.stop_request.exists())
-            save = HERE.take_save() or self._late(now_s)
+            stop = REQUESTS.stopping or (self._place.first and self._folder.stop_request.exists())
+            save = REQUESTS.take_save() or self._late(now_s)
             decision = self._agreement.take(step, now_s, save=save, stop=stop)
             self._wanted |= decision.save or decision.stop
             self._stopping |= decision.stop and not last

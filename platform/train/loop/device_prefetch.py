@@ -14,7 +14,7 @@ from striate.data.stream.stream import Stream
 _Arrival = tuple[Batch, torch.cuda.Event]
 
 
-class Ahead:
+class DevicePrefetcher:
     """A stream whose batches arrive on the device.
 
     A thread takes the next batch, puts it into page-locked memory and has it copied on a CUDA
@@ -74,5 +74,5 @@ class Ahead:
     def _bring(self) -> _Arrival:
         batch = next(self._stream)
         with torch.cuda.stream(self._side):  # and its device, which is a thread's own matter
-            there = self._place(batch.mapped(lambda tensor: tensor.pin_memory()))
+            there = self._place(batch.map(lambda tensor: tensor.pin_memory()))
             return there, self._side.record_event()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from striate.train.distributed.parallel import equalise, gather_model
+from striate.train.distributed.parallel import broadcast_statistics, gather_model
 from striate.train.distributed.precision import autocast, on_device
 from striate.train.distributed.world import World
 from striate.train.loop.batches import open_evaluation
@@ -43,7 +43,7 @@ def evaluate(network: nn.Module, task: Task, run: RunSpec, place: World) -> Eval
     """Evaluate over the whole split; every worker must call, and gets the same."""
     recipe, was_training = run.recipe, network.training
     network.eval()
-    equalise(network, place)
+    broadcast_statistics(network, place)
     tally, mistakes = task.zero(place.device), Mistakes()
     with gather_model(network):
         for batch in open_evaluation(run, place, task.by_row):
@@ -55,4 +55,4 @@ def evaluate(network: nn.Module, task: Task, run: RunSpec, place: World) -> Eval
                 mistakes = mistakes + task.mistakes(outputs, batch)
     network.train(was_training)
     sums = task.unpack(place.sum(tally.pack()), place.device)
-    return Evaluation(sums, Mistakes.merged(place.gather_bytes(mistakes.pack())))
+    return Evaluation(sums, Mistakes.merge(place.gather_bytes(mistakes.pack())))

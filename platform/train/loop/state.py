@@ -19,7 +19,7 @@ from striate.models import build
 from striate.train.checkpoint.store import Checkpoint
 from striate.train.config import Recipe
 from striate.train.distributed.parallel import distribute_like, gather_tensor, local, shard
-from striate.train.distributed.precision import lay_out, type_of
+from striate.train.distributed.precision import to_channels_last, type_of
 from striate.train.distributed.world import World
 from striate.train.loop.optimizers import build_optimizer
 
@@ -64,7 +64,7 @@ class TrainState:
             else:
                 one.to(place.device)
             if recipe.channels_last and not sharded:
-                lay_out(one)
+                to_channels_last(one)
         optimizer = build_optimizer(model, recipe.optimizer)
         return cls(model, optimizer, average, recipe.ema_decay or 0.0, sharded)
 

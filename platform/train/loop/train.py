@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from striate.data.stream.batch import Batch
 from striate.models.layers.dropout import sample_keys
 from striate.train.config import Recipe
-from striate.train.distributed.parallel import sync_gradients, translate, wrap_model
+from striate.train.distributed.parallel import compile_network, sync_gradients, wrap_model
 from striate.train.distributed.precision import autocast, on_device
 from striate.train.distributed.world import World
 from striate.train.loop.attempt import begin_attempt, report_startup, write_process_id
@@ -70,7 +70,7 @@ def train(run: Run, place: World) -> None:
     # Train
     network.train()
     if recipe.compile:
-        translate(network)
+        compile_network(network)
     stream = open_stream(spec, place, state.cursor)
     while state.step < spec.total_steps:
         batch = next(stream)

@@ -6,18 +6,18 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from PIL import Image
 
-from striate.train.plots.confusion import confusion_matrix
-from striate.train.plots.curves import learning_curves
-from striate.train.plots.filters import animation, first_layer_filters
-from striate.train.plots.mistakes import worst_mistakes
+from striate.train.plots.confusion import draw_confusion_matrix
+from striate.train.plots.curves import draw_learning_curves
+from striate.train.plots.filters import animate_filters, draw_filters
+from striate.train.plots.mistakes import draw_worst_mistakes
 from striate.train.plots.style import DPI
 from striate.train.run.folder import Run
 
 _DRAWINGS: dict[str, Callable[[Run], Figure | Image.Image | None]] = {
-    "learning_curves.png": learning_curves,
-    "confusion_matrix.png": confusion_matrix,
-    "first_layer_filters.png": first_layer_filters,
-    "worst_mistakes.png": worst_mistakes,
+    "learning_curves.png": draw_learning_curves,
+    "confusion_matrix.png": draw_confusion_matrix,
+    "first_layer_filters.png": draw_filters,
+    "worst_mistakes.png": draw_worst_mistakes,
 }
 ANIMATION = "first_layer_filters.gif"
 
@@ -32,7 +32,7 @@ def draw_all(run: Run) -> list[Path]:
         if picture is not None:
             save(picture, folder / name)
             drawn.append(folder / name)
-    moving = animation(run, folder / ANIMATION)
+    moving = animate_filters(run, folder / ANIMATION)
     return [*drawn, moving] if moving else drawn
 
 

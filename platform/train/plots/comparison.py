@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 
 from striate.train.plots.curves import log_scale, smooth
 from striate.train.plots.style import SEVERAL, simplify_axes
+from striate.train.tracking.metric_log import Points
 from striate.train.tracking.metric_names import display_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Points = list[tuple[int, float]]
 _MOST_POINTS = 1000
 _MOST_TICKS = 12
 _SPREAD = 0.05  # trials of one value pass it next to each other

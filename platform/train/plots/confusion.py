@@ -22,7 +22,7 @@ _PAIRS = 18
 _SHADES = LinearSegmentedColormap.from_list("errors", ["#ffffff", "#f3b9a5", TEST, "#7d1d0e"])
 
 
-def confusion_matrix(run: Run) -> Figure | None:
+def draw_confusion_matrix(run: Run) -> Figure | None:
     """Counts of the last evaluation; errors stand out, the diagonal is muted.
 
     Up to thirty classes each cell holds its count. Of more, classes next to each other share a cell

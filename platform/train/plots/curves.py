@@ -10,7 +10,7 @@ from striate.train.plots.style import TEST, TRAIN, TRAIN_SMOOTH, simplify_axes
 from striate.train.run.folder import Run
 from striate.train.run.spec import RunSpec
 from striate.train.tracking.events import headline_of
-from striate.train.tracking.metric_log import SpoolReader, history
+from striate.train.tracking.metric_log import Points, SpoolReader, history
 from striate.train.tracking.metric_names import (
     LOSS,
     display_name,
@@ -19,7 +19,6 @@ from striate.train.tracking.metric_names import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Points = list[tuple[int, float]]
 _AS_ERROR = {
     "top1": "top-1 error",
     "frame_accuracy": "frame error",
@@ -29,7 +28,7 @@ _AS_ERROR = {
 _SECOND = {"top1": "top5", "video_hit1": "video_hit5"}
 
 
-def learning_curves(run: Run) -> Figure | None:
+def draw_learning_curves(run: Run) -> Figure | None:
     """Two panels: losses, and the headline metric in per cent; None before the first report."""
     spec, series = run.spec, history(SpoolReader(run.folder.spool).read())
     if not series.get(LOSS):

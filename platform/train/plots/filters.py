@@ -1,4 +1,4 @@
-"""The first layer's kernels as they learn: a strip, and an animation."""
+"""The first layer's kernels as they learn: a strip, and an animate_filters."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from safetensors.numpy import load_file
 
+from striate.data.transforms.pixels import Pixels
 from striate.train.run.folder import Run, RunFolder
 from striate.train.run.spec import RunSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Pixels = NDArray[np.uint8]
 Kernels = NDArray[np.float32]
 
 _MOST_IN_STRIP, _MOST_ROWS = 24, 6
@@ -25,7 +25,7 @@ _KERNEL_PX, _GAP, _MARGIN, _CAPTION = 44, 4, 14, 26
 _FRAME_MS, _LAST_MS = 160, 2500
 
 
-def first_layer_filters(run: Run) -> Figure | None:
+def draw_filters(run: Run) -> Figure | None:
     """One row a time, one column a feature map; None before the first evaluation."""
     times = _kept(run.folder, _MOST_ROWS)
     if not times:
@@ -47,7 +47,7 @@ def first_layer_filters(run: Run) -> Figure | None:
     return figure
 
 
-def animation(run: Run, path: Path) -> Path | None:
+def animate_filters(run: Run, path: Path) -> Path | None:
     """Write the same as a GIF, one frame an evaluation; None for fewer than three of them."""
     times = _kept(run.folder, _MOST_FRAMES)
     if len(times) < 3:

@@ -9,7 +9,7 @@ from striate.train.tasks.base import ShowsMistakes
 from striate.train.tasks.drawings import HeldOut, Picture
 
 
-def worst_mistakes(run: Run) -> Picture | None:
+def draw_worst_mistakes(run: Run) -> Picture | None:
     """The worst answers of the last evaluation, the worst first.
 
     None where there is none, where the task draws none, or where the shards are not in reach.

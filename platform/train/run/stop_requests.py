@@ -7,7 +7,7 @@ between two steps and answers. One process trains one run at a time.
 import threading
 
 
-class Asks:
+class LoopRequests:
     """Requests to the loop of this process, and whether it still runs."""
 
     def __init__(self) -> None:
@@ -59,15 +59,15 @@ class Asks:
         return self._ended.wait(within_s)
 
 
-HERE = Asks()
+REQUESTS = LoopRequests()
 """This process's own: a signal handler and a remote call reach the loop through nothing else."""
 
 
 def save_here() -> None:
     """Ask the process that this is called in for a checkpoint."""
-    HERE.save()
+    REQUESTS.save()
 
 
 def stop_here(within_s: float) -> bool:
     """Ask the process that this is called in to end its run with a checkpoint; whether it did."""
-    return HERE.stop_and_wait(within_s)
+    return REQUESTS.stop_and_wait(within_s)

@@ -73,7 +73,7 @@ class Mistakes:
         ).encode()
 
     @classmethod
-    def merged(cls, packed: Sequence[bytes]) -> "Mistakes":
+    def merge(cls, packed: Sequence[bytes]) -> "Mistakes":
         """The worst of all workers, of what each one packed."""
         parts = [json.loads(part) for part in packed]
         found = [Mistake(*values) for part in parts for values in part["worst"]]

@@ -12,8 +12,9 @@ from PIL import Image
 from striate.core.errors import StriateError
 from striate.data.pipelines.base import Stored
 from striate.data.pipelines.dense_labels import fitted_size, read_labelled
-from striate.data.show.contact_sheet import Pixels, shorten
+from striate.data.show.contact_sheet import shorten
 from striate.data.show.rows import SampleRow, class_colours, colour_regions
+from striate.data.transforms.pixels import Pixels
 from striate.train.run.mistake import Mistake
 from striate.train.tasks.drawings import HeldOut, Picture
 

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from striate.core.tracking import connect, explain_unavailable
+from striate.train.tracking.metric_log import Points
 from striate.train.tracking.metric_names import (
     LOSS,
     THROUGHPUT,
@@ -16,7 +17,6 @@ from striate.train.tracking.metric_names import (
 from striate.train.tracking.runs import RunSummary
 from striate.train.tracking.system_metrics import POWER, energy_j
 
-Points = list[tuple[int, float]]
 Values = dict[str, list[Any]]
 
 _DATA = ("corpus", "shards", "train_rows", "test_rows")

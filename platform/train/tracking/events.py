@@ -1,7 +1,7 @@
 """What a run tells whoever watches it: in this process, or over the log of a submitted job."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -43,7 +43,11 @@ class TrainEvent:
     note: str = ""
 
 
-class Digest:
+OnEvent = Callable[[TrainEvent], None]
+"""Takes what a run says."""
+
+
+class EventBuilder:
     """Turns records into events, remembering what was said last.
 
     Args:
@@ -60,7 +64,7 @@ class Digest:
         self._latest: dict[str, float] = {}
 
     @classmethod
-    def of(cls, recipe: Recipe, classes: int, total_steps: int) -> "Digest":
+    def of(cls, recipe: Recipe, classes: int, total_steps: int) -> "EventBuilder":
         """The digest of a run of a recipe."""
         return cls(total_steps, unit_of(recipe), headline_of(recipe, classes))
 

@@ -17,6 +17,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from striate.core.errors import PlatformError
 
+Points = list[tuple[int, float]]
+"""A metric as it went: (step, value)."""
+
 
 class MetricRecord(BaseModel):
     """One line of the spool.
@@ -169,9 +172,9 @@ class _Steps:
         return True
 
 
-def history(records: Iterable[MetricRecord]) -> dict[str, list[tuple[int, float]]]:
+def history(records: Iterable[MetricRecord]) -> dict[str, Points]:
     """(step, value) by metric, in the order of the steps."""
-    series: dict[str, list[tuple[int, float]]] = {}
+    series: dict[str, Points] = {}
     for record in records:
         if record.kind == "metric":
             series.setdefault(record.key, []).append((record.step, record.value))

@@ -46,7 +46,7 @@ def open_run(tracking_uri: str, recipe: Recipe, tags: Mapping[str, str]) -> tupl
     with explain_unavailable(tracking_uri):
         experiment = _experiment(client, recipe.name)
         run = client.create_run(experiment, tags=dict(tags), run_name=_run_name(recipe))
-        parameters = flat(recipe.model_dump(mode="json"))
+        parameters = flatten(recipe.model_dump(mode="json"))
         from mlflow.entities import Param
 
         client.log_batch(run.info.run_id, params=[Param(k, v) for k, v in parameters.items()])
@@ -105,12 +105,12 @@ def close_run(tracking_uri: str, run_id: str, status: str) -> None:
         client.set_terminated(run_id, status)
 
 
-def flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+def flatten(document: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Parameters as MLflow keeps them: dotted names, short texts."""
     values: dict[str, str] = {}
     for key, value in document.items():
         if isinstance(value, Mapping):
-            values |= flat(value, f"{prefix}{key}.")
+            values |= flatten(value, f"{prefix}{key}.")
         else:
             values[f"{prefix}{key}"] = str(value)[:6000]
     return values

@@ -11,7 +11,7 @@ from torch import Tensor
 from striate.core.bundle import Bundle, TensorSpec
 from striate.core.errors import RequestError
 from striate.data.transforms.image.preprocess import apply
-from striate.models import build_from, named_outputs
+from striate.models import build_from, name_outputs
 
 Prediction = np.ndarray | dict[str, np.ndarray]
 
@@ -40,7 +40,7 @@ class BundleModel:
         Raises:
             RequestError: other inputs, or of another shape, than the model takes.
         """
-        outputs = named_outputs(self.bundle.spec, self._network(*self._prepared(inputs)))
+        outputs = name_outputs(self.bundle.spec, self._network(*self._prepared(inputs)))
         arrays = {name: _array(output) for name, output in outputs.items()}
         return arrays if len(arrays) > 1 else next(iter(arrays.values()))
 

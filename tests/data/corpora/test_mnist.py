@@ -9,7 +9,7 @@ import pytest
 
 from striate.core.errors import DataError
 from striate.data.corpora import CORPORA
-from striate.data.corpora.digits import held_out_mask
+from striate.data.corpora.digits import mask_held_out
 from striate.data.corpora.mnist import IdxSplit, open_mnist, write_mnist
 from striate.data.storage import Source
 
@@ -103,10 +103,10 @@ def test_the_digits_are_all_there_and_a_fifth_is_held_out(digits_source: Path) -
 
 def test_the_held_out_digits_are_always_the_same() -> None:
     labels = np.tile(np.arange(10, dtype=np.uint8), 20)
-    mask = held_out_mask(labels)
+    mask = mask_held_out(labels)
     assert mask.sum() == 40
     assert np.bincount(labels[mask]).tolist() == [4] * 10
-    assert np.array_equal(mask, held_out_mask(labels.copy()))
+    assert np.array_equal(mask, mask_held_out(labels.copy()))
 
 
 def test_a_digit_is_white_ink_centred_on_black(digits_source: Path) -> None:

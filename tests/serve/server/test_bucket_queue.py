@@ -13,7 +13,7 @@ pytestmark = pytest.mark.unit
 
 
 @dataclass(frozen=True)
-class Thing:
+class Sprite:
     number: int
     bucket: int | None
     size: int
@@ -28,11 +28,11 @@ STEPS = st.lists(ARRIVALS | st.just("take"), max_size=60)
 def test_every_batch_is_the_oldest_bucket_in_its_order(
     steps: Sequence[tuple[int | None, int, bool] | str], most: int
 ) -> None:
-    queue: BucketQueue[Thing] = BucketQueue()
-    waiting: list[Thing] = []
-    seen: list[Thing] = []
+    queue: BucketQueue[Sprite] = BucketQueue()
+    waiting: list[Sprite] = []
+    seen: list[Sprite] = []
 
-    def keep(thing: Thing) -> bool:
+    def keep(thing: Sprite) -> bool:
         seen.append(thing)
         return thing.wanted
 
@@ -59,7 +59,7 @@ def test_every_batch_is_the_oldest_bucket_in_its_order(
         if isinstance(step, str):
             check()
             continue
-        thing = Thing(number, *step)
+        thing = Sprite(number, *step)
         waiting.append(thing)
         alike = sum(t.bucket == thing.bucket for t in waiting)
         assert queue.append(thing, thing.bucket) == alike
@@ -69,8 +69,8 @@ def test_every_batch_is_the_oldest_bucket_in_its_order(
 
 
 def test_what_is_cleared_comes_in_the_order_of_arrival() -> None:
-    queue: BucketQueue[Thing] = BucketQueue()
-    things = [Thing(number, number % 3, 1, True) for number in range(7)]
+    queue: BucketQueue[Sprite] = BucketQueue()
+    things = [Sprite(number, number % 3, 1, True) for number in range(7)]
     for thing in things:
         queue.append(thing, thing.bucket)
     assert queue.clear() == things
@@ -80,14 +80,14 @@ def test_what_is_cleared_comes_in_the_order_of_arrival() -> None:
 
 
 def test_a_rare_size_among_many_of_another_waits_no_longer_than_those_before_it() -> None:
-    queue: BucketQueue[Thing] = BucketQueue()
+    queue: BucketQueue[Sprite] = BucketQueue()
     for number in range(8):
-        queue.append(Thing(number, 0, 1, True), 0)
-    rare = Thing(8, 1, 1, True)
+        queue.append(Sprite(number, 0, 1, True), 0)
+    rare = Sprite(8, 1, 1, True)
     queue.append(rare, 1)
     batches = []
     for number in range(9, 40, 2):  # the others keep coming, as fast as they go
-        queue.append(Thing(number, 0, 1, True), 0)
-        queue.append(Thing(number + 1, 0, 1, True), 0)
+        queue.append(Sprite(number, 0, 1, True), 0)
+        queue.append(Sprite(number + 1, 0, 1, True), 0)
         batches.append(queue.take(2, bool))
     assert batches.index([rare]) == 4

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from striate.train.launch.signals import stopping_softly
+from striate.train.launch.signals import stop_on_signals
 from striate.train.run import startup_times
 from striate.train.run.attempts import ATTEMPTS_FILE, AttemptWriter, attempts_of
 from striate.train.run.folder import Run
-from striate.train.run.stop_requests import HERE
+from striate.train.run.stop_requests import REQUESTS
 
 pytestmark = pytest.mark.unit
 
@@ -24,16 +24,16 @@ def test_the_first_signal_asks_and_the_second_ends(make_run: MakeRun, number: in
     run, said = make_run("lenet1-anna-digits"), list[str]()
     run.folder.path.mkdir()
     before = signal.getsignal(number)
-    HERE.begin()
-    with pytest.raises(KeyboardInterrupt), stopping_softly(run.folder, said.append):
+    REQUESTS.begin()
+    with pytest.raises(KeyboardInterrupt), stop_on_signals(run.folder, said.append):
         os.kill(os.getpid(), number)
-        assert HERE.stopping
+        assert REQUESTS.stopping
         assert run.folder.stop_request.exists()
         assert len(said) == 1 and "ends after a checkpoint" in said[0]
         os.kill(os.getpid(), number)
     assert signal.getsignal(number) is before
-    HERE.begin()
-    assert not HERE.stopping
+    REQUESTS.begin()
+    assert not REQUESTS.stopping
 
 
 def test_a_thread_leaves_signals_alone(make_run: MakeRun) -> None:
@@ -41,7 +41,7 @@ def test_a_thread_leaves_signals_alone(make_run: MakeRun) -> None:
     seen: list[object] = []
 
     def inside() -> None:
-        with stopping_softly(run.folder, lambda text: None):
+        with stop_on_signals(run.folder, lambda text: None):
             seen.append(signal.getsignal(signal.SIGTERM))
 
     thread = threading.Thread(target=inside)
@@ -51,11 +51,11 @@ def test_a_thread_leaves_signals_alone(make_run: MakeRun) -> None:
 
 
 def test_who_waits_for_the_end_gets_it() -> None:
-    HERE.begin()
-    assert not HERE.stop_and_wait(0.01)
-    threading.Thread(target=HERE.end).start()
-    assert HERE.stop_and_wait(30)
-    assert not HERE.training
+    REQUESTS.begin()
+    assert not REQUESTS.stop_and_wait(0.01)
+    threading.Thread(target=REQUESTS.end).start()
+    assert REQUESTS.stop_and_wait(30)
+    assert not REQUESTS.training
 
 
 def test_the_parts_of_a_start_add_up(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from striate.train.loop.train import train
 from striate.train.run.attempts import attempts_of
 from striate.train.run.folder import Run
 from striate.train.run.spec import RunOutcome
-from striate.train.run.stop_requests import HERE
+from striate.train.run.stop_requests import REQUESTS
 from striate.train.tracking.metric_log import SpoolReader, history
 
 pytestmark = pytest.mark.unit
@@ -106,8 +106,8 @@ def test_a_restart_waits_for_a_storage_that_is_away(
 ) -> None:
     """It does not begin anew, nor take an older checkpoint."""
     run = make_run("lenet1-anna-digits", *SHORT)
-    HERE.begin()
-    at_step(monkeypatch, 5, HERE.stop)
+    REQUESTS.begin()
+    at_step(monkeypatch, 5, REQUESTS.stop)
     with pytest.raises(TrainingStopped):
         train(run, World())
     load, refusals = CheckpointStore.load_latest, [errno.EIO, errno.ESTALE]
@@ -118,7 +118,7 @@ def test_a_restart_waits_for_a_storage_that_is_away(
         return load(store)
 
     monkeypatch.setattr(CheckpointStore, "load_latest", away)
-    HERE.begin()
+    REQUESTS.begin()
     train(run, World())
     assert attempts_of(run.folder.path)[1].repeated == 0
     assert any("checkpoints cannot be read yet" in note for note in notes_of(run))
@@ -173,14 +173,14 @@ def test_a_run_that_is_asked_to_stop_saves_and_goes_on_from_there(
     whole = make_run("lenet1-anna-digits", *SHORT, folder="whole")
     train(whole, World())
     run = make_run("lenet1-anna-digits", *SHORT, "checkpoint.every_steps=1000")
-    HERE.begin()
-    at_step(monkeypatch, 9, HERE.stop)
+    REQUESTS.begin()
+    at_step(monkeypatch, 9, REQUESTS.stop)
     with pytest.raises(TrainingStopped, match=r"stopped after step \d+ of 22") as caught:
         train(run, World())
     assert "--resume" in caught.value.remedy
     stopped = json.loads(run.folder.stopped.read_text())["step"]
     assert stopped >= 9
-    HERE.begin()
+    REQUESTS.begin()
     train(run, World())
     first, second = attempts_of(run.folder.path)
     assert (first.step, second.step, second.repeated) == (0, stopped, 0)

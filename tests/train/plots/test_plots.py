@@ -20,9 +20,9 @@ from striate.train.launch import live_plots
 from striate.train.loop.report_evaluation import first_layer
 from striate.train.loop.train import train
 from striate.train.plots import comparison
-from striate.train.plots.confusion import confusion_matrix, most_confused, pool_errors
-from striate.train.plots.filters import animation, colour_kernel
-from striate.train.plots.mistakes import worst_mistakes
+from striate.train.plots.confusion import draw_confusion_matrix, most_confused, pool_errors
+from striate.train.plots.filters import animate_filters, colour_kernel
+from striate.train.plots.mistakes import draw_worst_mistakes
 from striate.train.run.folder import Run
 from striate.train.run.mistake import Mistake
 from striate.train.run.spec import RunOutcome
@@ -59,7 +59,7 @@ def test_nothing_is_drawn_of_a_run_that_left_nothing(make_run: Make) -> None:
 def test_the_filters_animation_has_a_frame_for_each_time(make_run: Make, tmp_path: Path) -> None:
     run = make_run("lenet5-digits")
     _filters(run, 5)
-    path = animation(run, tmp_path / "filters.gif")
+    path = animate_filters(run, tmp_path / "filters.gif")
     assert path is not None
     with Image.open(path) as moving:
         assert moving.n_frames == 5  # type: ignore[attr-defined]
@@ -122,7 +122,7 @@ def test_a_confusion_matrix_is_drawn_at_any_size(
     counts = np.eye(classes, dtype=int) * 9
     counts[0, 1] = 3
     _leave(run, confusion=counts.tolist())
-    figure = confusion_matrix(run)
+    figure = draw_confusion_matrix(run)
     assert figure is not None
     assert f"3 of {9 * classes + 3:,} held-out images wrong" in figure.get_suptitle()
     figure.savefig(tmp_path / "confusion.png", dpi=60)
@@ -135,7 +135,7 @@ def test_a_confusion_matrix_is_drawn_at_any_size(
 def test_a_task_without_a_confusion_matrix_has_none(make_run: Make) -> None:
     run = make_run("lenet5-digits")
     _leave(run)
-    assert confusion_matrix(run) is None
+    assert draw_confusion_matrix(run) is None
 
 
 def test_the_worst_mistakes_show_the_photographs_that_they_name(
@@ -153,7 +153,7 @@ def test_the_worst_mistakes_show_the_photographs_that_they_name(
         assert found.shard.label(found.at) == label
     mistakes = [Mistake(row, 0, int(labels[0]), 3, 0.9) for row in rows]
     _leave(run, mistakes=mistakes)
-    sheet = worst_mistakes(run)
+    sheet = draw_worst_mistakes(run)
     assert isinstance(sheet, Image.Image)
     pixels = np.asarray(sheet.convert("L"))
     middle = np.repeat(images[:, 0, 14], 4, axis=1)  # of digits that are enlarged four times
@@ -219,15 +219,15 @@ def test_a_task_need_not_show_its_mistakes(
 def test_a_task_may_draw_nothing(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run("lenet5-digits")
     _leave(run, mistakes=[Mistake(1, 0, 2, 3, 0.9)])
-    assert worst_mistakes(run) is not None
+    assert draw_worst_mistakes(run) is not None
     monkeypatch.setattr(Classification, "draw_mistakes", lambda *_: None)
-    assert worst_mistakes(run) is None
+    assert draw_worst_mistakes(run) is None
 
 
 def test_mistakes_whose_shards_are_gone_leave_the_other_pictures(make_run: Make) -> None:
     run = make_run("lenet5-digits").with_spec(shards="/nowhere")
     _leave(run, mistakes=[Mistake(1, 0, 2, 3, 0.9)])
-    assert worst_mistakes(run) is None
+    assert draw_worst_mistakes(run) is None
 
 
 def test_pictures_reach_mlflow_while_the_run_runs(
@@ -253,7 +253,7 @@ def test_pictures_reach_mlflow_while_the_run_runs(
 
     monkeypatch.setattr(live_plots, "connect", connect)
     monkeypatch.setattr(live_plots, "_LEAST_REST", 0)
-    with live_plots.live_plots(run, every_s=0.01):
+    with live_plots.update_plots_live(run, every_s=0.01):
         assert came.wait(60)
     assert logged[0] == (run.spec.run_id, "pictures", "first_layer_filters.png")
 
@@ -285,4 +285,4 @@ def test_the_outcome_of_an_older_run_is_still_read(make_run: Make) -> None:
     run.folder.path.mkdir(parents=True, exist_ok=True)
     document = {"metrics": {"top1": 1.0}, "confusion": [[1, 0], [0, 1]], "steps": 1, "seconds": 1}
     run.folder.outcome.write_text(json.dumps(document))
-    assert worst_mistakes(run) is None
+    assert draw_worst_mistakes(run) is None

@@ -14,7 +14,7 @@ from striate.data.corpora.sports import encode
 from striate.data.ingest.ingest import ingest
 from striate.train.distributed.world import World
 from striate.train.loop.train import train
-from striate.train.plots.mistakes import worst_mistakes
+from striate.train.plots.mistakes import draw_worst_mistakes
 from striate.train.run.folder import Run
 from striate.train.run.spec import RunOutcome
 
@@ -87,4 +87,4 @@ def test_a_recipe_that_ships_learns_ones_own_files(
         assert outcome.metrics[headline] > 0.9
     bundle = Bundle.open(run.folder.bundle)
     assert bundle.spec.labels == ("a", "b")
-    assert worst_mistakes(run) is not None or outcome.metrics[headline] == 1.0
+    assert draw_worst_mistakes(run) is not None or outcome.metrics[headline] == 1.0

@@ -27,7 +27,11 @@ from striate.data.transforms.image.preprocess import apply, decode_image, fit
 from striate.models import MODELS, build_from
 from striate.train.distributed.world import World
 from striate.train.launch import run as job
-from striate.train.loop.batches import evaluation_pipeline, open_evaluation, training_pipeline
+from striate.train.loop.batches import (
+    open_evaluation,
+    pipeline_for_evaluation,
+    pipeline_for_training,
+)
 from striate.train.loop.train import train
 from striate.train.recipes import RECIPES
 from striate.train.recipes.resolve import resolve
@@ -87,7 +91,7 @@ def test_a_photo_reaches_the_served_model_as_it_reached_the_evaluated_one(
 @pytest.mark.parametrize("grey", [False, True])
 def test_the_steps_fit_photos_of_any_shape(size: tuple[int, int], grey: bool) -> None:
     data = resolve("vgg16-mini").data
-    pipeline = evaluation_pipeline(data)
+    pipeline = pipeline_for_evaluation(data)
     assert isinstance(pipeline, OfOneImage)
     steps = pipeline.preprocessing
     shape = size if grey else (*size, 3)
@@ -115,9 +119,9 @@ def test_a_bundle_of_frames_knows_how_often_each_state_came(make_short_run: Make
 def test_scaled_posteriors_favour_rare_states() -> None:
     priors = StatePriors((30, 10, 0))
     even = torch.full((2, 3), 1 / 3).log()
-    scaled = priors.scaled(even)
+    scaled = priors.scale(even)
     assert torch.allclose(scaled.exp(), torch.tensor([41 / 30, 41 / 10, 41.0]) / 3)
-    assert torch.equal(priors.scaled(even, weight=0), even)
+    assert torch.equal(priors.scale(even, weight=0), even)
 
 
 def test_a_bundle_of_clips_says_how_clips_are_cut(make_short_run: MakeShort) -> None:
@@ -224,7 +228,7 @@ def test_published_figures_are_of_recipes_and_of_metrics_that_these_report() -> 
 def test_every_recipe_feeds_its_model_what_it_takes(name: str) -> None:
     """Pipelines take the recipe's arguments, in training and in evaluation, at the right size."""
     recipe = RECIPES[name]()
-    pipelines = [training_pipeline(recipe.data), evaluation_pipeline(recipe.data)]
+    pipelines = [pipeline_for_training(recipe.data), pipeline_for_evaluation(recipe.data)]
     with torch.device("meta"):
         model = MODELS[recipe.model.name](**recipe.model.arguments)
     shape = model.input_shape

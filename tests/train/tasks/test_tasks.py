@@ -62,7 +62,7 @@ def batch_of(rows: int, units: int, seed: int) -> Batch:
 def chosen(batch: Batch, ids: Sequence[int]) -> Batch:
     """Some samples of a batch."""
     index = torch.tensor(ids, dtype=torch.int64)
-    return batch.mapped(lambda one: one[index])
+    return batch.map(lambda one: one[index])
 
 
 def dense(batch: Batch) -> Batch:
@@ -140,7 +140,7 @@ def test_no_number_depends_on_the_batches_or_on_the_world(
     assert (found.confusion is None) == (name in SHAPED)
     if found.confusion is not None and expected.confusion is not None:
         assert torch.equal(found.confusion, expected.confusion)
-    assert Mistakes.merged([one.pack() for _, one in parts]).worst == worst.worst
+    assert Mistakes.merge([one.pack() for _, one in parts]).worst == worst.worst
     assert task.headline in found.metrics()
 
 
@@ -261,7 +261,7 @@ def test_ties_among_the_worst_mistakes_go_to_the_first_rows(
     whole = worst(slice(None))
     assert [one.row for one in whole.worst] == expected
     halves = [worst(slice(None, cut)), worst(slice(cut, None))]
-    assert Mistakes.merged([half.pack() for half in reversed(halves)]) == whole
+    assert Mistakes.merge([half.pack() for half in reversed(halves)]) == whole
     assert whole.worst[0] == Mistake(expected[0], 0, 0, 1, scores[expected[0]])
 
 
@@ -272,7 +272,7 @@ def test_a_batch_is_cut_without_losing_a_sample() -> None:
         assert len(parts) <= count
         for name, tensor in batch.tensors.items():
             assert torch.equal(torch.cat([part.tensors[name] for part in parts]), tensor)
-    assert replace(batch, cursor=3).mapped(Tensor.double).tensors["rows"].dtype == torch.float64
+    assert replace(batch, cursor=3).map(Tensor.double).tensors["rows"].dtype == torch.float64
 
 
 def test_counts_add_up_to_what_they_were_packed_from() -> None:

@@ -8,7 +8,7 @@ from striate.cli import train_progress
 from striate.core.errors import DataError, TrainingFailed
 from striate.train.recipes.resolve import resolve
 from striate.train.sweep.grid import TrialEvent
-from striate.train.tracking.events import Digest, TrainEvent, event_line, line_of, parse_event
+from striate.train.tracking.events import EventBuilder, TrainEvent, event_line, line_of, parse_event
 from striate.train.tracking.metric_log import MetricRecord
 
 pytestmark = pytest.mark.unit
@@ -37,7 +37,7 @@ def test_another_line_of_a_log_is_no_event(line: str) -> None:
 
 def test_the_digest_tells_the_tasks_own_terms() -> None:
     recipe = resolve("lenet5-digits", [])
-    digest = Digest.of(recipe, classes=10, total_steps=9)
+    digest = EventBuilder.of(recipe, classes=10, total_steps=9)
     records = [
         MetricRecord(key="train/loss", step=3, value=0.5, time_ms=1),
         MetricRecord(key="train/samples_per_s", step=3, value=80.0, time_ms=1),

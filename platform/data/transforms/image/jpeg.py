@@ -17,7 +17,6 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from striate.core.errors import PayloadTooLarge, RequestError, StriateError
@@ -30,6 +29,7 @@ from striate.data.transforms.image.exif import (
     to_encoded,
     upright,
 )
+from striate.data.transforms.pixels import Pixels
 
 EXACT_LEVELS = 1
 SCALED_LEVELS = 2.0
@@ -38,10 +38,8 @@ _MARGIN_ROWS = 4  # smoothed chroma reaches one of its own rows, at most four of
 _FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive; all Huffman-coded
 _REDUCTIONS = (8, 4, 2)
 
-Pixels = NDArray[np.uint8]
 
-
-class Picture(Protocol):
+class EncodedImage(Protocol):
     """An image whose size is known and whose pixels are made when a region is asked for."""
 
     @property
@@ -124,7 +122,7 @@ class Jpeg:
         return pixels
 
 
-def open_picture(payload: bytes | memoryview, *, max_pixels: int = MAX_PIXELS) -> Picture:
+def open_image(payload: bytes | memoryview, *, max_pixels: int = MAX_PIXELS) -> EncodedImage:
     """Read an image's header; decode it only if it is no ordinary JPEG file.
 
     Args:
@@ -160,9 +158,9 @@ def decode_region(payload: bytes | memoryview, box: CropBox, size: tuple[int, in
         (height, width, 3) uint8, red, green, blue.
 
     Raises:
-        StriateError: as `open_picture`.
+        StriateError: as `open_image`.
     """
-    return open_picture(payload).region(box, size)
+    return open_image(payload).region(box, size)
 
 
 def damage(error: StriateError) -> str:

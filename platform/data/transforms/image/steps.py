@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
@@ -13,8 +12,7 @@ from torch import Tensor
 from striate.core.errors import PayloadTooLarge, RequestError
 from striate.data.transforms.image.crops import centre_box, scale_shorter
 from striate.data.transforms.image.decode import MAX_PIXELS
-
-Pixels = NDArray[np.uint8]
+from striate.data.transforms.pixels import Pixels
 
 
 class _Step(BaseModel):

@@ -81,7 +81,7 @@ def open_container(payload: bytes | memoryview) -> "InputContainer":
     return container
 
 
-def moving_pictures(container: "InputContainer", key: str) -> "VideoStream":
+def find_video_stream(container: "InputContainer", key: str) -> "VideoStream":
     """The first stream of moving pictures; a song's cover is none.
 
     Raises:

@@ -22,7 +22,7 @@ from striate.data.transforms.video.container import (
     TRUNCATED,
     UNREADABLE,
     explain_damage,
-    moving_pictures,
+    find_video_stream,
     open_container,
 )
 
@@ -132,7 +132,7 @@ class Video:
     def _open(self) -> None:
         with explain_damage(self._key):
             self._container = open_container(self._payload)
-            self._stream = moving_pictures(self._container, self._key)
+            self._stream = find_video_stream(self._container, self._key)
             self._context = self._stream.codec_context
             self._context.thread_count = 1  # the stream has threads of its own
         # An AVI file tells when to decode a frame, not when to show it.

@@ -22,7 +22,7 @@ from striate.data.transforms.image.jpeg import (
     align_box,
     damage,
     decode_region,
-    open_picture,
+    open_image,
 )
 
 pytestmark = pytest.mark.unit
@@ -135,7 +135,7 @@ def test_exif_orientation_is_honoured(orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     payload = encoded(PHOTOS[0].resize((240, 160)), quality=95, exif=exif)
-    picture = open_picture(payload)
+    picture = open_image(payload)
     assert isinstance(picture, Jpeg)
     assert (picture.height, picture.width) == ((240, 160) if orientation > 4 else (160, 240))
     assert differences(payload, CropBox(11, 5, 90, 140), (64, 80)).max() <= EXACT_LEVELS
@@ -143,7 +143,7 @@ def test_exif_orientation_is_honoured(orientation: int) -> None:
 
 def test_a_signed_view_of_a_shard_takes_the_fast_path() -> None:
     payload = encoded(PHOTOS[0])
-    assert isinstance(open_picture(memoryview(payload).cast("b")), Jpeg)
+    assert isinstance(open_image(memoryview(payload).cast("b")), Jpeg)
 
 
 UNUSUAL = {
@@ -160,7 +160,7 @@ UNUSUAL = {
 
 @pytest.mark.parametrize("kind", UNUSUAL)
 def test_unusual_images_are_converted(kind: str) -> None:
-    picture = open_picture(UNUSUAL[kind])
+    picture = open_image(UNUSUAL[kind])
     whole = picture.region(CropBox(0, 0, picture.height, picture.width), (60, 80))
     assert tuple(whole.shape) == (60, 80, 3)
     if kind == "16-bit grey":
@@ -182,7 +182,7 @@ BROKEN = {
 @pytest.mark.parametrize("reason", BROKEN)
 def test_broken_images_are_named(reason: str) -> None:
     with pytest.raises(RequestError) as caught:
-        open_picture(BROKEN[reason]).region(CropBox(0, 0, 10, 10), SIZE)
+        open_image(BROKEN[reason]).region(CropBox(0, 0, 10, 10), SIZE)
     assert damage(caught.value) == reason
 
 
@@ -190,7 +190,7 @@ def test_a_gigantic_image_is_refused_on_its_header() -> None:
     frame = PHOTO.index(b"\xff\xc0")
     payload = PHOTO[: frame + 5] + b"\xff\xff\xff\xff" + PHOTO[frame + 9 :]
     with pytest.raises(PayloadTooLarge) as caught:
-        open_picture(payload)
+        open_image(payload)
     assert damage(caught.value) == "the image has too many pixels"
 
 
@@ -200,7 +200,7 @@ def test_a_flipped_byte_gives_pixels_or_one_error(place: int, value: int) -> Non
     place = place % 700 if place % 2 else place  # half of them in the header
     payload = PHOTO[:place] + bytes([value]) + PHOTO[place + 1 :]
     try:
-        picture = open_picture(payload, max_pixels=4_000_000)
+        picture = open_image(payload, max_pixels=4_000_000)
         size = (min(picture.height, 50), min(picture.width, 50))
         assert tuple(picture.region(CropBox(0, 0, *size), (32, 32)).shape) == (32, 32, 3)
     except RequestError:
@@ -208,6 +208,6 @@ def test_a_flipped_byte_gives_pixels_or_one_error(place: int, value: int) -> Non
 
 
 def test_small_pictures_are_whole() -> None:
-    picture = open_picture(encoded(Image.new("RGB", (1, 1), "red"), "PNG"))
+    picture = open_image(encoded(Image.new("RGB", (1, 1), "red"), "PNG"))
     assert isinstance(picture, Whole)
     assert picture.region(CropBox(0, 0, 1, 1), (8, 8)).tolist()[3][4] == [255, 0, 0]

@@ -19,8 +19,8 @@ from typing import TypeVar
 import av
 import numpy as np
 from harness import Row, interleaved, main
-from numpy.typing import NDArray
 
+from striate.core.arrays import Pixels
 from striate.data.corpora.sports import encode
 from striate.data.pipelines.base import Stored
 from striate.data.pipelines.clips import (
@@ -32,7 +32,6 @@ from striate.data.pipelines.clips import (
     resize_frames,
 )
 
-Pixels = NDArray[np.uint8]
 _Visit = TypeVar("_Visit")
 RATE_HZ = 25
 SHAPE = (360, 480)

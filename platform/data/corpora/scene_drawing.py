@@ -8,17 +8,17 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
+from striate.core.arrays import Floats
 from striate.data.corpora.stanford import CLASSES, UNKNOWN
 
 HEIGHT, WIDTH = 96, 128
 SKY, TREE, ROAD, GRASS, WATER, BUILDING, MOUNTAIN, OBJECT = range(len(CLASSES))
 
-Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-Random = np.random.Generator
 
 _GROUNDS: dict[int, tuple[tuple[int, int, int], float]] = {  # class → colour, contrast of its noise
     ROAD: ((118, 116, 114), 8.0),
@@ -56,7 +56,7 @@ class _Canvas:
         self.regions[where] = kind
 
 
-def draw_scene(random: Random) -> DrawnScene:
+def draw_scene(random: Generator) -> DrawnScene:
     """A scene, a function of the generator's state."""
     canvas = _Canvas()
     horizon = int(random.integers(HEIGHT * 3 // 10, HEIGHT * 6 // 10))
@@ -64,7 +64,7 @@ def draw_scene(random: Random) -> DrawnScene:
     if random.random() < 0.5:
         _draw_mountains(canvas, random, horizon)
     _draw_ground(canvas, random, horizon)
-    standing: list[Callable[[_Canvas, Random, int], None]] = [_draw_building, _draw_tree]
+    standing: list[Callable[[_Canvas, Generator, int], None]] = [_draw_building, _draw_tree]
     for _ in range(int(random.integers(1, 5))):
         standing[int(random.integers(2))](canvas, random, horizon)
     for _ in range(int(random.integers(0, 3))):
@@ -74,25 +74,25 @@ def draw_scene(random: Random) -> DrawnScene:
     return DrawnScene(noisy.clip(0, 255).astype(np.uint8), canvas.regions, horizon)
 
 
-def smooth_noise(random: Random, rows: int, columns: int) -> Floats:
+def smooth_noise(random: Generator, rows: int, columns: int) -> Floats:
     """(HEIGHT, WIDTH) of about −1 to 1, from a grid of `rows` × `columns` numbers."""
     grid = Image.fromarray(random.uniform(-1, 1, (rows, columns)).astype(np.float32))
     return np.asarray(grid.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC), np.float64)
 
 
-def _jitter(random: Random, colour: tuple[int, int, int], spread: float = 14.0) -> Floats:
+def _jitter(random: Generator, colour: tuple[int, int, int], spread: float = 14.0) -> Floats:
     shifted: Floats = np.array(colour, np.float64) + random.normal(0, spread, 3)
     return shifted
 
 
-def _draw_sky(canvas: _Canvas, random: Random) -> None:
+def _draw_sky(canvas: _Canvas, random: Generator) -> None:
     blue, pale = _jitter(random, (96, 146, 206)), _jitter(random, (196, 210, 224))
     height = (canvas.rows / HEIGHT)[:, :, None]
     clouds = np.clip(smooth_noise(random, 5, 4), 0, 1)[:, :, None] * random.uniform(0, 90)
     canvas.put(np.ones((HEIGHT, WIDTH), bool), SKY, blue + (pale - blue) * height * 1.6 + clouds)
 
 
-def _draw_mountains(canvas: _Canvas, random: Random, horizon: int) -> None:
+def _draw_mountains(canvas: _Canvas, random: Generator, horizon: int) -> None:
     peaks = np.interp(np.arange(WIDTH), np.linspace(0, WIDTH, 9), random.uniform(0, 1, 9))
     top = horizon - (4 + peaks * horizon * random.uniform(0.3, 0.7))
     where = (canvas.rows >= top[None, :]) & (canvas.rows < horizon)
@@ -100,7 +100,7 @@ def _draw_mountains(canvas: _Canvas, random: Random, horizon: int) -> None:
     canvas.put(where, MOUNTAIN, _jitter(random, (104, 108, 126)) + shade)
 
 
-def _draw_ground(canvas: _Canvas, random: Random, horizon: int) -> None:
+def _draw_ground(canvas: _Canvas, random: Generator, horizon: int) -> None:
     """One ground everywhere, and often a second one in the shape of a street or a shore."""
     kinds = random.permutation(list(_GROUNDS))
     below = canvas.rows >= horizon
@@ -114,14 +114,14 @@ def _draw_ground(canvas: _Canvas, random: Random, horizon: int) -> None:
         _put_ground(canvas, random, street if random.random() < 0.6 else shore, int(kinds[1]))
 
 
-def _put_ground(canvas: _Canvas, random: Random, where: Mask, kind: int) -> None:
+def _put_ground(canvas: _Canvas, random: Generator, where: Mask, kind: int) -> None:
     colour, contrast = _GROUNDS[kind]
     grain = {ROAD: (24, 24), GRASS: (HEIGHT, WIDTH), WATER: (HEIGHT // 2, 6)}[kind]
     noise = smooth_noise(random, *grain)[:, :, None] * contrast
     canvas.put(where, kind, _jitter(random, colour) + noise)
 
 
-def _draw_building(canvas: _Canvas, random: Random, horizon: int) -> None:
+def _draw_building(canvas: _Canvas, random: Generator, horizon: int) -> None:
     """A front with rows of windows, from a little below the horizon upwards."""
     wide, tall = random.uniform(16, 46), random.uniform(0.4, 1.1) * horizon
     left, foot = random.uniform(-8, WIDTH - 12), horizon + random.uniform(0, 8)
@@ -135,7 +135,7 @@ def _draw_building(canvas: _Canvas, random: Random, horizon: int) -> None:
     canvas.put(where, BUILDING, wall)
 
 
-def _draw_tree(canvas: _Canvas, random: Random, horizon: int) -> None:
+def _draw_tree(canvas: _Canvas, random: Generator, horizon: int) -> None:
     """A crown with a ragged edge on a trunk."""
     x, radius = random.uniform(0, WIDTH), random.uniform(8, 18)
     foot = horizon + random.uniform(0, 14)
@@ -148,7 +148,7 @@ def _draw_tree(canvas: _Canvas, random: Random, horizon: int) -> None:
     canvas.put(crown, TREE, _jitter(random, (58, 98, 48)) + leaves)
 
 
-def _draw_object(canvas: _Canvas, random: Random, horizon: int) -> None:
+def _draw_object(canvas: _Canvas, random: Generator, horizon: int) -> None:
     """Something of one strong colour in front; its outline is of no class."""
     x, y = random.uniform(8, WIDTH - 8), random.uniform(horizon + 6, HEIGHT - 6)
     wide, tall = random.uniform(6, 14), random.uniform(5, 12)

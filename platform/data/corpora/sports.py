@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
+from striate.core.arrays import Floats
 from striate.core.errors import PlatformError, UsageError
 from striate.core.files import atomic_folder
 from striate.data.corpora.sports_scene import (
     HEIGHT,
     WIDTH,
-    Floats,
     Pose,
-    Random,
     Sprite,
     background,
     draw,
@@ -50,7 +50,7 @@ _ENCODERS = {  # the first that PyAV's build has
     "mpeg4": {"qscale": "4"},
 }
 
-Motion = Callable[[Pose, Floats, Random], Pose]
+Motion = Callable[[Pose, Floats, Generator], Pose]
 
 
 def write_sports(target: Path, clips: int = DEFAULT_CLIPS, seed: int = SEED) -> None:
@@ -172,7 +172,7 @@ def _frames(
         yield frame
 
 
-def _still(times: Floats, random: Random) -> Pose:
+def _still(times: Floats, random: Generator) -> Pose:
     """A random place, turn and size, kept; across, in the half that few crops cut off."""
     ones = np.ones(len(times))
     return Pose(
@@ -187,58 +187,58 @@ _LOG_SIZE = (np.log(11.0), np.log(30.0))  # half the object's width, in pixels
 _SPEED = (32.0, 60.0)  # pixels a second: a fifth of the picture within 16 frames, or more
 
 
-def _rise(pose: Pose, times: Floats, random: Random) -> Pose:
+def _rise(pose: Pose, times: Floats, random: Generator) -> Pose:
     return pose.move(y=-times * random.uniform(*_SPEED))
 
 
-def _fall(pose: Pose, times: Floats, random: Random) -> Pose:
+def _fall(pose: Pose, times: Floats, random: Generator) -> Pose:
     return pose.move(y=times * random.uniform(*_SPEED))
 
 
-def _cross(pose: Pose, times: Floats, random: Random) -> Pose:
+def _cross(pose: Pose, times: Floats, random: Generator) -> Pose:
     return pose.move(x=times * random.uniform(*_SPEED) * _sign(random))
 
 
-def _spin(pose: Pose, times: Floats, random: Random) -> Pose:
+def _spin(pose: Pose, times: Floats, random: Generator) -> Pose:
     return pose.move(turn=times * random.uniform(2.5, 6.0) * _sign(random))
 
 
-def _approach(pose: Pose, times: Floats, random: Random) -> Pose:
+def _approach(pose: Pose, times: Floats, random: Generator) -> Pose:
     grown = np.exp(np.linspace(*_LOG_SIZE, len(times)) + random.uniform(-0.1, 0.1))
     return pose.move(grow=grown / pose.size)
 
 
-def _recede(pose: Pose, times: Floats, random: Random) -> Pose:
+def _recede(pose: Pose, times: Floats, random: Generator) -> Pose:
     towards = _approach(pose, times, random)
     return pose.move(grow=towards.size[::-1] / pose.size)
 
 
-def _swing(pose: Pose, times: Floats, random: Random) -> Pose:
+def _swing(pose: Pose, times: Floats, random: Generator) -> Pose:
     return pose.move(x=_wave(times, random) * random.uniform(9, 18))
 
 
-def _bounce(pose: Pose, times: Floats, random: Random) -> Pose:
+def _bounce(pose: Pose, times: Floats, random: Generator) -> Pose:
     return pose.move(y=_wave(times, random) * random.uniform(9, 18))
 
 
-def _orbit(pose: Pose, times: Floats, random: Random) -> Pose:
+def _orbit(pose: Pose, times: Floats, random: Generator) -> Pose:
     phase = random.uniform(0, 2 * np.pi) + times * random.uniform(6.5, 9.0) * _sign(random)
     radius = random.uniform(10, 18)
     return pose.move(x=np.cos(phase) * radius, y=np.sin(phase) * radius)
 
 
-def _pulse(pose: Pose, times: Floats, random: Random) -> Pose:
+def _pulse(pose: Pose, times: Floats, random: Generator) -> Pose:
     return pose.move(grow=np.exp(_wave(times, random) * random.uniform(0.25, 0.4)))
 
 
-def _wave(times: Floats, random: Random) -> Floats:
+def _wave(times: Floats, random: Generator) -> Floats:
     """A sine of half a second to 0.7 seconds, from any phase on."""
     period = random.uniform(0.5, 0.7)
     wave: Floats = np.sin(2 * np.pi * (times / period + random.uniform()))
     return wave
 
 
-def _sign(random: Random) -> float:
+def _sign(random: Generator) -> float:
     return float(random.choice([-1.0, 1.0]))
 
 

@@ -3,17 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
-from striate.data.transforms.pixels import Pixels
+from striate.core.arrays import Floats, Pixels
 
 HEIGHT, WIDTH = 120, 160
 _TEXTURE = 96  # pixels of a thing's picture each way, finer than it is ever shown
 _CONTRAST = 70.0
-
-Floats = NDArray[np.float64]
-Random = np.random.Generator
 
 
 @dataclass(frozen=True)
@@ -45,12 +43,12 @@ class Pose:
         return Pose(self.x + x, self.y + y, self.turn + turn, self.size * grow)
 
 
-def background(random: Random) -> Pixels:
+def background(random: Generator) -> Pixels:
     """(HEIGHT, WIDTH, 3) uint8."""
     return _texture(random, HEIGHT, WIDTH)
 
 
-def draw_sprite(random: Random) -> Sprite:
+def draw_sprite(random: Generator) -> Sprite:
     """A blob, polygon, star or ring with a texture of its own."""
     axis = (np.arange(_TEXTURE) + 0.5) / _TEXTURE * 2 - 1
     x, y = axis[None, :], axis[:, None]
@@ -87,7 +85,7 @@ def draw(frame: Pixels, what: Sprite, pose: Pose, index: int) -> None:
     frame[at] = np.where(seen[:, :, None], what.colours[row, column], frame[at])
 
 
-def _texture(random: Random, height: int, width: int) -> Pixels:
+def _texture(random: Generator, height: int, width: int) -> Pixels:
     """Smooth patches of colour around one colour, with stripes or without."""
     cells = int(random.integers(3, 9))
     base = random.uniform(40, 215, 3)

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from torch import Tensor
 
+from striate.core.arrays import Pixels
 from striate.core.errors import DataError, RecipeError
 from striate.core.validation import describe_invalid
 from striate.data.pipelines.base import Places, Stored
-from striate.data.transforms.pixels import Pixels
 from striate.data.transforms.random import uniforms
 from striate.data.transforms.video.reader import Video, open_video
 

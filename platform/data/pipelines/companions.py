@@ -10,9 +10,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from striate.core.arrays import Integers
 from striate.data.transforms.image.augment import Places
-
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
+from striate.core.arrays import Pixels
 from striate.core.errors import DataError, RecipeError, RequestError
 from striate.data.pipelines.base import DamagedSample, Places, Stored
 from striate.data.pipelines.images import MEAN, STD
@@ -29,7 +30,6 @@ UNKNOWN = -1
 
 _FLIP, _DRAWS = 2, 3  # which draw is for what; the first two are the crop's place
 
-Pixels = NDArray[np.uint8]
 Classes = NDArray[np.int64]
 
 
@@ -140,7 +140,7 @@ def read_labelled(stored: Stored) -> tuple[Pixels, Classes]:
     return coloured, classes.reshape(image.shape[:2]).astype(np.int64)
 
 
-def fitted_size(image: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int]:
+def fit_size(image: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int]:
     """(height, width) at which an image stands on a canvas: its own, or smaller, its shape kept."""
     scale = min(1.0, canvas[0] / image[0], canvas[1] / image[1])
     return max(1, int(image[0] * scale)), max(1, int(image[1] * scale))
@@ -162,7 +162,7 @@ def dense_labels(arguments: Mapping[str, Any], training: bool) -> DenselyLabelle
 
 def _fit(image: Pixels, classes: Classes, canvas: tuple[int, int]) -> tuple[Pixels, Classes]:
     """The whole image, scaled down where it is larger than the canvas; classes are not mixed."""
-    height, width = fitted_size((image.shape[0], image.shape[1]), canvas)
+    height, width = fit_size((image.shape[0], image.shape[1]), canvas)
     if (height, width) == image.shape[:2]:
         return image, classes
     smaller = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from striate.core.arrays import Integers
 from striate.core.errors import RecipeError
 from striate.data.pipelines.base import Places, Stored
-from striate.data.pipelines.companions import Integers, LabelIndex
+from striate.data.pipelines.companions import LabelIndex
 from striate.data.pipelines.raw import RawImages, raw_images
 from striate.data.transforms.image.preprocess import Preprocessing
 from striate.data.transforms.random import uniforms

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-from striate.data.transforms.pixels import Pixels
+from striate.core.arrays import Pixels
 
 PAPER, INK, FAINT = "#fbfaf7", "#22252a", "#8a8d91"
 _CELL, _GAP, _MARGIN = 128, 14, 24

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from striate.core.arrays import Pixels
 from striate.core.errors import StriateError, UsageError
 from striate.core.files import explain_full_disk
 from striate.data.shards.folder import ShardFolder
 from striate.data.shards.manifest import Manifest
 from striate.data.shards.shard import Shard
 from striate.data.show.contact_sheet import Cell, contact_sheet, stack
-from striate.data.transforms.pixels import Pixels
 
 SAMPLES_IN_PICTURE = {"raw": 40, "image": 40, "video": 6, "audio": 3}
 _SHARDS_IN_PICTURE = 4

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from striate.core.arrays import Integers
 from striate.core.errors import DataError
 from striate.data.pipelines.base import DamagedSample, Pipeline, Places, Preparing, Stored
 from striate.data.pipelines.companions import NeedsCompanions
 from striate.data.pipelines.raw import RawImages
-from striate.data.stream.order import Integers, Order
+from striate.data.stream.order import Order
 from striate.data.stream.reader import SplitReader
 from striate.data.stream.row_cache import PreparedRows
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from striate.core.arrays import Integers
 from striate.core.errors import UsageError
 from striate.data.pipelines.base import Pipeline, Places
 from striate.data.pipelines.raw import RawImages
@@ -14,7 +15,6 @@ from striate.data.shards.folder import ShardFolder
 from striate.data.stream.batch import Batch
 from striate.data.stream.batch_threads import Pending, Workers, parts_of
 from striate.data.stream.decoding import Damage, Decoded, LocalDecoder, check_damage, places_at
-from striate.data.stream.order import Integers
 from striate.data.stream.reader import SplitReader
 from striate.data.stream.spec import ALONE, Share, StreamSpec
 from striate.data.transforms.image.preprocess import check_stored

@@ -15,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from striate.core.arrays import Integers
 from striate.core.errors import UsageError
 
 DEFAULT_WINDOW = 65_536
@@ -22,7 +23,6 @@ WINDOW_BYTES = 4 * 2**30
 BLOCKS_PER_WINDOW = 16
 _SHARDS, _BLOCKS, _ROWS = range(3)  # what a stream of random numbers is for
 
-Integers = NDArray[np.int64]
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from striate.core.arrays import Integers
 from striate.core.errors import DataError
 from striate.data.pipelines.base import Stored
 from striate.data.pipelines.companions import LabelIndex
 from striate.data.shards.folder import ShardFolder
 from striate.data.shards.shard import Shard, read_shard
-from striate.data.stream.order import Integers
 
 KEEP_OPEN = 64
 

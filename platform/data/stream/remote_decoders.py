@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
+from striate.core.arrays import Integers
 from striate.core.errors import PlacementError, PlatformError, StriateError
 from striate.data.pipelines.base import Pipeline, Places
 from striate.data.stream.decoding import Damage, Decoded, LocalDecoder
-from striate.data.stream.order import Integers
 from striate.data.stream.reader import SplitReader
 
 IN_FLIGHT = 2

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from striate.data.stream.order import Integers, Order
+from striate.core.arrays import Integers
+from striate.data.stream.order import Order
 
 
 @dataclass(frozen=True)

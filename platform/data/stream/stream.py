@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 
+from striate.core.arrays import Integers
 from striate.core.errors import UsageError
 from striate.data.pipelines.base import Pipeline, Places, Preparing
 from striate.data.pipelines.raw import RawImages
@@ -24,7 +25,7 @@ from striate.data.stream.decoding import (
     places_at,
 )
 from striate.data.stream.evaluation import evaluation_batches, open_split
-from striate.data.stream.order import Integers, Order, default_window
+from striate.data.stream.order import Order, default_window
 from striate.data.stream.reader import SplitReader
 from striate.data.stream.shard_prefetch import FETCHES, ShardPrefetcher, shards_at_hand
 from striate.data.stream.spec import ALONE, Share, StreamSpec

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from striate.core.arrays import Pixels
 from striate.core.bundle import BundleSpec
 from striate.core.errors import PayloadTooLarge, RequestError
 from striate.data.transforms.image.preprocess import apply, decode_image, fit
-from striate.data.transforms.pixels import Pixels
 
 DEFAULT_PIXELS = 64_000_000
 

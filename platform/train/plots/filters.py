@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from safetensors.numpy import load_file
 
-from striate.data.transforms.pixels import Pixels
+from striate.core.arrays import Pixels
 from striate.train.run.folder import Run, RunFolder
 from striate.train.run.spec import RunSpec
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 import numpy as np
 from PIL import Image
 
+from striate.core.arrays import Pixels
 from striate.core.errors import StriateError
 from striate.data.show.contact_sheet import Cell, contact_sheet, shorten, stack
 from striate.data.show.rows import SampleRow, image_of
 from striate.data.stream.reader import SplitReader
 from striate.data.transforms.audio.frames import frame_centres
-from striate.data.transforms.pixels import Pixels
 from striate.train.run.mistake import Mistake
 
 if TYPE_CHECKING:

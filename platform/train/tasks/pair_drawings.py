@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from striate.core.arrays import Pixels
 from striate.data.show.contact_sheet import Cell, contact_sheet, shorten
 from striate.data.show.rows import label_text
-from striate.data.transforms.pixels import Pixels
 from striate.train.run.mistake import Mistake
 from striate.train.tasks.drawings import HeldOut, Picture, decode_row
 

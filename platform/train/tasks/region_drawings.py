@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from striate.core.arrays import Pixels
 from striate.core.errors import StriateError
 from striate.data.pipelines.base import Stored
-from striate.data.pipelines.dense_labels import fitted_size, read_labelled
+from striate.data.pipelines.dense_labels import fit_size, read_labelled
 from striate.data.show.contact_sheet import shorten
 from striate.data.show.rows import SampleRow, class_colours, colour_regions
-from striate.data.transforms.pixels import Pixels
 from striate.train.run.mistake import Mistake
 from striate.train.tasks.drawings import HeldOut, Picture
 
@@ -76,7 +76,7 @@ def _panels_of(row: SampleRow, mistake: Mistake, classes: int) -> list[Pixels]:
         field = np.full((*predicted.shape, 3), 200, np.uint8)
         return [field, field, colour_regions(predicted, classes)]
     canvas = (predicted.shape[0], predicted.shape[1])
-    height, width = fitted_size((image.shape[0], image.shape[1]), canvas)
+    height, width = fit_size((image.shape[0], image.shape[1]), canvas)
     found = colour_regions(predicted[:height, :width], classes)
     return [image, colour_regions(true, classes), found]
 

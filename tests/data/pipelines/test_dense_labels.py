@@ -12,7 +12,7 @@ from PIL import Image
 
 from striate.core.errors import DataError, RecipeError
 from striate.data.pipelines.base import DamagedSample, OfOneImage, Places, Stored
-from striate.data.pipelines.dense_labels import DenselyLabelled, dense_labels, fitted_size
+from striate.data.pipelines.dense_labels import DenselyLabelled, dense_labels, fit_size
 from striate.data.transforms.image.preprocess import apply, fit
 
 pytestmark = pytest.mark.unit
@@ -90,8 +90,8 @@ def test_an_image_larger_than_the_canvas_is_scaled_down_and_its_classes_are_not_
     )
     assert set(made["labels"].flatten().tolist()) == {-1, 0, 7}
     assert (made["labels"][0, :5] != -1).all() and (made["labels"][0, 5:] == -1).all()
-    assert fitted_size((20, 40), (10, 10)) == (5, 10)
-    assert fitted_size((5, 8), (10, 10)) == (5, 8)
+    assert fit_size((20, 40), (10, 10)) == (5, 10)
+    assert fit_size((5, 8), (10, 10)) == (5, 8)
 
 
 def test_a_server_prepares_an_image_as_the_evaluation_does() -> None:

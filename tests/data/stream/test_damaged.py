@@ -9,10 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from striate.core.arrays import Integers
 from striate.core.errors import DataError
 from striate.data.pipelines.base import Places
 from striate.data.stream.decoding import Damage, Decoded, decode_whole, places_at
-from striate.data.stream.order import Integers, Order
+from striate.data.stream.order import Order
 from striate.data.stream.spec import ALONE, Share, StreamSpec
 from striate.data.stream.stream import Batch, Stream, evaluation_batches
 

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from striate.core.arrays import Pixels
 from striate.core.errors import PayloadTooLarge, RequestError, StriateError
 from striate.data.transforms.image.crops import CropBox
 from striate.data.transforms.image.decode import MAX_PIXELS, decode_image
@@ -29,7 +30,6 @@ from striate.data.transforms.image.exif import (
     to_encoded,
     upright,
 )
-from striate.data.transforms.pixels import Pixels
 
 EXACT_LEVELS = 1
 SCALED_LEVELS = 2.0

@@ -13,11 +13,11 @@ import numpy as np
 from pydantic import ValidationError
 from torch import Tensor
 
+from striate.core.arrays import Pixels
 from striate.core.errors import RecipeError, nearest
 from striate.core.validation import describe_invalid
 from striate.data.transforms.image.decode import decode_image
 from striate.data.transforms.image.steps import OPS, BatchStep, FitStep
-from striate.data.transforms.pixels import Pixels
 
 __all__ = ["OPS", "apply", "check_stored", "decode_image", "fit", "steps_of"]
 

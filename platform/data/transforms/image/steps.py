@@ -9,10 +9,10 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from striate.core.arrays import Pixels
 from striate.core.errors import PayloadTooLarge, RequestError
 from striate.data.transforms.image.crops import centre_box, scale_shorter
 from striate.data.transforms.image.decode import MAX_PIXELS
-from striate.data.transforms.pixels import Pixels
 
 
 class _Step(BaseModel):

@@ -12,8 +12,8 @@ import av
 import numpy as np
 import pytest
 from av import VideoStream
-from numpy.typing import NDArray
 
+from striate.core.arrays import Pixels
 from striate.data.pipelines.base import DamagedSample
 from striate.data.pipelines.clips import decode_clip
 from striate.data.show.film import film_strip
@@ -21,7 +21,6 @@ from striate.data.transforms.video.reader import describe, open_video
 
 pytestmark = pytest.mark.unit
 
-Pixels = NDArray[np.uint8]
 RATE = 24
 CODED = (96, 128)
 

@@ -78,7 +78,9 @@ class Pipeline(Protocol):
 
         Returns:
             ``images`` (n, channels, height, width), ``clips`` (n, channels, frames, height, width)
-            or ``features`` (n, …), float32; ``labels``; and what else the task wants.
+            or ``features`` (n, …), float32; ``labels``; and what else the task wants. Of what
+            varies between samples (boxes, words) there are as many as the most that arguments
+            allow, and a mask or a length beside them: a batch is put together of several calls.
 
         Raises:
             DamagedSample: one of the samples cannot be used; the stream finds out which by itself.

@@ -51,5 +51,5 @@ def test_a_small_network_labels_the_pixels_of_held_out_scenes(
     run = make_run_on(tmp_path / "shards", "scenes-mini")
     train(run, World())
     outcome = RunOutcome.model_validate_json(run.folder.outcome.read_bytes())
-    assert outcome.metrics["pixel_accuracy"] >= 0.9
+    assert outcome.metrics["pixel_accuracy"] >= 0.91
     assert outcome.metrics["mean_iou"] >= 0.78

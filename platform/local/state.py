@@ -1,7 +1,5 @@
 """What `striate up` records: every part's process identity, address and log."""
 
-import fcntl
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
+from striate.core.locks import lock
 from striate.core.settings import PLATFORM_FILE
 from striate.local.security import EdgeSecurity
 
@@ -122,19 +121,11 @@ def exclusive(home: Path, wait_s: float = _LOCK_WAIT_S) -> Iterator[None]:
             "Set STRIATE_HOME to a folder of your own.",
         ) from None
     with file:
-        _wait_for_lock(file.fileno(), path, wait_s)
-        yield
-
-
-def _wait_for_lock(descriptor: int, path: Path, wait_s: float) -> None:
-    deadline = time.monotonic() + wait_s
-    while True:
         try:
-            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise PlatformError(
-                    f"Another `striate up` or `striate down` has held {path} for {wait_s:.0f} s.",
-                    "Wait for it or end it, then run the command again.",
-                ) from None
-            time.sleep(0.1)
+            lock(file, within_s=wait_s)
+        except TimeoutError:
+            raise PlatformError(
+                f"Another `striate up` or `striate down` has held {path} for {wait_s:.0f} s.",
+                "Wait for it or end it, then run the command again.",
+            ) from None
+        yield

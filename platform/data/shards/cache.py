@@ -5,17 +5,16 @@ shared lock on the file that it has open, and eviction takes only files that nob
 least recently opened first. Several processes that want the same shard wait for one download.
 """
 
-import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from striate.core.errors import DataError
 from striate.core.files import explain_full_disk
+from striate.core.locks import lock, try_lock
 from striate.data.shards.manifest import ShardEntry
 from striate.data.shards.shard import DAMAGED_REMEDY
 from striate.data.storage import Source, explain_storage_error
@@ -67,7 +66,8 @@ class ShardCache:
             lease = _lease(path, entry.bytes)
             if lease is not None:
                 return lease
-            with self._alone(entry.sha256):
+            with self._lock_file(entry.sha256) as alone:
+                lock(alone)
                 if _size(path) != entry.bytes:
                     self.evict(entry.bytes)
                     self._download(place, entry, path)
@@ -97,17 +97,8 @@ class ShardCache:
         """Size of the shards in the cache."""
         return sum(_size(path) or 0 for path in self.folder.glob("*.arrow"))
 
-    @contextmanager
-    def _alone(self, sha256: str) -> Iterator[None]:
-        """Only one process at a time downloads a shard.
-
-        The lock's file is left: removing it would let two processes hold two files of one name.
-        """
-        with self._lock(sha256) as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-
-    def _lock(self, sha256: str) -> BinaryIO:
+    def _lock_file(self, sha256: str) -> BinaryIO:
+        """Whoever holds it alone may download the shard. It is never removed: see `hold_lock`."""
         locks = self.folder / "locks"
         with explain_full_disk(locks):
             locks.mkdir(parents=True, exist_ok=True)
@@ -115,9 +106,9 @@ class ShardCache:
 
     def _remove_abandoned(self, path: Path) -> None:
         """Remove what a download left that was killed; one that goes on holds its lock."""
-        with self._lock(path.name.removeprefix(_ARRIVING)) as lock, suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink(missing_ok=True)
+        with self._lock_file(path.name.removeprefix(_ARRIVING)) as alone:
+            if try_lock(alone):
+                path.unlink(missing_ok=True)
 
     def _download(self, place: Source, entry: ShardEntry, path: Path) -> None:
         temporary = path.with_name(_ARRIVING + path.name)
@@ -152,7 +143,7 @@ def _lease(path: Path, size: int) -> Lease | None:
         file = path.open("rb")
     except FileNotFoundError:
         return None
-    fcntl.flock(file, fcntl.LOCK_SH)
+    lock(file, shared=True)
     status = os.fstat(file.fileno())
     if status.st_nlink == 0 or status.st_size != size:  # evicted meanwhile, or not whole
         file.close()
@@ -172,14 +163,10 @@ def _size(path: Path) -> int | None:
 
 def _remove_unheld(path: Path) -> bool:
     """Remove a file unless somebody holds it; whether it is gone."""
-    try:
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                return False  # evicted and fetched anew since it was opened: another's by now
-            path.unlink()
-    except FileNotFoundError:
-        return True
-    except BlockingIOError:
-        return False
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        if not try_lock(file):
+            return False
+        if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            return False  # evicted and fetched anew since it was opened: another's by now
+        path.unlink()
     return True

@@ -6,7 +6,6 @@ is watched; then all of the calls do, and only then the former version drains an
 fails before leaves the former version as it was.
 """
 
-import fcntl
 import logging
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from striate.core.errors import PlatformError, RolledBack
+from striate.core.locks import try_lock
 from striate.core.progress import OnProgress
 from striate.core.settings import Settings
 from striate.serve.common.service_table import service_specs
@@ -192,13 +192,11 @@ def lock_app(folder: Path, name: str) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{name}.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(file):
             raise PlatformError(
                 f"Another change of {name} is under way.",
                 f"Wait for it, or take a version on trial back with: striate rollback {name}.",
-            ) from None
+            )
         yield
 
 

@@ -3,9 +3,7 @@
 It lies in the edge's folder as one JSON document that is written whole or not at all.
 """
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
+from striate.core.locks import hold_lock
 from striate.serve.common.service_spec import ServiceSpec
 from striate.serve.edge.routing import ReplicaGroup, Route
 
@@ -156,10 +155,7 @@ def write_table(folder: Path, table: AppTable) -> None:
     write_atomic(folder / TABLE_FILE, (table.model_dump_json(indent=2) + "\n").encode())
 
 
-@contextmanager
-def table_lock(folder: Path) -> Iterator[None]:
+def table_lock(folder: Path) -> AbstractContextManager[None]:
     """Hold the table from reading to writing: two that change it would lose each other's change."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK_FILE).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return hold_lock(folder / LOCK_FILE)

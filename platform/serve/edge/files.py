@@ -5,16 +5,15 @@ replica writes that. The configuration is made of them, so that it always says w
 """
 
 import contextlib
-import fcntl
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from striate.core.files import temporary_beside, write_atomic
+from striate.core.locks import hold_lock
 from striate.serve.edge.app_table import read_table
 from striate.serve.edge.config import ReplicaGroup, Route, config_text, shares_text
 from striate.serve.edge.constants import DRAINING_FILE, LIVING_FILE, SHARES_FILE, TOKENS_FILE
@@ -116,12 +115,9 @@ def _link(link: Path, target: Path) -> None:
         link.symlink_to(target.absolute())
 
 
-@contextmanager
-def lock_edge(folder: Path) -> Iterator[None]:
+def lock_edge(folder: Path) -> contextlib.AbstractContextManager[None]:
     """One process at a time changes the edge."""
-    with (folder / LOCK_FILE).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return hold_lock(folder / LOCK_FILE)
 
 
 def _read(path: Path, otherwise: Any) -> Any:

@@ -4,19 +4,19 @@ The file is the map that HAProxy reads: a line for each token, its SHA-256 and w
 token has 256 random bits, so that its hash needs no salt and no slow function.
 """
 
-import fcntl
 import hashlib
 import re
 import secrets
 import time
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from striate.core.errors import PlatformError, UnknownName, UsageError
 from striate.core.files import write_atomic
+from striate.core.locks import hold_lock
 from striate.serve.common.service_table import token_scopes
 
 NEVER_S = 253_402_300_799  # the last second of the year 9999
@@ -133,7 +133,7 @@ def create(
     kept = tuple(scope for scope in known_scopes if scope in scopes)
     token = Token(name=name, scopes=kept, expires_unix_s=expires, rate=rate, created_unix_s=now)
     secret = PREFIX + secrets.token_urlsafe(32)
-    with _locked(file):
+    with _lock(file):
         known = read_tokens(file)
         if any(other.name == name for other in known.values()):
             raise UsageError(f"There is a token named {name} already.", "Revoke it first.")
@@ -147,7 +147,7 @@ def revoke(file: Path, name: str) -> Token:
     Raises:
         UnknownName: there is none of that name.
     """
-    with _locked(file):
+    with _lock(file):
         known = read_tokens(file)
         token = next((token for token in known.values() if token.name == name), None)
         if token is None:
@@ -167,10 +167,7 @@ def _write(file: Path, tokens: Mapping[str, Token]) -> None:
     write_atomic(file, "".join(lines).encode(), mode=0o600)
 
 
-@contextmanager
-def _locked(file: Path) -> Iterator[None]:
+def _lock(file: Path) -> AbstractContextManager[None]:
     """One writer at a time."""
     ensure_file(file)
-    with file.with_name(f".{file.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return hold_lock(file.with_name(f".{file.name}.lock"))

@@ -1,7 +1,6 @@
 """The local platform as a whole: bring it up, take it down, say how it is."""
 
 import os
-import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 from striate.core import ray_private
 from striate.core.errors import PlatformError
 from striate.core.progress import OnProgress
+from striate.core.retry import Backoff, retry
 from striate.local import engines, loopback, ports, probes, processes, token
 from striate.local.addresses import PREFERRED, SETTING, addresses_of, reachable
 from striate.local.security import EdgeSecurity
@@ -170,15 +170,16 @@ class _Start:
 
     def _poll(self, part: PlatformProcess, check: Callable[[], None]) -> None:
         self.on_progress(f"waiting for {part.name}")
-        deadline = time.monotonic() + READY_S
-        while True:
-            try:
-                return check()
-            except probes.NoAnswer as problem:
-                alive = processes.is_alive(part)
-                if not alive or time.monotonic() > deadline:
-                    raise _did_not_come_up(part, alive, str(problem)) from None
-            time.sleep(0.1)
+        try:
+            retry(
+                check,
+                READY_S,
+                (probes.NoAnswer,),
+                Backoff.constant(0.1),
+                worth=lambda _: processes.is_alive(part),
+            )
+        except probes.NoAnswer as problem:
+            raise _did_not_come_up(part, processes.is_alive(part), str(problem)) from None
 
     def _record(self, part: PlatformProcess) -> None:
         self.new.append(part)

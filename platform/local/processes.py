@@ -3,13 +3,13 @@
 import os
 import re
 import subprocess
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
 from striate.core.errors import PlatformError
+from striate.core.retry import wait_until
 from striate.local.state import PlatformProcess, PlatformState
 
 MARK = "STRIATE_PLATFORM"
@@ -122,11 +122,8 @@ def end_strays(state: PlatformState) -> None:
 
 
 def _wait_gone(processes: Iterable[psutil.Process], patience_s: float) -> None:
-    deadline = time.monotonic() + patience_s
     waiting = list(processes)
-    while waiting and time.monotonic() < deadline:
-        waiting = [process for process in waiting if _running(process)]
-        time.sleep(0.05 if waiting else 0)
+    wait_until(lambda: not any(map(_running, waiting)), patience_s, 0.05)
 
 
 def _running(process: psutil.Process) -> bool:

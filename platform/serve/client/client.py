@@ -1,13 +1,13 @@
 """A client of the platform's gRPC endpoints, with deadlines, retries and clear errors."""
 
-import random
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import grpc
 
 from striate.core.errors import PlatformError, RequestError, StriateError, UnknownName
+from striate.core.retry import Backoff, retry
 from striate.serve.client.channel import ChannelSecurity, open_channel
 from striate.serve.client.errors import rebuild_error, worth_retrying
 from striate.serve.client.results import AnalyzeResult, TagResult, analyze_result, tag_result
@@ -19,9 +19,9 @@ from striate.serve.protos.striate.v1 import photos_pb2
 
 __all__ = ["AnalyzeResult", "ChannelSecurity", "Client", "TagResult", "rebuild_error"]
 
-FIRST_WAIT_S = 0.1
-LONGEST_WAIT_S = 2.0
 IN_FLIGHT = 32
+_BACKOFF = Backoff(first_s=0.1, longest_s=2.0, jitter=0.5)
+_Answer = TypeVar("_Answer")
 
 
 class Client:
@@ -101,24 +101,21 @@ class Client:
             PlatformError: nobody answered within the deadline.
         """
         stream = PhotoStream(photos, check_top_k(top_k), min_score, in_flight, self.deadline_s)
-        last = time.monotonic()
-        wait_s = FIRST_WAIT_S
-        while True:
+        call = stream.attempt(self._tagging.TagStream, self._metadata)
+
+        def next_answer() -> tuple[str, TagResult | StriateError] | None:
+            nonlocal call
             try:
-                for name, answer in stream.attempt(self._tagging.TagStream, self._metadata):
-                    last, wait_s = time.monotonic(), FIRST_WAIT_S
-                    yield name, answer
-                    last = max(last, time.monotonic())  # the caller's own time does not count
-                return
-            except TimeoutError as error:
-                raise PlatformError(f"{self.address} does not answer: {error}") from None
-            except grpc.RpcError as error:
-                pause_s = wait_s * random.uniform(0.5, 1.0)
-                over = time.monotonic() + pause_s >= last + self.deadline_s
-                if over or not worth_retrying(error):
-                    raise rebuild_error(error, self.address) from None
-            time.sleep(pause_s)
-            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+                return next(call, None)
+            except grpc.RpcError:
+                call = stream.attempt(self._tagging.TagStream, self._metadata)
+                raise
+
+        try:
+            while (answered := self._retry(next_answer)) is not None:
+                yield answered
+        except TimeoutError as error:
+            raise PlatformError(f"{self.address} does not answer: {error}") from None
 
     def analyze(
         self, image: bytes, region: str = "", top_k: int = 5, min_score: float = 0.0
@@ -171,17 +168,20 @@ class Client:
 
     def _call(self, method: Callable[..., Any], request: Any) -> Any:
         deadline = time.monotonic() + self.deadline_s
-        wait_s = FIRST_WAIT_S
-        while True:
-            left_s = deadline - time.monotonic()
-            try:
-                return method(request, metadata=self._metadata, timeout=max(left_s, 0.001))
-            except grpc.RpcError as error:
-                pause_s = wait_s * random.uniform(0.5, 1.0)
-                if not worth_retrying(error) or time.monotonic() + pause_s >= deadline:
-                    raise rebuild_error(error, self.address) from None
-            time.sleep(pause_s)
-            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+        def attempt() -> Any:
+            left_s = max(deadline - time.monotonic(), 0.001)
+            return method(request, metadata=self._metadata, timeout=left_s)
+
+        return self._retry(attempt)
+
+    def _retry(self, attempt: Callable[[], _Answer]) -> _Answer:
+        """The answer of the first attempt that is answered, within the deadline."""
+        within_s, errors = self.deadline_s, (grpc.RpcError,)
+        try:
+            return retry(attempt, within_s, errors, _BACKOFF, worth=worth_retrying)
+        except grpc.RpcError as error:
+            raise rebuild_error(error, self.address) from None
 
 
 def check_top_k(top_k: int) -> int:

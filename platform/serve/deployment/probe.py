@@ -15,6 +15,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from striate.core.errors import PlatformError
+from striate.core.retry import Backoff, retry
 from striate.serve.common.metadata import (
     APP_KEY,
     EDGE_KEY,
@@ -27,7 +28,7 @@ from striate.serve.edge import control
 from striate.serve.edge.app_table import DeployedApp
 
 CALL_S = 10.0
-_PAUSE_S = 0.2
+_BACKOFF = Backoff.constant(0.2)
 
 
 def probe(folder: Path, app: DeployedApp, *, trial: bool, timeout_s: float = 30.0) -> None:
@@ -73,15 +74,14 @@ def ask(channel: grpc.Channel, service: str, metadata: CallMetadata, timeout_s: 
 
 
 def _until_answered(asking: Callable[[float], None], deadline: float) -> None:
-    while True:
-        left_s = deadline - time.monotonic()
-        try:
-            return asking(max(0.001, min(CALL_S, left_s)))
-        except (grpc.RpcError, PlatformError) as error:
-            if time.monotonic() + _PAUSE_S >= deadline:
-                said = error.message if isinstance(error, PlatformError) else error.details()
-                raise PlatformError(
-                    f"The new version does not answer through the edge: {said}",
-                    "See Serve's log.",
-                ) from None
-        time.sleep(_PAUSE_S)
+    def attempt() -> None:
+        asking(max(0.001, min(CALL_S, deadline - time.monotonic())))
+
+    try:
+        retry(attempt, deadline - time.monotonic(), (grpc.RpcError, PlatformError), _BACKOFF)
+    except (grpc.RpcError, PlatformError) as error:
+        said = error.message if isinstance(error, PlatformError) else error.details()
+        raise PlatformError(
+            f"The new version does not answer through the edge: {said}",
+            "See Serve's log.",
+        ) from None

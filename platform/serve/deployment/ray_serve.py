@@ -4,13 +4,13 @@ Serve runs without proxies: every replica serves gRPC itself, and the edge stand
 """
 
 import logging
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from striate.core import ray_private
 from striate.core.cluster import connect as connect_to_cluster
 from striate.core.errors import PlatformError
+from striate.core.retry import wait_until
 from striate.core.settings import Settings
 from striate.serve.observability.call_stats import CallStats
 
@@ -109,15 +109,16 @@ def run(application: "Application", name: str, timeout_s: float) -> None:
 
     target = serve.RunTarget(target=application, name=name, route_prefix=None)
     serve.run_many([target], wait_for_applications_running=False)
-    deadline = time.monotonic() + timeout_s
     state = AppState("NOT_STARTED")
-    while time.monotonic() < deadline:
+
+    def is_settled() -> bool:
+        nonlocal state
         state = states().get(name, state)
-        if state.status == "RUNNING":
-            return
-        if state.status == "DEPLOY_FAILED":
-            break
-        time.sleep(_POLL_S)
+        return state.status in {"RUNNING", "DEPLOY_FAILED"}
+
+    wait_until(is_settled, timeout_s, _POLL_S)
+    if state.status == "RUNNING":
+        return
     delete(name)
     raise PlatformError(
         f"The application does not start ({state.status}): {_last_line(state.message)}",

@@ -19,13 +19,13 @@ import contextlib
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
+from striate.core.retry import wait_until
 from striate.serve.edge import runtime_api
 from striate.serve.edge.app_table import AppTable, read_table, write_table
 from striate.serve.edge.backends import backends_of, server_name
@@ -66,6 +66,8 @@ __all__ = [
     "LOG_FILE", "binary", "drain", "edge_key", "is_running", "probe_address",
     "read_state", "reload", "set_replicas", "start", "stop", "workers",
 ]  # fmt: skip
+
+_POLL_S = 0.05
 
 
 def start(
@@ -146,9 +148,7 @@ def reload(folder: Path, wait_s: float = 10.0) -> bool:
     with lock_edge(folder):
         former = workers(folder)
         reloaded = _apply(folder, state)
-    deadline = time.monotonic() + wait_s
-    while _unfinished(folder, reloaded, former) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: not _unfinished(folder, reloaded, former), wait_s, _POLL_S)
     return True
 
 
@@ -208,9 +208,7 @@ def stop(folder: Path, wait_s: float = 15.0) -> None:
     with contextlib.suppress(ProcessLookupError):
         if is_supervisor(state.pid):
             os.kill(state.pid, signal.SIGUSR1)
-    deadline = time.monotonic() + wait_s
-    while (is_supervisor(state.pid) or is_running(folder)) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: not is_supervisor(state.pid) and not is_running(folder), wait_s, _POLL_S)
     for name in (STATE_FILE, MASTER_SOCKET):
         (folder / name).unlink(missing_ok=True)
 

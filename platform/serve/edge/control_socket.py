@@ -2,11 +2,13 @@
 
 import os
 import socket
-import time
 from pathlib import Path
+
+from striate.core.retry import Backoff, retry
 
 MASTER_SOCKET = "master.sock"
 _ANSWER_S = 10.0
+_BACKOFF = Backoff.constant(0.02)
 
 
 def command(folder: Path, name: str, text: str, patience_s: float = 5.0) -> str:
@@ -17,19 +19,16 @@ def command(folder: Path, name: str, text: str, patience_s: float = 5.0) -> str:
     Raises:
         OSError: nobody listens, or who listens stays deaf.
     """
-    deadline = time.monotonic() + patience_s
-    while True:
-        try:
-            if answer := _asked(folder, name, text):
-                return answer
-        except FileNotFoundError:
-            raise
-        except OSError:
-            if time.monotonic() >= deadline:
-                raise
-        if time.monotonic() >= deadline:
-            raise TimeoutError("the edge's control socket gives no answer")
-        time.sleep(0.02)
+
+    def attempt() -> str:
+        if answer := _asked(folder, name, text):
+            return answer
+        raise TimeoutError("the edge's control socket gives no answer")
+
+    def may_listen_later(error: Exception) -> bool:
+        return not isinstance(error, FileNotFoundError)
+
+    return retry(attempt, patience_s, (OSError,), _BACKOFF, worth=may_listen_later)
 
 
 def _asked(folder: Path, name: str, text: str) -> str:

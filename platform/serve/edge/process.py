@@ -4,11 +4,11 @@ import resource
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from striate.core.errors import PlatformError
+from striate.core.retry import wait_until
 from striate.serve.edge.constants import ADMIN_SOCKET
 from striate.serve.edge.control_socket import MASTER_SOCKET, command
 from striate.serve.edge.files import CONFIG_FILE
@@ -109,11 +109,12 @@ def wait_until_serving(process: subprocess.Popen[bytes], folder: Path) -> None:
     Raises:
         PlatformError: it does not come up; it is ended, and its log is named.
     """
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        if is_running(folder) and _serves(folder):
-            return
-        time.sleep(0.02)
+
+    def is_settled() -> bool:
+        return process.poll() is not None or (is_running(folder) and _serves(folder))
+
+    if wait_until(is_settled, START_TIMEOUT_S, 0.02) and process.poll() is None:
+        return
     process.terminate()
     raise PlatformError("The gRPC edge does not come up.", f"Look into {folder / LOG_FILE}.")
 

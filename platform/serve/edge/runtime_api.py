@@ -7,13 +7,13 @@ process that is started anew has the truth.
 import csv
 import io
 import socket
-import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from socket import AF_INET6, SOCK_STREAM
 
 from striate.core.errors import PlatformError
+from striate.core.retry import wait_until
 from striate.serve.edge.backends import SERVER, server_name
 from striate.serve.edge.constants import ADMIN_SOCKET
 from striate.serve.edge.control_socket import command
@@ -123,12 +123,11 @@ def drain(folder: Path, address: str, wait_s: float) -> bool:
     for server in servers(folder):
         if server.name == name:
             _do(folder, f"set server {server.backend}/{name} state drain")
-    deadline = time.monotonic() + wait_s
-    while any(server.calls for server in servers(folder) if server.name == name):
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(_POLL_S)
-    return True
+
+    def is_idle() -> bool:
+        return not any(server.calls for server in servers(folder) if server.name == name)
+
+    return wait_until(is_idle, wait_s, _POLL_S)
 
 
 def set_map(folder: Path, file: str, wanted: Mapping[str, str]) -> None:

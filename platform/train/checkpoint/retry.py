@@ -1,14 +1,12 @@
 """Storage that refuses for a while is tried again, with growing pauses."""
 
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from striate.core.errors import PlatformError
+from striate.core.retry import Backoff, retry
 
-FIRST_PAUSE_S = 0.2
-LONGEST_PAUSE_S = 5.0
-
+_BACKOFF = Backoff(first_s=0.2, longest_s=5.0)
 _Result = TypeVar("_Result")
 
 
@@ -25,15 +23,11 @@ def retry_until(
     Raises:
         OSError, PlatformError: it still refuses.
     """
-    deadline, pause_s, refused = time.monotonic() + within_s, FIRST_PAUSE_S, False
-    while True:
-        try:
-            return action()
-        except (OSError, PlatformError) as error:
-            if time.monotonic() + pause_s > deadline:
-                raise
-            if not refused:
-                said(error.message if isinstance(error, PlatformError) else f"{error}.")
-            refused = True
-        time.sleep(pause_s)
-        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+    reasons: list[str] = []
+
+    def refused(error: Exception) -> None:
+        reasons.append(error.message if isinstance(error, PlatformError) else f"{error}.")
+        if len(reasons) == 1:
+            said(reasons[0])
+
+    return retry(action, within_s, (OSError, PlatformError), _BACKOFF, refused=refused)

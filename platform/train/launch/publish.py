@@ -1,12 +1,12 @@
 """From what a run left in its folder to MLflow: metrics, pictures, recipe and registered bundle."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from striate.core.bundle import Bundle
 from striate.core.errors import TrackingUnavailable
 from striate.core.registry import ModelVersion, register
+from striate.core.retry import Backoff, retry
 from striate.core.tracking import connect, explain_unavailable
 from striate.train.launch.live_plots import update_plots, update_plots_live
 from striate.train.run.folder import Run
@@ -26,14 +26,11 @@ def publish(run: Run, within_s: float = 30.0) -> ModelVersion | None:
     Raises:
         TrackingUnavailable: MLflow does not answer within `within_s` seconds; all is kept.
     """
-    began = time.monotonic()
-    while True:
-        try:
-            return _publish(run)
-        except TrackingUnavailable:
-            if time.monotonic() - began > within_s:
-                raise explain_kept(run) from None
-            time.sleep(min(1.0, within_s / 10))
+    backoff = Backoff.constant(min(1.0, within_s / 10))
+    try:
+        return retry(lambda: _publish(run), within_s, (TrackingUnavailable,), backoff)
+    except TrackingUnavailable:
+        raise explain_kept(run) from None
 
 
 def _publish(run: Run) -> ModelVersion | None:

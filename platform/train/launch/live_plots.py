@@ -1,12 +1,9 @@
 """Pictures of a run while it runs: drawn every few minutes, and brought to MLflow."""
 
-import contextlib
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from striate.core.errors import StriateError
+from striate.core.periodic import call_every
 from striate.core.tracking import connect, explain_unavailable
 from striate.train.run.folder import Run
 
@@ -14,29 +11,15 @@ EVERY_S = 300.0
 _LEAST_REST = 50  # times as long as drawing took: 2 % of one core at most
 
 
-@contextmanager
-def update_plots_live(run: Run, every_s: float = EVERY_S) -> Iterator[None]:
+def update_plots_live(run: Run, every_s: float = EVERY_S) -> AbstractContextManager[None]:
     """Draw from a thread while the block runs; what fails is drawn again the next time."""
-    done = threading.Event()
-    thread = threading.Thread(
-        target=_draw_live, args=(run, every_s, done), name="striate-live-plots", daemon=True
+    return call_every(
+        every_s,
+        lambda: update_plots(run),
+        name="striate-live-plots",
+        ignored=(StriateError, OSError),  # a full disk, a server away: the run itself says so
+        least_rest=_LEAST_REST,
     )
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-
-
-def _draw_live(run: Run, every_s: float, done: threading.Event) -> None:
-    rest_s = every_s
-    while not done.wait(rest_s):
-        began = time.monotonic()
-        # A disk that is full, a server that is away: the run itself says so.
-        with contextlib.suppress(StriateError, OSError):
-            update_plots(run)
-        rest_s = max(every_s, _LEAST_REST * (time.monotonic() - began))
 
 
 def update_plots(run: Run) -> None:

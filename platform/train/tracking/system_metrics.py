@@ -2,22 +2,27 @@
 
 One process of a node that holds workers samples it, into a spool of the node's own, whose metrics
 are named after it: ``system/NODE/cpu_utilization_percentage``. The names are MLflow's own.
+
+Its own monitors (`mlflow.system_metrics`) are not used: importing them takes 1.6 s of a processor
+and 92 MB in a worker that needs no MLflow otherwise; they know no power of processors, and warn
+at each sample of a GPU that is divided (MIG).
 """
 
-import fcntl
 import importlib
 import itertools
 import os
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import psutil
 
+from striate.core.errors import StriateError
+from striate.core.locks import try_lock
+from striate.core.periodic import call_every
 from striate.train.run.folder import Run
 from striate.train.tracking.metric_log import MetricLog, MetricRecord
 
@@ -31,16 +36,17 @@ Probe = Callable[[], dict[str, float]]
 @contextmanager
 def sample_node(run: Run, every_s: float = EVERY_S) -> Iterator[None]:
     """Sample this node from a thread while the block runs, unless another process does so."""
-    done = threading.Event()
-    thread = threading.Thread(
-        target=_sample, args=(run, every_s, done), name="striate-system", daemon=True
-    )
-    thread.start()
-    try:
+    with (
+        closing(_NodeSampler(run)) as sampler,
+        call_every(
+            every_s,
+            sampler.sample,
+            name="striate-system",
+            ignored=(StriateError, OSError),  # the storage refuses: the run itself says so
+            at_ends=True,
+        ),
+    ):
         yield
-    finally:
-        done.set()
-        thread.join()
 
 
 def node_name() -> str:
@@ -62,27 +68,36 @@ def energy_j(watts: Sequence[tuple[int, float]], longest_gap_s: float = 4 * EVER
     return sum(seconds * power for seconds, power in spans if seconds <= longest_gap_s)
 
 
-def _sample(run: Run, every_s: float, done: threading.Event) -> None:
-    node = node_name()
-    try:
-        run.folder.system.mkdir(parents=True, exist_ok=True)
-        lock = os.open(run.folder.system / f"{node}.lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError:
-        return  # the storage refuses: the run itself says so
-    try:
-        while not _locked(lock):  # another Ray node of this machine samples it
-            if done.wait(every_s):
-                return
-        writer = MetricLog(run.folder.system / f"{node}.jsonl")
-        probes = [_processors, _network(), *_gpus(), *_power_of_processors()]
-        psutil.cpu_percent()  # the first answer is about nothing
-        while True:
-            ended = done.wait(every_s)
-            writer.append(_records(node, probes, run.spec.created_unix_s))
-            if ended:
-                return
-    finally:
-        os.close(lock)
+class _NodeSampler:
+    """Samples this node once the lock is its own: other Ray nodes of the machine sample it too."""
+
+    def __init__(self, run: Run) -> None:
+        self._folder = run.folder.system
+        self._began_unix_s = run.spec.created_unix_s
+        self._node = node_name()
+        self._lock: BinaryIO | None = None
+        self._writer: MetricLog | None = None
+        self._probes: list[Probe] = []
+
+    def sample(self) -> None:
+        """Append a sample; the first time that it may, only begin."""
+        if self._writer is not None:
+            self._writer.append(_records(self._node, self._probes, self._began_unix_s))
+        elif self._may_sample():
+            self._writer = MetricLog(self._folder / f"{self._node}.jsonl")
+            self._probes = [_processors, _network(), *_gpus(), *_power_of_processors()]
+            psutil.cpu_percent()  # the first answer is about nothing
+
+    def _may_sample(self) -> bool:
+        if self._lock is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._lock = (self._folder / f"{self._node}.lock").open("ab")
+        return try_lock(self._lock)
+
+    def close(self) -> None:
+        """Leave the node to another process."""
+        if self._lock is not None:
+            self._lock.close()
 
 
 def _records(node: str, probes: Sequence[Probe], began_unix_s: float) -> list[MetricRecord]:
@@ -94,14 +109,6 @@ def _records(node: str, probes: Sequence[Probe], began_unix_s: float) -> list[Me
         MetricRecord(key=f"system/{node}/{key}", step=step, value=round(value, 3), time_ms=time_ms)
         for key, value in values.items()
     ]
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def _processors() -> dict[str, float]:

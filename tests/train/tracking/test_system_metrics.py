@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from striate.core.locks import OpenFile, try_lock
 from striate.train.run.folder import Run, RunFolder
 from striate.train.run.spec import RunSpec
 from striate.train.tracking import system_metrics
@@ -48,13 +49,12 @@ def test_two_processes_of_a_node_do_not_both_sample_it(
     run = _run(tmp_path)
     path = run.folder.system / f"{system_metrics.node_name()}.jsonl"
     tried: list[bool] = []
-    locked = system_metrics._locked
 
-    def watched(lock: int) -> bool:
-        tried.append(locked(lock))
+    def watched(file: OpenFile) -> bool:
+        tried.append(try_lock(file))
         return tried[-1]
 
-    monkeypatch.setattr(system_metrics, "_locked", watched)
+    monkeypatch.setattr(system_metrics, "try_lock", watched)
     first = system_metrics.sample_node(run, every_s=60)
     first.__enter__()
     _wait_for(path.exists)

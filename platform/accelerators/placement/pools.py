@@ -8,6 +8,7 @@ label ``chip=NAME``. Such a node starts with::
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -16,6 +17,9 @@ from striate.core.errors import PlacementError, PlatformError
 
 CHIP_PREFIX = "chip_"
 CHIP_LABEL = "chip"
+
+PoolKind = Literal["cpu", "gpu", "chip"]
+_NO_CHIPS: dict[str, PoolKind] = {"cpu": "cpu", "gpu": "gpu"}
 
 
 class Pool(BaseModel):
@@ -34,12 +38,43 @@ class Pool(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    kind: Literal["cpu", "gpu", "chip"]
+    kind: PoolKind
     resource: str
     total: float
     free: float
     nodes: tuple[str, ...]
     labels: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PoolName:
+    """A pool that is asked for, whether or not the cluster has it.
+
+    Attributes:
+        kind: CPU, GPU or chip.
+        name: as `Pool.name`.
+    """
+
+    kind: PoolKind
+    name: str
+
+    @property
+    def device(self) -> str:
+        """What runs a network there: torch's ``cpu`` or ``cuda``, or the chip's name."""
+        return "cuda" if self.kind == "gpu" else self.name
+
+    def means(self, pool: Pool) -> bool:
+        """Whether it is that pool."""
+        return (pool.kind, pool.name) == (self.kind, self.name)
+
+
+def parse_pool(text: str) -> PoolName:
+    """The pool that a user's words mean (pure).
+
+    Args:
+        text: ``cpu``, ``gpu``, a chip's name, or ``chip:`` and a chip's name.
+    """
+    return PoolName(_NO_CHIPS.get(text, "chip"), text.removeprefix("chip:"))
 
 
 def chip_resource(chip: str) -> str:
@@ -76,7 +111,7 @@ def pool_options(pool: str, units: float = 1) -> dict[str, Any]:
     """Ray options that place a task, an actor or a Serve replica on a pool.
 
     Args:
-        pool: ``cpu``, ``gpu``, a chip's name, or ``chip:`` and a chip's name.
+        pool: as `parse_pool` takes it.
         units: how many of its units the work claims.
 
     Raises:
@@ -88,12 +123,11 @@ def pool_options(pool: str, units: float = 1) -> dict[str, Any]:
 
 def options_of(pool: str, pools: Iterable[Pool], units: float = 1) -> dict[str, Any]:
     """As `pool_options`, among given pools (pure)."""
-    known = {item.name: item for item in pools}
-    found = known.get(pool.removeprefix("chip:"))
-    if found is None or (pool.startswith("chip:") and found.kind != "chip"):
-        raise PlacementError(
-            f"The cluster has no pool {pool!r}.", f"It has: {', '.join(sorted(known)) or 'none'}."
-        )
+    known, wanted = list(pools), parse_pool(pool)
+    found = next(filter(wanted.means, known), None)
+    if found is None:
+        names = ", ".join(sorted(item.name for item in known))
+        raise PlacementError(f"The cluster has no pool {pool!r}.", f"It has: {names or 'none'}.")
     if units > found.total:
         raise PlacementError(
             f"The pool {found.name} has {found.total:g} units and {units:g} are asked for.",
@@ -106,7 +140,7 @@ def options_of(pool: str, pools: Iterable[Pool], units: float = 1) -> dict[str, 
     return {"num_cpus": 0, "resources": {found.resource: units}}
 
 
-def _kind(resource: str) -> Literal["cpu", "gpu", "chip"] | None:
+def _kind(resource: str) -> PoolKind | None:
     if resource.startswith(CHIP_PREFIX):
         return "chip"
     return {"CPU": "cpu", "GPU": "gpu"}.get(resource)  # type: ignore[return-value]

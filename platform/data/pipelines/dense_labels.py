@@ -17,6 +17,7 @@ from torch import Tensor
 
 from striate.core.arrays import Pixels
 from striate.core.errors import DataError, RecipeError, RequestError
+from striate.core.validation import describe_invalid
 from striate.data.pipelines.base import DamagedSample, Places, Stored
 from striate.data.pipelines.images import MEAN, STD
 from striate.data.transforms.image.crops import CropBox, draw_box
@@ -155,9 +156,8 @@ def dense_labels(arguments: Mapping[str, Any], training: bool) -> DenselyLabelle
     try:
         return DenselyLabelled(DenseArguments.model_validate(dict(arguments)), training)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = "".join(f"{part}: " for part in first["loc"])
-        raise RecipeError(f"The pipeline dense-labels' argument {place}{first['msg']}.") from None
+        what = describe_invalid(error, whole="")
+        raise RecipeError(f"The pipeline dense-labels' argument {what}.") from None
 
 
 def _fit(image: Pixels, classes: Classes, canvas: tuple[int, int]) -> tuple[Pixels, Classes]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from striate.accelerators.placement.pools import parse_pool
 from striate.core.errors import PlatformError
 from striate.serve.capacity import metrics_scrape
 from striate.serve.capacity.arrivals import poisson_arrivals
@@ -93,12 +94,13 @@ def _times(app: DeployedApp, grown: metrics_scrape.MetricSample) -> ServiceTimes
             "Measure for longer, or give a file with --times.",
         )
     batching = Batching(**app.arguments.get("batching", {}))
-    threads = 1 if (app.pool or "").startswith("chip:") else batching.threads  # as `loading.load`
+    kind = parse_pool(app.pool).kind if app.pool else None
+    threads = 1 if kind == "chip" else batching.threads  # as `loading.load`
     return ServiceTimes(
         app=app.name,
         batches=batches,
         max_batch=max(batching.max_size, *batches),
         threads=threads,
-        gpus=1.0 if app.pool == "gpu" else 0.0,
+        gpus=1.0 if kind == "gpu" else 0.0,
         cpus=float(threads),
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from striate.accelerators.placement.pools import parse_pool, pool_options
 from striate.core.bundle import Bundle
 from striate.core.errors import UsageError
 from striate.core.registry import fetch
@@ -116,9 +117,7 @@ def application_of(app: "DeployedApp", kind: "AppKind[Any]", edge_key: str | Non
 
 def device_of(pool: str | None) -> str:
     """The device of a pool: ``cpu``, ``cuda``, or a chip's name."""
-    if pool is None or pool == "cpu":
-        return "cpu"
-    return "cuda" if pool == "gpu" else pool.removeprefix("chip:")
+    return "cpu" if pool is None else parse_pool(pool).device
 
 
 def _roles(models: Sequence[str], fields: Any) -> list[tuple[str, str]]:
@@ -182,6 +181,5 @@ def _actor_options(pool: str | None) -> dict[str, Any]:
     """Ray's options for a replica; on a chip or GPU it claims a whole one."""
     if pool is None:
         return {"num_cpus": CPUS}
-    from striate.accelerators.placement.pools import pool_options
-
-    return {"num_cpus": CPUS, **pool_options(pool, CPUS if pool == "cpu" else 1)}
+    units = CPUS if parse_pool(pool).kind == "cpu" else 1
+    return {"num_cpus": CPUS, **pool_options(pool, units)}

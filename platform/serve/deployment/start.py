@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from striate.accelerators.placement.pools import parse_pool, read_pools
 from striate.core.errors import UnknownName
 from striate.core.progress import OnProgress
 from striate.core.settings import Settings
@@ -64,13 +65,14 @@ def _make_room(version: DeployedApp, folder: Path) -> DeployedApp | None:
     Calls wait at the edge meanwhile, as they do while a replica restarts.
     """
     former = read_table(folder).find(version.name)
-    if former is None or former.pool in {None, "cpu"} or former.pool != version.pool:
+    if former is None or former.pool is None or version.pool is None:
         return None
-    from striate.accelerators.placement.pools import read_pools
+    wanted = parse_pool(version.pool)
+    if wanted.kind == "cpu" or wanted != parse_pool(former.pool):
+        return None
     from striate.serve.apps.replica import replica_range
 
-    name = str(former.pool).removeprefix("chip:")
-    free = sum(pool.free for pool in read_pools() if pool.name == name)
+    free = sum(pool.free for pool in read_pools() if wanted.means(pool))
     if free >= max(1, replica_range(version.replicas)[0]):
         return None
     ray_serve.delete(former.serve_name)

@@ -5,6 +5,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from striate.core.errors import RecipeError
+from striate.core.validation import first_invalid
 from striate.train.config import TaskConfig
 
 Arguments = TypeVar("Arguments", bound=BaseModel)
@@ -19,9 +20,9 @@ def check_task_arguments(kind: type[Arguments], config: TaskConfig) -> Arguments
     try:
         return kind.model_validate(config.arguments)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
+        invalid = first_invalid(error)
+        given = f"{invalid.path} = {invalid.value!r}"
         raise RecipeError(
-            f"The task {config.name} cannot take {name} = {first['input']!r}: {first['msg']}.",
+            f"The task {config.name} cannot take {given}: {invalid.reason}.",
             f"It knows {', '.join(kind.model_fields)}.",
         ) from None

@@ -4,11 +4,16 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from striate.accelerators.emulator.program import Program
 from striate.accelerators.placement.pools import (
+    PoolKind,
+    PoolName,
     chip_resource,
     options_of,
+    parse_pool,
     pool_options,
     pools_of,
     read_pools,
@@ -55,6 +60,37 @@ def test_options_place_work_or_name_the_pools_there_are() -> None:
             options_of(name, pools)
     with pytest.raises(PlacementError, match="3 units and 4"):
         options_of("anna-talk", pools, 4)
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("text", "kind", "name", "device"),
+    [
+        ("cpu", "cpu", "cpu", "cpu"),
+        ("gpu", "gpu", "gpu", "cuda"),
+        ("anna-talk", "chip", "anna-talk", "anna-talk"),
+        ("chip:anna-talk", "chip", "anna-talk", "anna-talk"),
+        ("chip:gpu", "chip", "gpu", "gpu"),
+    ],
+)
+def test_the_words_for_a_pool(text: str, kind: PoolKind, name: str, device: str) -> None:
+    meant = parse_pool(text)
+    assert meant == PoolName(kind, name)
+    assert meant.device == device
+
+
+@pytest.mark.unit
+@given(st.text(max_size=8))
+def test_a_chip_is_the_same_with_and_without_the_word(name: str) -> None:
+    if name not in {"cpu", "gpu"} and not name.startswith("chip:"):
+        assert parse_pool(name) == parse_pool(f"chip:{name}") == PoolName("chip", name)
+
+
+@pytest.mark.unit
+def test_every_pool_of_the_cluster_is_meant_by_its_name_alone() -> None:
+    pools = pools_of(NODES, {})
+    for pool in pools:
+        assert [item.name for item in pools if parse_pool(pool.name).means(item)] == [pool.name]
 
 
 @pytest.mark.unit

@@ -40,7 +40,8 @@ class Extension:
     Attributes:
         name: of the package, as it is installed, or of the module.
         version: its own, or None for a module without ``__version__``.
-        requires: the versions of Striate that it is for, as a version specifier; empty for any.
+        requires: of a module, the versions of Striate that it is for, as a version specifier;
+            empty for any. A package says so in its metadata.
         module: whether it was named as a module, and is not known by entry points.
     """
 
@@ -61,13 +62,14 @@ class Extension:
         from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
         here = importlib.metadata.version("striate")
+        wanted = self.requires if self.module else _required_by(self.name)
         try:
-            good = SpecifierSet(self.requires).contains(here, prereleases=True)
+            good = SpecifierSet(wanted).contains(here, prereleases=True)
         except InvalidSpecifier:
             good = False
         if not good:
             raise ExtensionError(
-                f"The extension {self} is for Striate {self.requires}, and this is {here}.",
+                f"The extension {self} is for Striate {wanted}, and this is {here}.",
                 f"Install a version of {self.name} that is for {here}.",
             )
 
@@ -190,18 +192,18 @@ def _entry_offers() -> Iterator[Offer]:
         if (name := distribution.metadata["Name"]) in seen:
             continue  # one that stands earlier on the path is what is imported
         seen.add(name)
-        extension = Extension(name, distribution.version, _requires(distribution))
+        extension = Extension(name, distribution.version)
         for entry in distribution.entry_points:
             kind = entry.group.removeprefix(GROUP)
             if entry.group.startswith(GROUP) and kind in KINDS:
                 yield Offer(kind, entry.name, extension, entry.module.split(".")[0], entry.load)
 
 
-def _requires(distribution: importlib.metadata.Distribution) -> str:
+def _required_by(package: str) -> str:
     """What a package says of the versions of Striate that it needs."""
     from packaging.requirements import Requirement
 
-    wanted = (Requirement(line) for line in distribution.requires or ())
+    wanted = (Requirement(line) for line in importlib.metadata.requires(package) or ())
     return ",".join(
         str(one.specifier) for one in wanted
         if one.name == "striate" and one.specifier

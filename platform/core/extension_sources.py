@@ -165,9 +165,9 @@ def find_offers() -> Offers:
     installed = installed_offers()
     offers, problems = list(installed), []
     for name in Settings.load().modules:
+        taken = {(offer.kind, offer.name) for offer in installed if offer.root == name}
         try:
-            offers += _module_offers(name, {(offer.kind, offer.name) for offer in installed
-                                            if offer.root == name})  # fmt: skip
+            offers += _module_offers(name, taken)
         except ExtensionError as error:
             problems.append(error)
     return Offers(tuple(offers), tuple(problems))
@@ -185,18 +185,27 @@ def _installed(path: tuple[str, ...]) -> tuple[Offer, ...]:
 
 
 def _entry_offers() -> Iterator[Offer]:
-    seen = set()
-    for distribution in importlib.metadata.distributions():
-        if f"[{GROUP}" not in (distribution.read_text("entry_points.txt") or ""):
-            continue
-        if (name := distribution.metadata["Name"]) in seen:
-            continue  # one that stands earlier on the path is what is imported
-        seen.add(name)
-        extension = Extension(name, distribution.version)
+    for distribution in _extending():
+        extension = Extension(distribution.metadata["Name"], distribution.version)
         for entry in distribution.entry_points:
             kind = entry.group.removeprefix(GROUP)
             if entry.group.startswith(GROUP) and kind in KINDS:
                 yield Offer(kind, entry.name, extension, entry.module.split(".")[0], entry.load)
+
+
+def _extending() -> Iterator[importlib.metadata.Distribution]:
+    """Installed packages with a group of Striate's; the first on the path of each name.
+
+    Their texts are searched before they are parsed: `importlib.metadata.entry_points` parses those
+    of every package, which took 11 to 23 ms of each command where this takes 3.
+    """
+    seen = set()
+    for distribution in importlib.metadata.distributions():
+        if f"[{GROUP}" not in (distribution.read_text("entry_points.txt") or ""):
+            continue
+        if (name := distribution.metadata["Name"]) not in seen:
+            seen.add(name)
+            yield distribution
 
 
 def _required_by(package: str) -> str:
@@ -249,20 +258,14 @@ def _module_offers(name: str, installed: set[tuple[str, str]]) -> list[Offer]:
 
 def unknown_groups() -> list[ExtensionError]:
     """Groups of entry points that look like Striate's and are none: nobody reads them."""
-    wrong = []
-    for distribution in importlib.metadata.distributions():
-        if f"[{GROUP}" not in (distribution.read_text("entry_points.txt") or ""):
-            continue
-        groups = {entry.group for entry in distribution.entry_points}
-        known = [GROUP + kind for kind in KINDS]
-        for group in sorted(groups - set(known)):
-            if group.startswith(GROUP):
-                name = distribution.metadata["Name"]
-                wrong.append(
-                    ExtensionError(
-                        f"The package {name} has entry points of the group {group!r}, which nobody"
-                        " reads.",
-                        nearest(group, known),
-                    )
-                )
-    return wrong
+    known = [GROUP + kind for kind in KINDS]
+    return [
+        ExtensionError(
+            f"The package {distribution.metadata['Name']} has entry points of the group {group!r},"
+            " which nobody reads.",
+            nearest(group, known),
+        )
+        for distribution in _extending()
+        for group in sorted({entry.group for entry in distribution.entry_points} - set(known))
+        if group.startswith(GROUP)
+    ]

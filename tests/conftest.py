@@ -101,7 +101,9 @@ def platform(short_folder: Path) -> Iterator[Platform]:
         striate("up", "--chip", CHIP, *ports, environment=environment)
         settings = Settings.load({"STRIATE_HOME": str(home)})
         known = {variable: getattr(settings, name) for name, variable in ENVIRONMENT.items()}
-        addresses = {variable: str(value) for variable, value in known.items() if value is not None}
+        addresses = {
+            variable: str(value) for variable, value in known.items() if value not in (None, ())
+        }
         yield Platform(home, settings, {**environment, **addresses})
     finally:
         striate("down", environment=environment)

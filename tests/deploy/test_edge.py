@@ -45,23 +45,26 @@ def containers(chart: Any, values: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def moved(text: str, folder: Path) -> str:
-    """The pod's paths, all in one folder of the test's."""
-    return re.sub(r"/etc/striate/[a-z-]+|/run/striate", str(folder), text)
+    """The pod's paths, in a folder of the test's; those that it mounts are made."""
+    for name in ("etc/edge", "etc/tls", "etc/client-ca", "etc/tokens", "run"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    return text.replace("/etc/striate", f"{folder}/etc").replace("/run/striate", f"{folder}/run")
 
 
 def configuration(chart: Any, values: dict[str, Any], folder: Path) -> str:
     """What the pod's command gives HAProxy."""
-    file = folder / "edge.json"
-    file.write_text(moved(options_text(chart, values), folder), encoding="utf-8")
-    prepare(read_options(file), folder)
-    return (folder / "haproxy.cfg").read_text(encoding="utf-8")
+    file = folder / "etc" / "edge" / "edge.json"
+    text = moved(options_text(chart, values), folder)
+    file.write_text(text, encoding="utf-8")
+    prepare(read_options(file), folder / "run")
+    return (folder / "run" / "haproxy.cfg").read_text(encoding="utf-8")
 
 
 def check(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """HAProxy's own verdict; a warning counts as an error."""
-    (folder / "haproxy.cfg").write_text(text, encoding="utf-8")
+    (folder / "run" / "haproxy.cfg").write_text(text, encoding="utf-8")
     command = [control.binary(), "-c", "-dW", "-f", "haproxy.cfg"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=folder / "run", capture_output=True, text=True, check=False)
 
 
 def write_certificate(folder: Path) -> None:
@@ -72,10 +75,13 @@ def write_certificate(folder: Path) -> None:
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
     builder = builder.not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
     pem = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    (folder / "tls.crt").write_bytes(pem)
-    (folder / "ca.crt").write_bytes(pem)
+    moved("", folder)
+    (folder / "etc/tls/tls.crt").write_bytes(pem)
+    (folder / "etc/client-ca/ca.crt").write_bytes(pem)
     private = serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-    (folder / "tls.crt.key").write_bytes(key.private_bytes(serialization.Encoding.PEM, *private))
+    (folder / "etc/tls/tls.crt.key").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, *private)
+    )
 
 
 @pytest.mark.unit
@@ -91,7 +97,7 @@ def test_haproxy_accepts_the_tls_configuration(chart: Any, tmp_path: Path) -> No
     paths = set(re.findall(r"/etc/striate/[^\s\"]+", options_text(chart, values)))
     names = {"tls/tls.crt", "client-ca/ca.crt", "tokens/tokens.map"}
     assert paths == {f"/etc/striate/{name}" for name in names}
-    tokens.ensure_file(tmp_path / "tokens.map")
+    tokens.ensure_file(tmp_path / "etc/tokens/tokens.map")
     text = configuration(chart, values, tmp_path)
     verdict = check(text, tmp_path)
     assert verdict.returncode == 0, verdict.stderr
@@ -239,7 +245,7 @@ class Pod:
         values = {"edge": given, "serve": {"port": replica_port}}
         options = json.loads(moved(options_text(self._chart, values), self._folder))
         options["replicas"]["nameservers"] = [self._names]
-        (self._folder / "edge.json").write_text(json.dumps(options), encoding="utf-8")
+        (self._folder / "etc/edge/edge.json").write_text(json.dumps(options), encoding="utf-8")
         for container in containers(self._chart, values):
             assert container["command"][0] == "python"
             command = [moved(part, self._folder) for part in container["command"][1:]]
@@ -288,7 +294,7 @@ def test_a_changed_secret_is_in_force_without_a_restart(
 ) -> None:
     """HAProxy and the container beside it, as the pod runs them."""
     replica[0].set("named", health_pb2.HealthCheckResponse.SERVING)
-    file = tmp_path / "tokens.map"
+    file = tmp_path / "etc" / "tokens" / "tokens.map"
     first, _ = tokens.create(file, "first", ["infer"])
     port = pod.start(replica[1], tokens=TOKENS)
     wait_for(lambda: ask(port, first)[0] is grpc.StatusCode.OK)

@@ -1,6 +1,8 @@
-"""What the bundle of a run says of its model, and the small texts that go into it."""
+"""What the bundle of a run says of its model, and the files that go into it."""
 
+from collections.abc import Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -12,12 +14,12 @@ from striate.core.bundle import (
     TensorSpec,
 )
 from striate.data.pipelines.base import OfOneImage
-from striate.data.stream.state_priors import PRIORS_FILE, StatePriors
 from striate.models import architecture_of
 from striate.train.config import DataConfig
 from striate.train.loop.batches import pipeline_for_evaluation
 from striate.train.run.spec import RunSpec
 from striate.train.tasks import ALL_TASKS
+from striate.train.tasks.base import HasAssets
 
 _OF_SOUND = ("sounds", "speech-frames")  # pipelines
 
@@ -56,16 +58,16 @@ def _taken(data: DataConfig, model: nn.Module) -> TensorSpec:
     return TensorSpec(dtype="float32", shape=shape, layout=layout, units=units)
 
 
-def bundle_assets(run: RunSpec) -> dict[str, str]:
-    """The bundle's text assets: of a model of frames, how often each state came in training.
+def bundle_assets(run: RunSpec) -> Mapping[str, str | Path]:
+    """The files that the run's task wants in the bundle beside the weights.
 
     Raises:
         DataError: a shard is missing or damaged.
     """
-    if run.recipe.task.name != "frames":
+    task = ALL_TASKS[run.recipe.task.name](run.recipe.task, len(run.labels))
+    if not isinstance(task, HasAssets):
         return {}
-    priors = StatePriors.of_shards(run.shards, run.recipe.data.train_split, len(run.labels))
-    return {PRIORS_FILE: priors.to_text(run.labels)}
+    return task.gather_assets(run.shards, run.recipe.data.train_split, run.labels)
 
 
 def _preprocessing(data: DataConfig) -> tuple[dict[str, Any], ...]:

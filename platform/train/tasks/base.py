@@ -9,7 +9,8 @@ classes, an embedding, a map for each class, boxes and masks, the log-probabilit
 A new task is a file beside this one and a line in `striate.train.tasks.TASKS`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from striate.core.bundle import TensorSpec
 from striate.data.stream.batch import Batch
+from striate.train.config import Location
 from striate.train.run.mistake import Mistake
 from striate.train.tasks.mistakes import Mistakes
 from striate.train.tasks.outputs import Network, Outputs
@@ -120,4 +122,23 @@ class ShowsMistakes(Protocol):
 
         Raises:
             StriateError: the shards are not in reach.
+        """
+
+
+@runtime_checkable
+class HasAssets(Protocol):
+    """A task whose bundle holds files beside the weights: priors, a vocabulary, a table."""
+
+    def gather_assets(
+        self, shards: Location, split: str, labels: tuple[str, ...]
+    ) -> Mapping[str, str | Path]:
+        """File name → its text, or the path of a file of any size.
+
+        Args:
+            shards: that the run was trained on.
+            split: that it was trained on.
+            labels: of the corpus.
+
+        Raises:
+            DataError: a shard is missing or damaged.
         """

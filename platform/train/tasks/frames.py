@@ -5,7 +5,7 @@ training data (`striate.data.stream.state_priors`). Those counts go into the bun
 `PRIORS_FILE`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from striate.core.bundle import TensorSpec
 from striate.data.stream.batch import Batch
-from striate.train.config import TaskConfig
+from striate.data.stream.state_priors import PRIORS_FILE, StatePriors
+from striate.train.config import Location, TaskConfig
 from striate.train.run.mistake import Mistake
 from striate.train.tasks.counts import Counts
 from striate.train.tasks.drawings import HeldOut, Picture, draw_classes
@@ -76,3 +77,10 @@ class FrameStates:
     def draw_mistakes(self, mistakes: Sequence[Mistake], held_out: HeldOut) -> Picture:
         """Spectrograms about the frames."""
         return draw_classes(mistakes, held_out)
+
+    def gather_assets(
+        self, shards: Location, split: str, labels: tuple[str, ...]
+    ) -> Mapping[str, str]:
+        """How often each state came in training, as `PRIORS_FILE`."""
+        priors = StatePriors.of_shards(shards, split, len(labels))
+        return {PRIORS_FILE: priors.to_text(labels)}

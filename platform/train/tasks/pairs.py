@@ -83,8 +83,9 @@ class Pairs:
 
     def signature(self, model: nn.Module, taken: TensorSpec, labels: tuple[str, ...]) -> Signature:
         """One image to its ``embedding``: whoever compares has both, or keeps them."""
-        units = int(model.classes)  # type: ignore[arg-type]
-        embedding = TensorSpec(dtype="float32", shape=(units,), layout="C", units="embedding")
+        size = int(model.classes)  # type: ignore[arg-type]
+        units = f"embedding, of one class below a Euclidean distance of {self.threshold:g}"
+        embedding = TensorSpec(dtype="float32", shape=(size,), layout="C", units=units)
         return Signature({INPUT: taken}, {"embedding": embedding})
 
     def count(self, outputs: Outputs, batch: Batch) -> PairCounts:

@@ -145,6 +145,7 @@ def test_a_bundle_of_pairs_embeds_one_image(make_short_run: MakeShort) -> None:
     spec = bundle.spec
     assert (spec.task, spec.labels, spec.input.shape) == ("pairs", (), (1, 32, 32))
     assert [(name, one.shape) for name, one in spec.outputs.items()] == [("embedding", (8,))]
+    assert spec.outputs["embedding"].units.endswith("below a Euclidean distance of 0.5")
     assert spec.provenance.metrics.keys() == {"pair_accuracy", "auc", "equal_error", "loss"}
     assert build_from(bundle)(torch.zeros(3, 1, 32, 32)).shape == (3, 8)
 

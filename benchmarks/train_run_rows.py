@@ -115,7 +115,7 @@ def _checkpoints(folder: Path, seconds: float) -> Row:
     run = Run(spec, RunFolder(folder / "checkpoints"))
     with contextlib.suppress(TrainingStopped):
         train_here(run)
-    lines = run.folder.spool.read_text(encoding="utf-8").splitlines()
+    lines = run.folder.metric_log.read_text(encoding="utf-8").splitlines()
     records = [MetricRecord.model_validate_json(line) for line in lines]
     shares = [record.value for record in records if record.key == BLOCKED_SHARE]
     print(f"blocked shares after each checkpoint: {shares}", file=sys.stderr)

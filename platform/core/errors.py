@@ -118,7 +118,7 @@ class PlatformError(StriateError):
 
 
 class TrackingUnavailable(PlatformError):
-    """The tracking server does not answer; what was to be logged is kept in the spool."""
+    """The tracking server does not answer; what was to be logged is kept in the metric log."""
 
     code = "TRACKING"
 

@@ -138,7 +138,7 @@ class Settings(BaseModel):
 
     @property
     def runs_folder(self) -> Path:
-        """Where runs keep their recipe, spool and checkpoints."""
+        """Where runs keep their recipe, metric log and checkpoints."""
         return self.home / "runs"
 
 

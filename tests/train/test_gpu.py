@@ -11,7 +11,7 @@ from striate.train.loop.batches import open_stream
 from striate.train.loop.train import train
 from striate.train.run.folder import Run
 from striate.train.run.spec import RunOutcome
-from striate.train.tracking.metric_log import SpoolReader, history
+from striate.train.tracking.metric_log import MetricLogReader, history
 
 pytestmark = pytest.mark.gpu
 
@@ -21,7 +21,7 @@ SHORT = ("epochs=1", "batch_size=64", "checkpoint.every_steps=6", "report_every=
 
 
 def losses_of(run: Run) -> dict[int, float]:
-    return dict(history(SpoolReader(run.folder.spool).read())["train/loss"])
+    return dict(history(MetricLogReader(run.folder.metric_log).read())["train/loss"])
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -35,7 +35,7 @@ def publish(run: Run, within_s: float = 30.0) -> ModelVersion | None:
 
 def _publish(run: Run) -> ModelVersion | None:
     run_id, tracking_uri = run.spec.run_id, run.spec.tracking_uri
-    upload_all(run_id, tracking_uri, run.folder.spools())
+    upload_all(run_id, tracking_uri, run.folder.metric_logs())
     client = connect(tracking_uri)
     with explain_unavailable(tracking_uri):
         client.log_artifact(run_id, str(run.folder.recipe))
@@ -65,7 +65,7 @@ def explain_kept(run: Run) -> TrackingUnavailable:
 @contextmanager
 def upload_while(run: Run) -> Iterator[None]:
     """Ship metrics while the block runs, the run's own and those of each node, and pictures."""
-    shipper = Uploader(run.spec.run_id, run.spec.tracking_uri, run.folder.spools)
+    shipper = Uploader(run.spec.run_id, run.spec.tracking_uri, run.folder.metric_logs)
     try:
         with update_plots_live(run):
             yield

@@ -205,9 +205,9 @@ def _last_line(error: object) -> str:
 
 
 def _note(run: Run, text: str) -> None:
-    """Tell the user through the run's own spool."""
+    """Tell the user through the run's own metric log."""
     with contextlib.suppress(OSError, PlatformError):
-        writer = MetricLog(run.folder.spool)
+        writer = MetricLog(run.folder.metric_log)
         now = time.time_ns() // 1_000_000
         writer.append([MetricRecord(kind="note", text=text, time_ms=now)])
         writer.close()

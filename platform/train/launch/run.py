@@ -109,7 +109,7 @@ def run(
     def say(text: str) -> None:
         tell(TrainEvent(0, run.spec.total_steps, note=text))
 
-    follower = Follower(run.folder.spool, handle)
+    follower = Follower(run.folder.metric_log, handle)
     try:
         with upload_while(run), stop_on_signals(run.folder, say):
             _train(run, settings)
@@ -273,4 +273,4 @@ def _mark(run: Run, status: str) -> None:
     except StriateError as error:
         now = time.time_ns() // 1_000_000
         note = MetricRecord(kind="note", text=f"Not closed in MLflow: {error}", time_ms=now)
-        MetricLog(run.folder.spool).append([note])
+        MetricLog(run.folder.metric_log).append([note])

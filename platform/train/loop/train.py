@@ -55,7 +55,7 @@ def train(run: Run, place: World) -> None:
 
     # Restore
     state = TrainState.fresh(recipe, place)
-    reporter = Reporter(place, folder.spool, recipe.batch_size)
+    reporter = Reporter(place, folder.metric_log, recipe.batch_size)
     write_process_id(folder, place, reporter)
     checkpointer, watch = Checkpointer(run, place, reporter), NanWatch(run, place)
     checkpointer.restore(state)

@@ -10,7 +10,7 @@ from striate.train.plots.style import TEST, TRAIN, TRAIN_SMOOTH, simplify_axes
 from striate.train.run.folder import Run
 from striate.train.run.spec import RunSpec
 from striate.train.tracking.events import headline_of
-from striate.train.tracking.metric_log import Points, SpoolReader, history
+from striate.train.tracking.metric_log import MetricLogReader, Points, history
 from striate.train.tracking.metric_names import (
     LOSS,
     display_name,
@@ -30,7 +30,7 @@ _SECOND = {"top1": "top5", "video_hit1": "video_hit5"}
 
 def draw_learning_curves(run: Run) -> Figure | None:
     """Two panels: losses, and the headline metric in per cent; None before the first report."""
-    spec, series = run.spec, history(SpoolReader(run.folder.spool).read())
+    spec, series = run.spec, history(MetricLogReader(run.folder.metric_log).read())
     if not series.get(LOSS):
         return None
     figure = Figure(figsize=(10, 4), layout="constrained")

@@ -27,18 +27,18 @@ class RunFolder:
     path: Path
 
     @property
-    def spool(self) -> Path:
+    def metric_log(self) -> Path:
         """Metrics and notes of rank 0."""
         return self.path / "spool.jsonl"
 
     @property
     def system(self) -> Path:
-        """System metrics, one spool for each node that holds workers."""
+        """System metrics, one metric log for each node that holds workers."""
         return self.path / "system"
 
-    def spools(self) -> list[Path]:
+    def metric_logs(self) -> list[Path]:
         """All files of metrics that there are now; a node that joins adds one."""
-        return [self.spool, *sorted(self.system.glob("*.jsonl"))]
+        return [self.metric_log, *sorted(self.system.glob("*.jsonl"))]
 
     @property
     def checkpoints(self) -> Path:

@@ -1,4 +1,4 @@
-"""The spool: an append-only file of what a run has to say, which no restart can double.
+"""The metric log: an append-only file of what a run has to say, which no restart can double.
 
 Rank 0 appends, the driver reads on and ships to MLflow. One JSON record a line: a metric
 (key, step, value, time) or a note (text). The first record of a (key, step) counts, so a restart
@@ -22,7 +22,7 @@ Points = list[tuple[int, float]]
 
 
 class MetricRecord(BaseModel):
-    """One line of the spool.
+    """One line of the metric log.
 
     Attributes:
         kind: ``metric``, or ``note``: one sentence for the user.
@@ -116,7 +116,7 @@ class MetricLog:
             self._held = self._held[written:]
 
 
-class SpoolReader:
+class MetricLogReader:
     """Reads on from where it stopped; each (key, step) is returned once."""
 
     def __init__(self, path: Path) -> None:

@@ -13,17 +13,17 @@ from striate.train.tracking.metric_names import DAMAGED, LOSS, RATE, SKIPPED, TH
 
 
 class Reporter:
-    """Gathers losses without waiting for them, and writes them to the spool on rank 0.
+    """Gathers losses without waiting for them, and writes them to the metric log on rank 0.
 
     Args:
         place: this process.
-        spool: file that rank 0 writes to.
+        metric_log: file that rank 0 writes to.
         batch_size: global batch size, by which summed losses are divided.
     """
 
-    def __init__(self, place: World, spool: Path, batch_size: int) -> None:
+    def __init__(self, place: World, metric_log: Path, batch_size: int) -> None:
         self._place = place
-        self._log = MetricLog(spool) if place.first else None
+        self._log = MetricLog(metric_log) if place.first else None
         self._batch_size = batch_size
         self._losses: list[Tensor] = []
         self._since = time.perf_counter()

@@ -1,7 +1,7 @@
 """What a node does while it trains: processors, memory, network, GPUs, power.
 
-One process of a node that holds workers samples it, into a spool of the node's own, whose metrics
-are named after it: ``system/NODE/cpu_utilization_percentage``. The names are MLflow's own.
+One process of a node that holds workers samples it, into a metric log of the node's own, whose
+metrics are named after it: ``system/NODE/cpu_utilization_percentage``. The names are MLflow's own.
 
 Its own monitors (`mlflow.system_metrics`) are not used: importing them takes 1.6 s of a processor
 and 92 MB in a worker that needs no MLflow otherwise; they know no power of processors, and warn

@@ -1,8 +1,8 @@
-"""The driver's side of the spool: showing it, and shipping it to MLflow.
+"""The driver's side of the metric log: showing it, and shipping it to MLflow.
 
 A record carries its own time, so sending a batch twice changes nothing in MLflow: what is not
 acknowledged is sent again, with growing pauses, for as long as the run lasts. What is left then is
-shipped when the run is published, or by `striate runs sync RUN`. How far a spool was acknowledged
+shipped when the run is published, or by `striate runs sync RUN`. How far a log was acknowledged
 stands in a file beside it, so that neither sends the whole of a long run again.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from striate.core.errors import TrackingUnavailable
 from striate.core.files import temporary_beside
 from striate.core.tracking import connect, explain_unavailable
-from striate.train.tracking.metric_log import MetricRecord, SpoolReader
+from striate.train.tracking.metric_log import MetricLogReader, MetricRecord
 
 BATCH = 1000
 """Metrics in one request: MLflow's own limit."""
@@ -28,7 +28,7 @@ class Follower:
     def __init__(
         self, path: Path, handle: Callable[[list[MetricRecord]], None], every_s: float = 0.2
     ) -> None:
-        self._reader = SpoolReader(path)
+        self._reader = MetricLogReader(path)
         self._handle = handle
         self._every_s = every_s
         self._done = threading.Event()
@@ -52,25 +52,25 @@ class Follower:
 
 
 class Uploader:
-    """Ships spools to an MLflow run from a thread.
+    """Ships metric logs to an MLflow run from a thread.
 
     Args:
         run_id: the run.
         tracking_uri: of its server.
-        spools: tells the files that are appended to while this works; they may not exist yet.
-        every_s: seconds between two looks at the spools.
+        metric_logs: tells the files that are appended to while this works; they may not exist yet.
+        every_s: seconds between two looks at the metric logs.
     """
 
     def __init__(
         self,
         run_id: str,
         tracking_uri: str,
-        spools: Callable[[], Sequence[Path]],
+        metric_logs: Callable[[], Sequence[Path]],
         every_s: float = 1.0,
     ) -> None:
         self._run_id = run_id
         self._tracking_uri = tracking_uri
-        self._spools = spools
+        self._metric_logs = metric_logs
         self._outboxes: dict[Path, Outbox] = {}
         self._every_s = every_s
         self._done = threading.Event()
@@ -80,7 +80,7 @@ class Uploader:
     def _run(self) -> None:
         pause_s = self._every_s
         while not self._done.wait(pause_s):
-            for path in self._spools():
+            for path in self._metric_logs():
                 if path not in self._outboxes:
                     self._outboxes[path] = Outbox(path, self._run_id, self._tracking_uri)
             try:
@@ -97,10 +97,10 @@ class Uploader:
 
 
 class Outbox:
-    """One spool on its way to one run; what was acknowledged before is not sent again.
+    """One metric log on its way to one run; what was acknowledged before is not sent again.
 
     Args:
-        path: the spool; it may not exist yet.
+        path: the metric log; it may not exist yet.
         run_id: the run.
         tracking_uri: of its server.
     """
@@ -110,12 +110,12 @@ class Outbox:
         self._tracking_uri = tracking_uri
         self._shipped = path.with_suffix(SHIPPED_SUFFIX)
         self._acknowledged = self._former(path)
-        self._reader = SpoolReader(path)
+        self._reader = MetricLogReader(path)
         self._reader.read(until=self._acknowledged)  # it knows these, so that none is doubled
         self._waiting: list[MetricRecord] = []
 
     def ship(self, stopped: Callable[[], bool] = lambda: False) -> None:
-        """Send what the spool has got since the last call.
+        """Send what the metric log has got since the last call.
 
         Args:
             stopped: asked between two requests; the rest then waits for the next call.
@@ -131,7 +131,7 @@ class Outbox:
             self._acknowledge(self._reader.offset)
 
     def _former(self, path: Path) -> int:
-        """Bytes of the spool that this very server has acknowledged."""
+        """Bytes of the metric log that this very server has acknowledged."""
         try:
             document = json.loads(self._shipped.read_text(encoding="utf-8"))
             offset = int(document["offset"])
@@ -150,13 +150,13 @@ class Outbox:
             temporary.replace(self._shipped)
 
 
-def upload_all(run_id: str, tracking_uri: str, spools: Sequence[Path]) -> None:
-    """Ship what is left of spools; what MLflow has already stays as it is.
+def upload_all(run_id: str, tracking_uri: str, metric_logs: Sequence[Path]) -> None:
+    """Ship what is left of metric logs; what MLflow has already stays as it is.
 
     Raises:
         TrackingUnavailable: MLflow does not answer.
     """
-    for path in spools:
+    for path in metric_logs:
         Outbox(path, run_id, tracking_uri).ship()
 
 

@@ -13,7 +13,7 @@ import torch
 
 from striate.core.bundle import Bundle
 from striate.train.run.spec import RunOutcome
-from striate.train.tracking.metric_log import SpoolReader, history
+from striate.train.tracking.metric_log import MetricLogReader, history
 
 pytestmark = pytest.mark.unit
 
@@ -92,7 +92,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, digits_shards: Path) -> Itera
 
 def curve(runs: Path, name: str) -> list[float]:
     """The loss of each of the steps."""
-    losses = dict(history(SpoolReader(runs / name / "spool.jsonl").read())["train/loss"])
+    losses = dict(history(MetricLogReader(runs / name / "spool.jsonl").read())["train/loss"])
     assert list(losses) == list(range(1, STEPS + 1))
     return list(losses.values())
 

@@ -29,7 +29,7 @@ from striate.train.recipes.resolve import resolve
 from striate.train.run.attempts import Attempt, attempts_of
 from striate.train.run.folder import Run, RunFolder
 from striate.train.run.spec import RunSpec
-from striate.train.tracking.metric_log import SpoolReader, history
+from striate.train.tracking.metric_log import MetricLogReader, history
 
 pytestmark = pytest.mark.cluster
 
@@ -230,7 +230,7 @@ def undisturbed(shards: Path, steps: int, folder: Path, monkeypatch: Any) -> dic
     monkeypatch.setattr(loop, "train_step", counting)
     with pytest.raises(TrainingStopped):
         train(run, World())
-    return dict(history(SpoolReader(run.folder.spool).read())["train/loss"])
+    return dict(history(MetricLogReader(run.folder.metric_log).read())["train/loss"])
 
 
 def workers_and_nodes_come_and_go(driver: Driver, nodes: Nodes) -> None:

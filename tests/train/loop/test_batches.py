@@ -17,7 +17,7 @@ from striate.train.loop.batches import open_evaluation, open_stream, samples_per
 from striate.train.loop.train import train
 from striate.train.recipes.resolve import resolve
 from striate.train.run.folder import Run
-from striate.train.tracking.metric_log import SpoolReader, history
+from striate.train.tracking.metric_log import MetricLogReader, history
 
 pytestmark = pytest.mark.unit
 
@@ -73,7 +73,7 @@ def test_damage_is_logged_with_the_share_of_time_spent_waiting(
     monkeypatch.setitem(PIPELINES, "fragile", Fragile)
     run = made_by(make_run, *through_pipeline("fragile"), "epochs=1.1", "data.max_damaged=3")
     train(run, World())
-    records = list(SpoolReader(run.folder.spool).read())
+    records = list(MetricLogReader(run.folder.metric_log).read())
     series = history(records)
     assert dict(series["train/damaged_samples"])[run.spec.total_steps] == 3.0
     assert all(0 <= share <= 1 for _, share in series["train/data_wait_share"])

@@ -23,7 +23,7 @@ from striate.train.run.attempts import attempts_of
 from striate.train.run.folder import Run
 from striate.train.run.spec import RunOutcome
 from striate.train.run.stop_requests import REQUESTS
-from striate.train.tracking.metric_log import SpoolReader, history
+from striate.train.tracking.metric_log import MetricLogReader, history
 
 pytestmark = pytest.mark.unit
 
@@ -32,11 +32,11 @@ SHORT = ("epochs=1", "batch_size=64", "report_every=4")  # 22 steps
 
 
 def losses_of(run: Run) -> dict[int, float]:
-    return dict(history(SpoolReader(run.folder.spool).read())["train/loss"])
+    return dict(history(MetricLogReader(run.folder.metric_log).read())["train/loss"])
 
 
 def notes_of(run: Run) -> list[str]:
-    return [r.text for r in SpoolReader(run.folder.spool).read() if r.kind == "note"]
+    return [r.text for r in MetricLogReader(run.folder.metric_log).read() if r.kind == "note"]
 
 
 def at_step(monkeypatch: pytest.MonkeyPatch, step: int, act: Callable[[], object]) -> None:
@@ -144,7 +144,7 @@ def test_training_goes_on_while_a_checkpoint_is_written(
     assert written[0] == 5
     assert 10 not in written
     assert written[-1] == run.spec.total_steps
-    shares = history(SpoolReader(run.folder.spool).read())[checkpointing.BLOCKED_SHARE]
+    shares = history(MetricLogReader(run.folder.metric_log).read())[checkpointing.BLOCKED_SHARE]
     assert all(0 <= share < 1 for _, share in shares)
 
 
@@ -210,7 +210,7 @@ def test_the_best_is_kept_beside_the_latest(make_run: MakeRun) -> None:
         ),
     )
     train(run, World())
-    series = history(SpoolReader(run.folder.spool).read())["test/top1"]
+    series = history(MetricLogReader(run.folder.metric_log).read())["test/top1"]
     best = max(series, key=lambda point: (point[1], -point[0]))
     store = CheckpointStore(run.folder.checkpoints)
     assert store.steps() == sorted({best[0], run.spec.total_steps})

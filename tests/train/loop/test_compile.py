@@ -12,7 +12,7 @@ from striate.models.layers.dropout import SampleDropout
 from striate.train.distributed.world import World
 from striate.train.loop.train import train
 from striate.train.run.folder import Run
-from striate.train.tracking.metric_log import SpoolReader, history
+from striate.train.tracking.metric_log import MetricLogReader, history
 
 pytestmark = pytest.mark.unit
 
@@ -51,7 +51,7 @@ def test_a_compiled_network_learns_as_the_plain_one(make_straight_run: MakeRun) 
     train(compiled, World())
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > graphs
     ours, theirs = (
-        dict(history(SpoolReader(run.folder.spool).read())["train/loss"])
+        dict(history(MetricLogReader(run.folder.metric_log).read())["train/loss"])
         for run in (compiled, plain)
     )
     assert ours == pytest.approx(theirs, rel=1e-5)

@@ -22,7 +22,7 @@ from striate.train.loop.optimizers import build_optimizer
 from striate.train.loop.train import StepResult, train, train_step
 from striate.train.run.folder import Run
 from striate.train.tasks.classification import Classification
-from striate.train.tracking.metric_log import SpoolReader, history
+from striate.train.tracking.metric_log import MetricLogReader, history
 
 pytestmark = pytest.mark.unit
 
@@ -69,11 +69,11 @@ def poisoned(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> MakeRun:
 
 
 def series_of(run: Run, name: str) -> dict[int, float]:
-    return dict(history(SpoolReader(run.folder.spool).read())[name])
+    return dict(history(MetricLogReader(run.folder.metric_log).read())[name])
 
 
 def notes_of(run: Run) -> list[str]:
-    return [r.text for r in SpoolReader(run.folder.spool).read() if r.kind == "note"]
+    return [r.text for r in MetricLogReader(run.folder.metric_log).read() if r.kind == "note"]
 
 
 def bad_step(run: Run) -> int:

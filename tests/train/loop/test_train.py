@@ -24,7 +24,7 @@ from striate.train.loop.train import train
 from striate.train.run.folder import Run
 from striate.train.run.spec import RunOutcome
 from striate.train.tasks.classification import Classification
-from striate.train.tracking.metric_log import SpoolReader, history
+from striate.train.tracking.metric_log import MetricLogReader, history
 from striate.train.tracking.reporter import Reporter
 
 pytestmark = pytest.mark.unit
@@ -37,12 +37,12 @@ MakeRun = Callable[..., Run]
 
 def losses_of(run: Run) -> dict[int, float]:
     """The loss of every step that the run reported."""
-    return dict(history(SpoolReader(run.folder.spool).read())["train/loss"])
+    return dict(history(MetricLogReader(run.folder.metric_log).read())["train/loss"])
 
 
 def notes_of(run: Run) -> list[str]:
     """What the run said to its user."""
-    return [r.text for r in SpoolReader(run.folder.spool).read() if r.kind == "note"]
+    return [r.text for r in MetricLogReader(run.folder.metric_log).read() if r.kind == "note"]
 
 
 class Killed(BaseException):
@@ -198,13 +198,15 @@ def test_precision_layout_clipping_and_parts_change_nothing_that_matters(
 def test_evaluations_come_at_epochs_and_at_the_end(make_run: MakeRun) -> None:
     run = make_run("lenet1-anna-digits", "epochs=3.5", "batch_size=128", "evaluate_every_epochs=1")
     train(run, World())
-    steps = [step for step, _ in history(SpoolReader(run.folder.spool).read())["test/top1"]]
+    steps = [
+        step for step, _ in history(MetricLogReader(run.folder.metric_log).read())["test/top1"]
+    ]
     assert steps == [12, 23, 34, run.spec.total_steps]
 
 
 def test_a_worker_says_which_process_it_is(make_run: MakeRun) -> None:
     run = make_run("lenet1-anna-digits", *SHORT)
-    reporter = Reporter(World(), run.folder.spool, 1)
+    reporter = Reporter(World(), run.folder.metric_log, 1)
     write_process_id(run.folder, World(), reporter)
     assert json.loads((run.folder.workers / "rank-0.json").read_text())["rank"] == 0
 

@@ -16,7 +16,7 @@ from striate.train.distributed.world import World
 from striate.train.loop.train import train
 from striate.train.recipes import RECIPES
 from striate.train.run.folder import Run
-from striate.train.tracking.metric_log import SpoolReader, history
+from striate.train.tracking.metric_log import MetricLogReader, history
 
 pytestmark = pytest.mark.unit
 
@@ -36,7 +36,7 @@ def test_the_first_ten_losses_are_the_golden_ones(
     torch.set_num_threads(threads)
     run = make_short_run(name, STEPS)
     train(run, World())
-    losses = dict(history(SpoolReader(run.folder.spool).read())["train/loss"])
+    losses = dict(history(MetricLogReader(run.folder.metric_log).read())["train/loss"])
     file = GOLDEN / f"{name}.txt"
     if threads == 1 and os.environ.get("STRIATE_GOLDEN") == "write":
         file.write_text("".join(f"{step} {loss:.6f}\n" for step, loss in sorted(losses.items())))

@@ -48,7 +48,7 @@ def test_a_home_may_be_moved(run: Run, tmp_path: Path) -> None:
     run.folder.path.parent.rename(tmp_path / "moved" / run.folder.path.parent.name)
     moved = Run.load(Settings(home=tmp_path / "moved"), "4c64")
     assert moved.spec == run.spec
-    assert moved.folder.spool.is_relative_to(tmp_path / "moved")
+    assert moved.folder.metric_log.is_relative_to(tmp_path / "moved")
 
 
 def test_a_run_that_holds_its_folders_path_is_read(run: Run, tmp_path: Path) -> None:

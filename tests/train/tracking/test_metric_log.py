@@ -1,4 +1,4 @@
-"""The spool: whatever is torn, repeated or refused, every (key, step) counts once."""
+"""The metric log: whatever is torn, repeated or refused, every (key, step) counts once."""
 
 import errno
 import math
@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from striate.core.errors import PlatformError
-from striate.train.tracking.metric_log import MetricLog, MetricRecord, SpoolReader, history
+from striate.train.tracking.metric_log import MetricLog, MetricLogReader, MetricRecord, history
 
 pytestmark = pytest.mark.unit
 
@@ -51,7 +51,7 @@ def test_a_reader_that_follows_gets_each_step_once(
     path = tmp_path / "spool.jsonl"
     content = b"".join(record.line() for record in records)
     path.write_bytes(b"")
-    reader, read = SpoolReader(path), []
+    reader, read = MetricLogReader(path), []
     for cut in [*sorted(cuts), len(content)]:
         path.write_bytes(content[:cut])
         read += reader.read()
@@ -70,7 +70,7 @@ def test_a_torn_line_harms_no_other(
     writer = MetricLog(path)
     assert writer.append(after)
     writer.close()
-    assert same(SpoolReader(path).read(), firsts(before + after))
+    assert same(MetricLogReader(path).read(), firsts(before + after))
 
 
 def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +92,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(os, "write", write)
     assert writer.append(records[10:])
     writer.close()
-    assert SpoolReader(path).read() == records
+    assert MetricLogReader(path).read() == records
 
 
 def test_what_is_never_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,10 +111,10 @@ def test_values_that_are_not_finite_survive(tmp_path: Path) -> None:
     writer = MetricLog(tmp_path / "s")
     values = (math.nan, math.inf, -math.inf)
     writer.append(MetricRecord(key="k", step=i, value=v, time_ms=0) for i, v in enumerate(values))
-    read = [value for _, value in history(SpoolReader(tmp_path / "s").read())["k"]]
+    read = [value for _, value in history(MetricLogReader(tmp_path / "s").read())["k"]]
     assert math.isnan(read[0])
     assert read[1:] == [math.inf, -math.inf]
 
 
 def test_no_spool_yet_is_no_record(tmp_path: Path) -> None:
-    assert SpoolReader(tmp_path / "absent").read() == []
+    assert MetricLogReader(tmp_path / "absent").read() == []

@@ -13,7 +13,7 @@ from striate.core.locks import OpenFile, try_lock
 from striate.train.run.folder import Run, RunFolder
 from striate.train.run.spec import RunSpec
 from striate.train.tracking import system_metrics
-from striate.train.tracking.metric_log import SpoolReader, history
+from striate.train.tracking.metric_log import MetricLogReader, history
 
 pytestmark = pytest.mark.unit
 
@@ -34,10 +34,10 @@ def test_a_node_is_sampled_under_its_name(tmp_path: Path) -> None:
     run = _run(tmp_path)
     with system_metrics.sample_node(run, every_s=60):
         pass  # even a run shorter than the first look has one sample
-    (spool,) = run.folder.system.glob("*.jsonl")
+    (log,) = run.folder.system.glob("*.jsonl")
     node = system_metrics.node_name()
-    assert spool.stem == node
-    series = history(SpoolReader(spool).read())
+    assert log.stem == node
+    series = history(MetricLogReader(log).read())
     assert 0 <= series[f"system/{node}/cpu_utilization_percentage"][0][1] <= 100
     assert series[f"system/{node}/system_memory_usage_megabytes"][0][1] > 0
 

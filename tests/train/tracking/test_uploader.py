@@ -1,4 +1,4 @@
-"""Shipping spools: nothing is lost when the server is away, and nothing is sent twice in vain."""
+"""Shipping metric logs: nothing is lost when the server is away, and nothing sent twice in vain."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,33 +47,33 @@ def steps(server: Server) -> list[int]:
 
 
 def test_publishing_sends_only_what_was_not_acknowledged(tmp_path: Path, server: Server) -> None:
-    spool = tmp_path / "spool.jsonl"
-    writer = MetricLog(spool)
+    log = tmp_path / "spool.jsonl"
+    writer = MetricLog(log)
     writer.append(losses(1, 2500))
-    upload_all("run", URI, [spool])
+    upload_all("run", URI, [log])
     writer.append(losses(2000, 2600))  # a restart repeats 501 steps
-    upload_all("run", URI, [spool])
+    upload_all("run", URI, [log])
     assert steps(server) == list(range(1, 2601))
 
 
 def test_what_the_server_refuses_is_sent_when_it_is_back(tmp_path: Path, server: Server) -> None:
-    spool = tmp_path / "spool.jsonl"
-    MetricLog(spool).append(losses(1, 10))
-    outbox = Outbox(spool, "run", URI)
+    log = tmp_path / "spool.jsonl"
+    MetricLog(log).append(losses(1, 10))
+    outbox = Outbox(log, "run", URI)
     server.away = True
     with pytest.raises(TrackingUnavailable):
         outbox.ship()
     server.away = False
-    MetricLog(spool).append(losses(11, 12))
+    MetricLog(log).append(losses(11, 12))
     outbox.ship()
     assert steps(server) == list(range(1, 13))
 
 
 def test_another_server_gets_all(tmp_path: Path, server: Server) -> None:
-    spool = tmp_path / "spool.jsonl"
-    MetricLog(spool).append(losses(1, 5))
-    upload_all("run", URI, [spool])
-    upload_all("run", "http://127.0.0.1:2", [spool])
+    log = tmp_path / "spool.jsonl"
+    MetricLog(log).append(losses(1, 5))
+    upload_all("run", URI, [log])
+    upload_all("run", "http://127.0.0.1:2", [log])
     assert steps(server) == [*range(1, 6), *range(1, 6)]
 
 
@@ -81,8 +81,8 @@ def test_another_server_gets_all(tmp_path: Path, server: Server) -> None:
 def test_a_damaged_acknowledgement_costs_only_time(
     tmp_path: Path, server: Server, note: str
 ) -> None:
-    spool = tmp_path / "spool.jsonl"
-    MetricLog(spool).append(losses(1, 5))
-    spool.with_suffix(uploader.SHIPPED_SUFFIX).write_text(note)
-    upload_all("run", URI, [spool])
+    log = tmp_path / "spool.jsonl"
+    MetricLog(log).append(losses(1, 5))
+    log.with_suffix(uploader.SHIPPED_SUFFIX).write_text(note)
+    upload_all("run", URI, [log])
     assert steps(server) == list(range(1, 6))

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from striate.accelerators.placement.pools import parse_pool, pool_options
 from striate.core.bundle import Bundle
-from striate.core.errors import UsageError
+from striate.core.errors import UnknownName, UsageError
 from striate.core.registry import fetch
 from striate.core.settings import Settings
 from striate.core.validation import describe_invalid, first_invalid
@@ -97,6 +97,24 @@ def resolve_models(
         model=", ".join(name for name, _ in names),
         version=", ".join(version for _, version in names),
     )
+
+
+def kind_of(app: "DeployedApp") -> "AppKind[Any]":
+    """The kind of a version that the table holds.
+
+    Raises:
+        UnknownName: another process deployed it, with an extension that this one does not have.
+        ExtensionError: the extension cannot be used.
+    """
+    from striate.serve.apps import ALL_APPS
+
+    try:
+        return ALL_APPS.find(app.app)
+    except UnknownName:
+        raise UnknownName(
+            f"The application {app.name} is of the kind {app.app}, which is not known here.",
+            "Install the package that it was deployed with, or name its module with --module.",
+        ) from None
 
 
 def application_of(app: "DeployedApp", kind: "AppKind[Any]", edge_key: str | None) -> "Application":

@@ -17,7 +17,7 @@ from striate.serve.deployment.canary import (
     next_serve_name,
     roll_out,
 )
-from striate.serve.deployment.resolve import application_of
+from striate.serve.deployment.resolve import application_of, kind_of
 from striate.serve.edge import control
 from striate.serve.edge.app_table import DeployedApp, read_table
 
@@ -41,14 +41,12 @@ def start_version(
     on_progress: OnProgress,
 ) -> Deployed:
     """Roll a version out under a Serve name of its own."""
-    from striate.serve.apps import ALL_APPS
-
     folder = edge_folder(settings)
     version = version.model_copy(
         update={"serve_name": next_serve_name(version.name, read_table(folder))}
     )
     key = control.edge_key(folder) if control.is_running(folder) else None
-    application = application_of(version, ALL_APPS.find(version.app), key)
+    application = application_of(version, kind_of(version), key)
     ended = _make_room(version, folder)
     try:
         version = roll_out(version, application, folder, trial, timeout_s, on_progress)
@@ -81,11 +79,7 @@ def _make_room(version: DeployedApp, folder: Path) -> DeployedApp | None:
 
 def _restart_former(former: DeployedApp, folder: Path, key: str | None, timeout_s: float) -> None:
     """Start again what had to make room for a version that failed."""
-    from striate.serve.apps import ALL_APPS
-
-    ray_serve.run(
-        application_of(former, ALL_APPS.find(former.app), key), former.serve_name, timeout_s
-    )
+    ray_serve.run(application_of(former, kind_of(former), key), former.serve_name, timeout_s)
     give_traffic(folder, locate_replicas(former))
 
 

@@ -20,7 +20,7 @@ from striate.train.tracking.system_metrics import POWER, energy_j
 Values = dict[str, list[Any]]
 
 _DATA = ("corpus", "shards", "train_rows", "test_rows")
-_CODE = ("version", "code", "git")
+_CODE = ("version", "code", "extensions", "git")
 
 
 class History(BaseModel):

@@ -9,7 +9,12 @@ from striate.core.bundle import Bundle
 from striate.core.errors import BundleError, UnknownName, UsageError
 from striate.core.settings import Settings
 from striate.serve.apps import APPS
-from striate.serve.deployment.resolve import ResolvedModels, application_of, resolve_models
+from striate.serve.deployment.resolve import (
+    ResolvedModels,
+    application_of,
+    kind_of,
+    resolve_models,
+)
 from striate.serve.edge.app_table import DeployedApp
 
 pytestmark = pytest.mark.unit
@@ -90,3 +95,14 @@ def test_a_version_can_be_built_again_from_what_the_table_holds(
     application = application_of(read, APPS["photos"], "key")
     assert application._bound_deployment.name == "photos"
     assert "key" not in stored.model_dump_json()
+
+
+def test_a_version_of_a_kind_that_only_its_deployer_knows_says_what_to_install() -> None:
+    stored = DeployedApp(
+        name="flowers", app="sorter", serve_name="a.1", model_uri="m", model="m", version="1",
+        deployed_unix_s=0,
+    )  # fmt: skip
+    with pytest.raises(UnknownName, match="flowers is of the kind sorter") as caught:
+        kind_of(stored)
+    assert "--module" in caught.value.remedy
+    assert kind_of(stored.model_copy(update={"app": "photos"})) is APPS["photos"]

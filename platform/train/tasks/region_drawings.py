@@ -48,7 +48,8 @@ def draw_regions(mistakes: Sequence[Mistake], held_out: HeldOut) -> Picture:
 
     shown = mistakes[:_MOST]
     lines = -(-len(shown) // _COLUMNS)
-    figure = Figure(figsize=(12.5, 1.75 * lines + 1.1), layout="constrained")
+    figure = Figure(figsize=(12.5, 1.95 * lines + 0.9))
+    figure.set_layout_engine("constrained", hspace=0.14)  # room for what stands under a mistake
     widths = (*[1.0] * len(_PANELS), 0.12) * _COLUMNS  # a gap after each mistake
     grid = figure.subplots(lines, len(widths), squeeze=False, width_ratios=widths)
     for axes in grid.flat:
@@ -84,7 +85,8 @@ def _panels_of(row: SampleRow, mistake: Mistake, classes: int) -> list[Pixels]:
 def _describe(axes: Any, mistake: Mistake, labels: tuple[str, ...]) -> None:
     true, taken = shorten(labels[mistake.true]), shorten(labels[mistake.predicted])
     text = f"{100 * mistake.score:.0f} % wrong, most of it {true} taken for {taken}"
-    axes.text(0.5, -0.06, text, transform=axes.transAxes, fontsize=8, ha="center", va="top")
+    said = axes.text(0.5, -0.06, text, transform=axes.transAxes, fontsize=8, ha="center", va="top")
+    said.set_in_layout(False)  # it may be wider than its panel
 
 
 def _explain_colours(figure: "Figure", labels: tuple[str, ...]) -> None:

@@ -105,3 +105,13 @@ def test_the_file_stays_and_so_does_what_is_in_it(tmp_path: Path) -> None:
     with hold_lock(path):
         pass
     assert path.read_text() == "content"
+
+
+def test_nobody_else_locks_files() -> None:
+    root = Path(__file__).resolve().parents[2]
+    locking = [
+        path.name
+        for path in (root / "platform").rglob("*.py")
+        if "flock(" in path.read_text(encoding="utf-8")
+    ]
+    assert locking == ["locks.py"]

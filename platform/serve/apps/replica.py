@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from ray import serve
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 
+from striate.core.retry import wait_until
 from striate.core.settings import Settings
 from striate.serve.apps.autoscaling import IN_FLIGHT, LATENCY_S
 from striate.serve.apps.liveness import LivenessCheck
@@ -232,13 +233,16 @@ class Replica:
     def _answer_on(self, until_s: float) -> None:
         """Return once no call has begun for `QUIET_S`."""
         begun, since_s = -1, time.monotonic()
-        while (now_s := time.monotonic()) < until_s:
+
+        def is_quiet() -> bool:
+            nonlocal begun, since_s
+            now_s = time.monotonic()
             so_far = self._counter.count().calls + self._server.in_flight
             if so_far != begun:
                 begun, since_s = so_far, now_s
-            elif now_s - since_s >= QUIET_S:
-                return
-            time.sleep(0.05)
+            return now_s - since_s >= QUIET_S
+
+        wait_until(is_quiet, until_s - time.monotonic(), 0.05)
 
 
 def application(name: str, args: Args, services: Services[Args]) -> serve.Application:

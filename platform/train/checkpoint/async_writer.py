@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable
 
 from striate.core.errors import PlatformError
+from striate.core.retry import Backoff
 from striate.train.checkpoint.store import Checkpoint, CheckpointStore
 
-FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 15.0
+BACKOFF = Backoff(first_s=0.5, longest_s=15.0)
 IDLE_S = 60.0
 
 
@@ -94,7 +94,7 @@ class Saver:
             self._changed.notify_all()
 
     def _run(self) -> None:
-        pause_s = FIRST_PAUSE_S
+        refusals = 0
         while (checkpoint := self._next()) is not None:
             try:
                 refusal = self._try(checkpoint)
@@ -105,7 +105,9 @@ class Saver:
                 if refusal is None:
                     self._waiting = None
                 self._changed.notify_all()
-            pause_s = FIRST_PAUSE_S if refusal is None else self._pause(pause_s)
+            refusals = 0 if refusal is None else refusals + 1
+            if refusals:
+                self._pause(BACKOFF.pause_s(refusals))
 
     def _next(self) -> Checkpoint | None:
         """The checkpoint to write, once there is one; None at the end, or when none comes.
@@ -140,14 +142,13 @@ class Saver:
             self._note(step, f"{text} {seconds:.1f} s.")
         return None
 
-    def _pause(self, seconds: float) -> float:
-        """Wait, less long when somebody waits for the end of it; gives back the next pause."""
+    def _pause(self, seconds: float) -> None:
+        """Wait, less long when somebody waits for the end of it."""
         with self._changed:
             if self._hurried:
-                self._changed.wait_for(lambda: self._closed, FIRST_PAUSE_S)
+                self._changed.wait_for(lambda: self._closed, BACKOFF.first_s)
             else:
                 self._changed.wait_for(lambda: self._closed or self._hurried, seconds)
-        return min(2 * seconds, LONGEST_PAUSE_S)
 
     def _raise_if_broken(self) -> None:
         if self._broken is not None:

@@ -14,11 +14,13 @@ from pathlib import Path
 
 from striate.core.errors import TrackingUnavailable
 from striate.core.files import temporary_beside
+from striate.core.retry import Backoff
 from striate.core.tracking import connect, explain_unavailable
 from striate.train.tracking.metric_log import MetricLogReader, MetricRecord
 
 BATCH = 1000
 """Metrics in one request: MLflow's own limit."""
+LONGEST_PAUSE_S = 10.0
 SHIPPED_SUFFIX = ".shipped"
 
 
@@ -78,17 +80,17 @@ class Uploader:
         self._thread.start()
 
     def _run(self) -> None:
-        pause_s = self._every_s
-        while not self._done.wait(pause_s):
+        backoff, failures = Backoff(self._every_s, max(self._every_s, LONGEST_PAUSE_S)), 0
+        while not self._done.wait(backoff.pause_s(failures + 1)):
             for path in self._metric_logs():
                 if path not in self._outboxes:
                     self._outboxes[path] = Outbox(path, self._run_id, self._tracking_uri)
             try:
                 for outbox in self._outboxes.values():
                     outbox.ship(self._done.is_set)
-                pause_s = self._every_s
+                failures = 0
             except TrackingUnavailable:
-                pause_s = min(2 * pause_s, 10.0)
+                failures += 1
 
     def close(self) -> None:
         """End after the request under way; `upload_all` ships what is left."""

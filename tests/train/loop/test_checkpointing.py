@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from striate.core.errors import TrainingStopped
+from striate.core.retry import Backoff
 from striate.train.checkpoint.store import Checkpoint, CheckpointStore, find_superfluous
 from striate.train.distributed.consensus import steps_ahead
 from striate.train.distributed.world import World
@@ -86,7 +87,7 @@ def test_a_storage_that_refuses_for_a_while_loses_nothing(
         refusing("rw")
         finish(self, step)
 
-    monkeypatch.setattr("striate.train.checkpoint.async_writer.FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr("striate.train.checkpoint.async_writer.BACKOFF", Backoff(0.05, 15.0))
     monkeypatch.setattr(checkpointing.Checkpointer, "finish", back_again)
     monkeypatch.setattr(
         checkpointing.Checkpointer, "_flush", lambda self: None

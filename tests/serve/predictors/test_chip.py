@@ -1,10 +1,10 @@
 """Tagging on an emulated chip: the same bundle, through its program."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +16,8 @@ from striate.accelerators.emulator.program import Program
 from striate.core.bundle import Bundle, Provenance, TensorSpec
 from striate.core.errors import BundleError, UsageError
 from striate.core.settings import Settings
+from striate.data.corpora.mnist import IdxSplit, write_mnist
+from striate.data.ingest.ingest import ingest
 from striate.data.shards.manifest import Manifest
 from striate.data.transforms.image.preprocess import apply
 from striate.models import build_from
@@ -80,12 +82,15 @@ def test_without_the_training_shards_a_program_must_be_given(small: Bundle, tmp_
         program_for(small, CHIP, Settings(home=tmp_path))
 
 
-def test_it_is_compiled_once_from_the_shards_of_its_training(
-    digits_shards: Path, tmp_path: Path, small: Bundle
-) -> None:
+def test_it_is_compiled_once_from_the_shards_of_its_training(tmp_path: Path, small: Bundle) -> None:
     settings = Settings(home=tmp_path)
-    shutil.copytree(digits_shards, settings.data_folder / "digits" / "shards")
-    provenance = Provenance(data_manifest_sha256=Manifest.load(digits_shards).sha256)
+    shards = settings.data_folder / "digits" / "shards"
+    few = IdxSplit(
+        np.eye(28, dtype=np.uint8)[None].repeat(64, 0), np.arange(64, dtype=np.uint8) % 10
+    )
+    write_mnist(tmp_path / "few", {"train": few, "test": few})
+    ingest("mnist", tmp_path / "few", shards)
+    provenance = Provenance(data_manifest_sha256=Manifest.load(shards).sha256)
     spec = small.spec.model_copy(update={"provenance": provenance})
     trained = Bundle.write(tmp_path / "trained", spec, small.state())
     program = program_for(trained, CHIP, settings)

@@ -65,7 +65,7 @@ def retry(
     try:
         return action()
     except errors as error:
-        if not worth(error) or time.monotonic() - began_s >= within_s:
+        if not worth(error):
             raise
         failed = error
     left_s = within_s - (time.monotonic() - began_s)

@@ -43,7 +43,7 @@ def compare(tracking_uri: str, run_ids: Sequence[str], home: Path) -> tuple[Comp
 
 def draw(runs: Sequence[RunSummary], histories: Sequence[History], path: Path) -> None:
     """Write the curves of runs as a PNG file."""
-    from striate.train.plots.comparison import Curves, comparison
+    from striate.train.plots.comparison import Curves, draw_comparison
     from striate.train.plots.style import DPI
 
     curves = [
@@ -58,7 +58,7 @@ def draw(runs: Sequence[RunSummary], histories: Sequence[History], path: Path) -
         )
         for run, history in zip(runs, histories, strict=True)
     ]
-    comparison(curves).savefig(path, dpi=DPI)
+    draw_comparison(curves).savefig(path, dpi=DPI)
 
 
 def print_comparison(result: Comparison, runs: Sequence[str], picture: Path) -> None:

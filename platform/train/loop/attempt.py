@@ -55,7 +55,7 @@ def report_startup(
         return before
     startup_times.mark(folder.path, startup_times.FIRST_STEP)
     if parts := startup_times.parts_of(folder.path):
-        reporter.note(step, startup_times.sentence(parts))
+        reporter.note(step, startup_times.describe(parts))
         metrics = {f"startup/{name.replace(' ', '_')}_s": s for name, s in parts.items()}
         reporter.metrics(step, {**metrics, "startup/total_s": sum(parts.values())})
     return parts

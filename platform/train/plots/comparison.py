@@ -45,7 +45,7 @@ class Curves:
     began_ms: float
 
 
-def comparison(runs: Sequence[Curves]) -> Figure:
+def draw_comparison(runs: Sequence[Curves]) -> Figure:
     """Three panels: training loss and headline metric against epochs, and against minutes."""
     figure = Figure(figsize=(15, 4.4), layout="constrained")
     losses, scores, times = figure.subplots(1, 3)
@@ -91,7 +91,7 @@ def _draw_loss(axes: "Axes", run: Curves, look: dict[str, Any]) -> list[float]:
     return [float(np.percentile(finite, 2))] if len(finite) else []
 
 
-def parallel_coordinates(
+def draw_parallel_coordinates(
     trials: Sequence[Mapping[str, Any]], scores: Sequence[float | None], metric: str
 ) -> Figure:
     """A line a trial through its values, coloured by what came of it; the best one is thick.

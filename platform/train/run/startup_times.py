@@ -52,10 +52,10 @@ def parts_of(folder: Path) -> dict[str, float]:
     return parts
 
 
-def sentence(parts: dict[str, float]) -> str:
+def describe(parts: dict[str, float]) -> str:
     """The parts for a reader, the longest first.
 
-    >>> sentence({"imports": 2.0, "workers": 5.25})
+    >>> describe({"imports": 2.0, "workers": 5.25})
     'The first step was done 7.2 s after the command: workers 5.2, imports 2.0.'
     """
     longest = sorted(parts.items(), key=lambda part: -part[1])

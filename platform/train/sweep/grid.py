@@ -198,10 +198,10 @@ def concurrent_trials(room: Mapping[str, float], recipe: Recipe) -> int:
 
 def draw(results: Sequence[TrialResult], headline: str) -> Any:
     """The parallel coordinates of trials as a figure."""
-    from striate.train.plots.comparison import parallel_coordinates
+    from striate.train.plots.comparison import draw_parallel_coordinates
 
     shown = sorted(results, key=lambda one: one.number)
-    return parallel_coordinates(
+    return draw_parallel_coordinates(
         [one.values for one in shown], [one.score for one in shown], headline
     )
 

@@ -68,7 +68,7 @@ def test_the_parts_of_a_start_add_up(tmp_path: Path) -> None:
     startup_times.mark(tmp_path, startup_times.FIRST_STEP, 151.0)
     parts = startup_times.parts_of(tmp_path)
     assert parts == {"imports": 2.5, "workers": 7.5, startup_times.FIRST_STEP: 1.0}
-    assert "11.0 s after the command: workers 7.5, imports 2.5" in startup_times.sentence(parts)
+    assert "11.0 s after the command: workers 7.5, imports 2.5" in startup_times.describe(parts)
     startup_times.begin(tmp_path, 200.0)
     assert startup_times.parts_of(tmp_path) == {}
 

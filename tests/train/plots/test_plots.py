@@ -271,7 +271,7 @@ def test_curves_of_several_runs_have_a_line_each() -> None:
         )
         for name in ("first", "second")
     ]
-    figure = comparison.comparison(runs)
+    figure = comparison.draw_comparison(runs)
     losses, scores, times = figure.axes
     assert [line.get_label() for line in scores.lines] == ["first", "second"]
     assert np.asarray(times.lines[0].get_xdata()).tolist() == [1.0, 2.0]

@@ -141,7 +141,7 @@ def watch(folder: Path, version: DeployedApp, trial: CanaryTrial, on_progress: O
     deadline = time.monotonic() + trial.seconds
     while (left_s := deadline - time.monotonic()) > 0:
         time.sleep(min(LOOK_S, left_s))
-        latest |= _look(folder, version)
+        latest |= _read_stats(folder, version)
         _refuse(version, find_objection(total(latest.values()), trial.bounds, final=False))
     _refuse(version, find_objection(total(latest.values()), trial.bounds, final=True))
 
@@ -200,7 +200,7 @@ def lock_app(folder: Path, name: str) -> Iterator[None]:
         yield
 
 
-def _look(folder: Path, version: DeployedApp) -> dict[str, CallStats]:
+def _read_stats(folder: Path, version: DeployedApp) -> dict[str, CallStats]:
     """What the replicas have counted; a version that is in no state to count is refused."""
     entry = read_table(folder).find(version.name)
     if entry is None or not _on_trial(entry, version):

@@ -39,6 +39,7 @@ class Dropping(nn.Module):
     `norm`."""
 
     input_shape = (1, 32, 32)
+    classes = 10
 
     def __init__(self, norm: bool = False) -> None:
         super().__init__()

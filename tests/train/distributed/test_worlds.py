@@ -46,6 +46,16 @@ POISONED = (
     '{"preprocessing": [{"op": "grayscale"}, {"op": "pad", "margin": 2, "value": 0},'
     ' {"op": "scale", "factor": 0.005, "offset": -0.1}]}',
 )
+PAIRS = (
+    *FP64,
+    "optimizer.lr=0.03",
+    "accumulate=2",
+    "data.augment=null",
+    "data.pipeline=pairs",
+    'data.pipeline_arguments={"augment": "affine", "preprocessing": [{"op": "grayscale"},'
+    ' {"op": "pad", "margin": 2, "value": 0}, {"op": "scale", "factor": 0.005, "offset": -0.1}]}',
+    "task.name=pairs",
+)
 
 
 def segment(folder: str, workers: int, overrides: tuple[str, ...], until: int = STEPS) -> Any:
@@ -65,6 +75,7 @@ SEGMENTS = [
     segment("norm-ddp", 2, NORM),
     segment("norm-fsdp", 2, (*NORM, "scaling.strategy=fsdp")),
     *(segment(f"poisoned-{workers}", workers, POISONED) for workers in (1, 2)),
+    *(segment(f"pairs-{workers}", workers, PAIRS) for workers in (1, 3)),
     segment("poisoned-fsdp", 3, (*POISONED, "scaling.strategy=fsdp")),
 ]
 
@@ -173,3 +184,17 @@ def test_all_workers_skip_the_same_steps_and_each_keeps_its_samples(runs: Path, 
         rows = json.loads(whole.read_text())["rows"]
         assert sorted(row for one in kept for row in one["rows"]) == sorted(rows)
         assert {5, 700} & set(rows)
+
+
+def test_pairs_and_their_dropout_are_those_of_one_worker(runs: Path) -> None:
+    """Both members go through the network with their sample's masks, whoever has the sample."""
+    assert furthest(curve(runs, "pairs-3"), curve(runs, "pairs-1")) < 1e-9
+    one, other = (
+        RunOutcome.model_validate_json((runs / run / "outcome.json").read_bytes())
+        for run in ("pairs-3", "pairs-1")
+    )
+    assert one.metrics == pytest.approx(other.metrics, rel=1e-6)
+    assert [(m.row, m.true, m.evidence.split(",")[0]) for m in one.mistakes] == [
+        (m.row, m.true, m.evidence.split(",")[0]) for m in other.mistakes
+    ]
+    assert len(one.mistakes) > 0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from striate.core.bundle import SPEC_FILE, Bundle
+from striate.core.bundle import SPEC_FILE, Architecture, Bundle
 from striate.core.errors import BundleError, PlatformError, UnknownName
 from striate.core.files import atomic_folder
 from striate.core.settings import Settings
@@ -202,9 +202,17 @@ def _log_model(
         run_id=run_id,
         loader_module=loader_module,
         data_path=str(bundle.path),
-        pip_requirements=["striate"],
+        pip_requirements=_requirements(bundle.spec.architecture),
     )
     return str(logged.model_uri), str(logged.model_id)
+
+
+def _requirements(architecture: Architecture) -> list[str]:
+    """What a process needs that opens the bundle: Striate, and the package of its network."""
+    if architecture.package == "striate":
+        return ["striate"]
+    version = f"=={architecture.version}" if architecture.version else ""
+    return ["striate", f"{architecture.package}{version}"]
 
 
 def _in_run(client: "MlflowClient", model_uri: str) -> tuple[None, str]:

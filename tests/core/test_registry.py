@@ -37,6 +37,9 @@ def settings(store: str, tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home", tracking_uri=store)
 
 
+LENET = Architecture(name="lenet1")
+
+
 def new_run(store: str) -> str:
     client = connect(store)
     experiment = client.get_experiment_by_name("tests")
@@ -44,10 +47,10 @@ def new_run(store: str) -> str:
     return str(client.create_run(experiment.experiment_id).info.run_id)
 
 
-def bundle_at(folder: Path, value: float) -> Bundle:
+def bundle_at(folder: Path, value: float, architecture: Architecture = LENET) -> Bundle:
     plain = TensorSpec(dtype="float32", shape=(2,), layout="C", units="logit")
     spec = BundleSpec(
-        architecture=Architecture(name="lenet1"),
+        architecture=architecture,
         task="classification",
         inputs={"input": plain},
         outputs={"output": plain},
@@ -187,6 +190,17 @@ def test_nothing_in_the_registry_is_pickled(
     assert not [name for name in names if name.endswith((".pkl", ".pt", ".pth"))]
     assert f"loader_module: {LOADER}" in (Path(folder) / "MLmodel").read_text()
     assert json.loads(next(Path(folder).rglob("bundle.json")).read_text())["task"]
+
+
+def test_a_model_needs_the_package_that_its_network_came_from(store: str, tmp_path: Path) -> None:
+    import mlflow
+
+    mine = Architecture(name="my_net", package="own-models", version="1.2")
+    bundle = bundle_at(tmp_path / "mine", 0.5, mine)
+    version = registry.register(bundle, "mine", new_run(store), store, LOADER)
+    folder = mlflow.artifacts.download_artifacts(version.uri, tracking_uri=store)
+    needed = (Path(folder) / "requirements.txt").read_text().split()
+    assert needed[-2:] == ["striate", "own-models==1.2"]  # after MLflow itself
 
 
 def test_a_server_that_does_not_answer_is_said_soon(tmp_path: Path) -> None:

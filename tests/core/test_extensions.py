@@ -203,7 +203,7 @@ def test_a_broken_module_is_said_where_it_may_be_missed(
 
 
 def test_a_package_that_is_named_as_a_module_too_is_no_clash(install: Install) -> None:
-    code = "def three(): return 3\nMODELS = {'three': three, 'four': lambda: 4}"
+    code = "def three(): return 3\nMODELS = {'three': lambda: 33, 'four': lambda: 4}"
     install("mine", code, {"striate.models": "three = mine:three"})
     use_modules(("mine",))
     assert _table().find("three")() == 3 and _table().find("four")() == 4

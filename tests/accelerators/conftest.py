@@ -67,10 +67,15 @@ def _train(digits_shards: Path, folder: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def programs(lenet1_bundle: Bundle, digits_shards: Path) -> dict[str, Program]:
+def programs(
+    lenet1_bundle: Bundle, digits_shards: Path, made_once: Callable[..., Path]
+) -> dict[str, Program]:
     """The trained network compiled for every chip."""
     epochs = {"anna-talk": 3, "anna-1991": 4, "null": 0}
-    return {
-        chip: compile_bundle(lenet1_bundle, chip, digits_shards, qat_epochs=count)
-        for chip, count in epochs.items()
-    }
+
+    def make(folder: Path) -> None:
+        for chip, count in epochs.items():
+            compile_bundle(lenet1_bundle, chip, digits_shards, qat_epochs=count).save(folder / chip)
+
+    folder = made_once("lenet1-programs", make)
+    return {chip: Program.load(folder / chip) for chip in epochs}

@@ -30,6 +30,7 @@ _address = click.option(
     "--address", metavar="http://HOST:8265", help="The cluster's head; the local platform's else."
 )
 
+_LEAVE = "Ctrl-C leaves it running."
 _RAYS_OWN = re.compile(r"^Running entrypoint for job|INFO job_manager")
 
 
@@ -157,19 +158,25 @@ def send(
             console.print(job_id)
             _say_how_to_come_back(server, job_id)
         return
-    if not as_json:
-        print_note(f"The job {job_id} runs at {server.address}. Ctrl-C leaves it running.")
-    _follow(server, job_id, as_json)
+    _follow(server, job_id, as_json, f"The job {job_id} runs at {server.address}. {_LEAVE}")
 
 
-def _follow(server: "JobServer", job_id: str, as_json: bool) -> None:
+def _follow(server: "JobServer", job_id: str, as_json: bool, note: str | None = None) -> None:
     """Show a job to its end as if it ran here.
+
+    Args:
+        server: of the job.
+        job_id: of the job.
+        as_json: print its result alone.
+        note: said first; from then on Ctrl-C leaves the job.
 
     Raises:
         TrainingFailed: it ended without a result; or what it failed with.
         PlatformError: the head does not answer any more.
     """
     try:
+        if note and not as_json:
+            print_note(note)
         with sweep_progress.show_run_or_sweep(hidden=as_json) as (on_event, on_trial):
             result = train_progress.follow_log(
                 server.follow(job_id), on_event, on_trial, _notes(as_json)

@@ -2,8 +2,9 @@
 
 The frames are those that decoding the whole file gives, bit by bit: decoding starts at a keyframe
 that is *shown* no later than the clip (which is safe with B-frames and open groups of pictures),
-leaves out frames before the clip that no other frame refers to, and starts again from the
-beginning of the file where a container's index or keyframe flags turn out not to be true.
+leaves out frames before the clip that no other frame refers to (with decoders that are known to do
+so rightly), and starts again from the beginning of the file where a container's index or keyframe
+flags turn out not to be true.
 """
 
 import itertools
@@ -34,6 +35,9 @@ __all__ = ["Video", "VideoInfo", "describe", "open_video"]
 _STEPS_BACK_S = (0.0, 5.0, 30.0)
 _USUAL_RATE = 25.0
 _SHORT_OF_STATED = 0.95
+# Decoders that heed `skip_frame` changed in mid-stream, and gain by it; libdav1d keeps the first.
+_SKIPPING_DECODERS = frozenset({"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vp8"})
+_DECODING_TIMES = ("avi", "asf")  # containers that tell when to decode a frame, not when to show it
 
 
 @dataclass(frozen=True)
@@ -135,8 +139,9 @@ class Video:
             self._stream = find_video_stream(self._container, self._key)
             self._context = self._stream.codec_context
             self._context.thread_count = 1  # the stream has threads of its own
-        # An AVI file tells when to decode a frame, not when to show it.
-        self._timed = not ("avi" in self._container.format.name and self._context.has_b_frames)
+        reordered = self._container.format.name in _DECODING_TIMES and self._context.has_b_frames
+        self._timed = not reordered
+        self._skips = self._context.codec.name in _SKIPPING_DECODERS
         self._target = 0  # what is being decoded for; frames before it may be left out
         self._reached: int | None = None  # the frame decoded last, None before the first
         self._kept: list[VideoFrame] = []  # frames from the target on
@@ -261,7 +266,8 @@ class Video:
         """Frames in the order shown; before the target, unless `whole`, only what others need."""
         for packet in packets:
             early = not whole and packet.pts is not None and packet.pts < self._target
-            self._context.skip_frame = "NONREF" if early else "DEFAULT"
+            if self._skips:
+                self._context.skip_frame = "NONREF" if early else "DEFAULT"
             yield from self._context.decode(packet)
 
 

@@ -11,9 +11,10 @@ from striate.serve.common.probe_image import probe_image
 from striate.serve.common.types import ModelName, Tag, TagRequest
 from striate.serve.predictors import load_network
 from striate.serve.predictors.embedding import VectorPredictor
+from striate.serve.predictors.finite import is_finite
 from striate.serve.predictors.network import NamedNetwork, PlainNetwork, only_network
 from striate.serve.predictors.tagging import TaggingPredictor
-from striate.serve.predictors.tensors import TensorPredictor, is_finite
+from striate.serve.predictors.tensors import TensorPredictor
 from striate.serve.server.models import FixedModels, ServedModel
 from striate.serve.server.servable import AnyPredictor, Servable
 from striate.serve.server.server import ModelServer

@@ -6,6 +6,8 @@ from typing import Protocol, Self, TypeVar, runtime_checkable
 from torch import Size, Tensor, stack
 
 from striate.core.bundle import Bundle
+from striate.serve.common.isolate import isolate
+from striate.serve.predictors.finite import require_finite_inputs, require_finite_outputs
 from striate.serve.predictors.padding import pad, pad_mask
 
 Request_contra = TypeVar("Request_contra", contravariant=True)
@@ -81,7 +83,7 @@ class Padded(Protocol):
 
 
 def answer(predictor: Predictor[R, A], requests: Sequence[R]) -> list[A | Exception]:
-    """Answer a batch; a request that cannot be decoded fails alone.
+    """Answer a batch; a request that cannot be decoded or computed fails alone.
 
     Samples of several sizes are padded by a predictor that is `Padded`; by another one, those of
     each size are computed for themselves, and fail for themselves.
@@ -93,21 +95,30 @@ def answer(predictor: Predictor[R, A], requests: Sequence[R]) -> list[A | Except
     samples: dict[int, Tensor] = {}
     for index, request in enumerate(requests):
         try:
-            samples[index] = predictor.decode(request)
+            samples[index] = _sample(predictor, request)
         except Exception as error:  # told apart by the status table
             answers[index] = error
     for places in _together(predictor, samples):
-        try:
-            outputs = _outputs(predictor, [samples[index] for index in places])
-        except Exception as error:
-            answers.update(dict.fromkeys(places, error))
-            continue
+        outputs = isolate(lambda batch: _outputs(predictor, batch), [samples[i] for i in places])
         for index, output in zip(places, outputs, strict=True):
-            try:
-                answers[index] = predictor.encode(output, requests[index])
-            except Exception as error:
-                answers[index] = error
+            answers[index] = _answer(predictor, output, requests[index])
     return [answers[index] for index in range(len(requests))]
+
+
+def _sample(predictor: Predictor[R, A], request: R) -> Tensor:
+    sample = predictor.decode(request)
+    require_finite_inputs({"The request": sample})
+    return sample
+
+
+def _answer(predictor: Predictor[R, A], output: Tensor | Exception, request: R) -> A | Exception:
+    if isinstance(output, Exception):
+        return output
+    try:
+        require_finite_outputs([output])
+        return predictor.encode(output, request)
+    except Exception as error:
+        return error
 
 
 def _together(predictor: Predictor[R, A], samples: Mapping[int, Tensor]) -> Iterable[list[int]]:
@@ -120,9 +131,9 @@ def _together(predictor: Predictor[R, A], samples: Mapping[int, Tensor]) -> Iter
     return groups.values()
 
 
-def _outputs(predictor: Predictor[R, A], samples: Sequence[Tensor]) -> Tensor:
+def _outputs(predictor: Predictor[R, A], samples: Sequence[Tensor]) -> Sequence[Tensor]:
     if len({sample.shape for sample in samples}) == 1:
-        return predictor.predict(stack(list(samples)))
+        return list(predictor.predict(stack(list(samples))))
     assert isinstance(predictor, Padded)
     shapes = [tuple(sample.shape) for sample in samples]
-    return predictor.predict_padded(pad(samples), pad_mask(shapes))
+    return list(predictor.predict_padded(pad(samples), pad_mask(shapes)))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from striate.core.bundle import BundleSpec
 from striate.core.errors import BundleError, RequestError
+from striate.serve.common.isolate import isolate
 from striate.serve.common.tensors import (
     IMAGE,
     LABELS,
@@ -18,6 +19,11 @@ from striate.serve.common.tensors import (
     TensorRequest,
     best_labels,
     card_of,
+)
+from striate.serve.predictors.finite import (
+    is_finite,
+    require_finite_inputs,
+    require_finite_outputs,
 )
 from striate.serve.predictors.image_reader import DEFAULT_PIXELS, ImageReader
 from striate.serve.predictors.network import NamedNetwork
@@ -93,14 +99,21 @@ class TensorPredictor:
             except Exception as error:  # told apart by the status table
                 answers[index] = error
         for places in self._together(parts):
-            try:
-                found = self._computed([parts[index] for index in places])
-                for index, outputs in zip(places, found, strict=True):
-                    answers[index] = self.encode(outputs, requests[index])
-            except Exception as error:
-                for index in places:
-                    answers[index] = error
+            found = isolate(self._computed, [parts[index] for index in places])
+            for index, outputs in zip(places, found, strict=True):
+                answers[index] = self._answer(outputs, requests[index])
         return answers
+
+    def _answer(
+        self, outputs: dict[str, Tensor] | Exception, request: TensorRequest
+    ) -> TensorAnswer | Exception:
+        if isinstance(outputs, Exception):
+            return outputs
+        try:
+            self._check_finite(outputs, request)
+            return self.encode(outputs, request)
+        except Exception as error:
+            return error
 
     def _together(self, parts: Mapping[int, _Rows]) -> Iterable[list[int]]:
         """Which requests are computed together: all, or those of each bucket."""
@@ -115,7 +128,8 @@ class TensorPredictor:
         """The rows of one request: the network's inputs, or a photo in its stored form.
 
         Raises:
-            RequestError: an image is no readable PNG or JPEG, or of a wrong size.
+            RequestError: an image is no readable PNG or JPEG, or of a wrong size, or a number is
+                not finite.
             PayloadTooLarge: an image has too many pixels.
         """
         inputs: dict[str, Tensor] = {}
@@ -130,6 +144,7 @@ class TensorPredictor:
                 inputs[self.card.photos] = rows if prepared else self._reader.inputs(rows)
             else:
                 stored = rows
+        require_finite_inputs(inputs)
         sizes = self.card.sizes_of(inputs) if self._dynamic else {}
         return _Rows(request.rows, inputs, sizes, stored)
 
@@ -229,6 +244,25 @@ class TensorPredictor:
                     "Train the model again with this version of Striate.",
                 )
 
+    def _check_finite(self, outputs: Mapping[str, Tensor], request: TensorRequest) -> None:
+        """Refuse numbers that are not finite.
+
+        Raises:
+            BundleError: the model gives none of its own example either, or of photos.
+            RequestError: only tensors that are too large for it, say, lead there.
+        """
+        try:
+            require_finite_outputs(outputs.values())
+        except BundleError:
+            if any(isinstance(array, list) for array in request.inputs.values()):
+                raise
+            if not all(map(is_finite, self._network(self._example()).values())):
+                raise
+            raise RequestError(
+                "The model's numbers for these inputs are not finite.",
+                "Send numbers of the size that it was trained on.",
+            ) from None
+
     def encode(self, outputs: Mapping[str, Tensor], request: TensorRequest) -> TensorAnswer:
         """The outputs that were asked for, all where none was named."""
         answer: TensorAnswer = {
@@ -254,11 +288,6 @@ class TensorPredictor:
             name: torch.full((1, *spec.sizes(sizes)), spec.mask, dtype=getattr(torch, spec.dtype))
             for name, spec in self.spec.inputs.items()
         }
-
-
-def is_finite(answer: TensorAnswer) -> bool:
-    """Whether every number of an answer is finite."""
-    return all(isinstance(a, list) or bool(np.isfinite(a).all()) for a in answer.values())
 
 
 def tensor_of(array: Array, dtype: str) -> Tensor:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from striate.core.errors import PayloadTooLarge, PlatformError
+from striate.serve.common.isolate import isolate
 from striate.serve.common.limits import Batching
 from striate.serve.observability.observer import NoObserver, Observer
 from striate.serve.server.bucket_queue import BucketQueue
@@ -59,7 +60,8 @@ class Batcher(Generic[Request, Answer]):
 
     Args:
         compute: answers a batch in its order; an answer that is an exception fails its request
-            alone, an exception that is raised fails the batch.
+            alone; where it raises one, it is asked again for the halves of the batch, so that it
+            fails the requests that cause it.
         batching: sizes and waits.
         queued: most requests waiting; one more raises `QueueFull`.
         queued_bytes: most bytes that waiting requests may hold, as their senders count them.
@@ -213,11 +215,7 @@ class Batcher(Generic[Request, Answer]):
         """Runs in a thread, for as long as something waits."""
         while batch:
             started = time.monotonic()
-            answers: Sequence[Answer | Exception]
-            try:
-                answers = self._compute([entry.request for entry in batch])
-            except Exception as error:
-                answers = [error] * len(batch)
+            answers = isolate(self._compute, [entry.request for entry in batch])
             took = time.monotonic() - started
             with self._lock:
                 # While a timer runs, another thread is free, and what waits is to become more.

@@ -9,6 +9,7 @@ from striate.serve.common.limits import Batching, Limits
 from striate.serve.common.types import ModelName
 from striate.serve.observability.observer import Observer
 from striate.serve.predictors.base import Batched, Bucketed, Immediate, Predictor, answer
+from striate.serve.predictors.finite import require_finite_outputs
 from striate.serve.server.batcher import Answer, Batcher, Request
 
 AnyPredictor = Predictor[Request, Answer] | Immediate[Request, Answer] | Batched[Request, Answer]
@@ -68,7 +69,9 @@ class Servable(Generic[Request, Answer]):
     def now(self, request: Request) -> Answer:
         """The answer of an immediate predictor, on the spot."""
         assert self._now is not None
-        return self._now(request)
+        answer = self._now(request)
+        require_finite_outputs([answer])
+        return answer
 
     def submit(
         self, request: Request, deadline: float | None = None, size: int = 1, nbytes: int = 0
@@ -88,7 +91,7 @@ class Servable(Generic[Request, Answer]):
             StriateError: what the predictor says of the request.
         """
         if self._now is not None:
-            return self._now(request)
+            return self.now(request)
         return await self.submit(request, deadline, size, nbytes)
 
     async def probe(self) -> None:
@@ -107,6 +110,14 @@ class Servable(Generic[Request, Answer]):
 
     def _compute(self, requests: Sequence[Request]) -> Sequence[Answer | Exception]:
         if isinstance(self.predictor, Batched):
-            return self.predictor.answers(requests)
+            return [_finite(answer) for answer in self.predictor.answers(requests)]
         assert not isinstance(self.predictor, Immediate)
         return answer(self.predictor, requests)
+
+
+def _finite(answer: Answer | Exception) -> Answer | Exception:
+    try:
+        require_finite_outputs([answer])
+    except BundleError as error:
+        return error
+    return answer

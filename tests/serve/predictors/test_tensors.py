@@ -12,8 +12,9 @@ from torch import Tensor
 from striate.core.bundle import Architecture, BundleSpec, DimensionSpec, TensorSpec
 from striate.core.errors import BundleError, RequestError
 from striate.serve.common.tensors import TensorRequest, card_of
+from striate.serve.predictors.finite import is_finite
 from striate.serve.predictors.padding import MOST_PADDING
-from striate.serve.predictors.tensors import TensorPredictor, is_finite
+from striate.serve.predictors.tensors import TensorPredictor, array_of
 
 pytestmark = pytest.mark.unit
 
@@ -151,3 +152,27 @@ def test_a_network_that_fails_at_one_size_is_the_callers() -> None:
     right, wrong = predictor.answers([predictor.probe(), TensorRequest({"image": image}, 1)])
     assert isinstance(right, dict) and np.asarray(right["labels"]).shape == (1, 4, 4)
     assert isinstance(wrong, RequestError) and "height 4, width 5" in str(wrong)
+
+
+def halves(name: str = "bfloat16") -> TensorPredictor:
+    x = tensor("C", 2, dtype=name)
+    spec = BundleSpec(architecture=READ.architecture, task="x", inputs={"x": x}, outputs={"y": x})
+    return TensorPredictor(spec, lambda inputs: {"y": 3e38 * inputs["x"].float() * 10})
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_numbers_that_are_not_finite_are_refused_in_every_type(dtype: str, value: float) -> None:
+    sample = torch.tensor([[1.0, value]], dtype=getattr(torch, dtype))
+    array = array_of(sample, dtype)
+    (answer,) = halves(dtype).answers([TensorRequest({"x": array}, 1)])
+    assert isinstance(answer, RequestError) and "x holds numbers" in str(answer)
+
+
+def test_scores_that_overflow_are_the_fault_of_what_was_sent_where_the_model_works() -> None:
+    array = array_of(torch.tensor([[1.0, 2.0]]), "float32")
+    (answer,) = halves("float32").answers([TensorRequest({"x": array}, 1)])
+    assert isinstance(answer, RequestError) and "not finite" in str(answer)
+    ill = TensorPredictor(halves("float32").spec, lambda inputs: {"y": inputs["x"] / 0})
+    (answer,) = ill.answers([TensorRequest({"x": array}, 1, ("y",))])
+    assert isinstance(answer, BundleError) and "not finite" in str(answer)

@@ -71,10 +71,14 @@ def write_atomic(path: Path, content: bytes | memoryview, *, mode: int = 0o666) 
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
     """Yield a temporary folder that becomes `path` when the block ends, or vanishes if it fails.
 
-    Every file in it is synced before the rename. An existing `path` is replaced.
+    Every file in it is synced before the rename.
+
+    Args:
+        path: the folder.
+        replace: whether one that is there when the block ends is replaced; else it stays.
 
     Raises:
         PlatformError: the disk is full.
@@ -86,7 +90,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         with explain_full_disk(path):
             yield temporary
             _sync_tree(temporary)
-            _take_place(temporary, path)
+            _take_place(temporary, path, replace)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -107,8 +111,14 @@ def _sync_tree(folder: Path) -> None:
     _sync(folder)
 
 
-def _take_place(temporary: Path, path: Path) -> None:
-    if path.exists():
+def _take_place(temporary: Path, path: Path, replace: bool) -> None:
+    if not replace:
+        try:
+            temporary.rename(path)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+    elif path.exists():
         retired = temporary_beside(path)
         path.rename(retired)  # a folder cannot be renamed over a filled one
         temporary.rename(path)

@@ -5,6 +5,7 @@ URI's query (``?endpoint_override=…&region=…&scheme=http&access_key=…&secr
 usual AWS variables, which Arrow reads for itself.
 """
 
+import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ from striate.core.files import explain_full_disk, is_temporary, temporary_beside
 OBJECT_STORES = ("s3", "gcs")
 _S3_KEYS = {"access_key", "secret_key", "session_token"}  # Arrow's own URIs do not take them
 _USER = re.compile(r"//[^/@]*@")  # keys may stand there, too
+_SHARED_FOLDER = (errno.ENOENT, errno.ENOTEMPTY)
 _SWITCHES = {"true": True, "false": False}
 _REFUSALS = {
     "NO_SUCH_BUCKET|NoSuchBucket|bucket does not exist": (
@@ -210,19 +212,29 @@ class Target(Source):
         """Remove a file, if there is one."""
         with explain_storage_error(self.named(relative)):
             if self.exists(relative):
-                self._system.delete_file(self._path(relative))
+                with suppress(FileNotFoundError):  # another process was faster
+                    self._system.delete_file(self._path(relative))
 
     def remove_folder(self, relative: str) -> None:
-        """Remove a folder and what it holds, if there is one."""
+        """Remove a folder and what it holds, if there is one.
+
+        What another process removes or writes there meanwhile is no error; what it writes stays.
+        """
         with explain_storage_error(self.named(relative), "folder"):
             if self.exists(relative):
-                self._system.delete_dir(self._path(relative))
+                try:
+                    self._system.delete_dir(self._path(relative))
+                except OSError as error:
+                    if error.errno not in _SHARED_FOLDER:
+                        raise
 
-    def remove_temporaries(self) -> None:
-        """Remove what interrupted writes left in the folder itself."""
-        for entry in self.list():
-            if is_temporary(PurePosixPath(entry.path)):
-                self.remove(entry.path)
+    def temporaries(self) -> list[str]:
+        """Files in the folder itself that are being written, or that an end cut off."""
+        try:
+            entries = self.list()
+        except DataError:
+            return []  # there is no such folder yet
+        return [entry.path for entry in entries if is_temporary(PurePosixPath(entry.path))]
 
     def _write_remote(self, path: str, content: bytes | memoryview) -> None:
         if self._system.type_name in OBJECT_STORES:

@@ -79,6 +79,7 @@ def ingest(
         folder=folder,
     )
     opened = request.open()
+    leftovers = request.target.temporaries()
     plan = plan_shards(opened, shard_mb)
     same = plan_sha256(corpus, opened.source_sha256, Columns.of(opened), opened.labels, shard_mb)
     places = request.source, request.target
@@ -97,7 +98,7 @@ def ingest(
     manifest = _manifest(request, opened, [done[shard.file] for shard in plan])
     _write_assets(request.target, opened)
     request.target.write(MANIFEST_FILE, manifest.to_json().encode())
-    sweep(job, plan)
+    sweep(job, plan, leftovers)
     return IngestReport(
         corpus=corpus,
         target=request.target.name,

@@ -72,7 +72,7 @@ class IngestRequest:
         """
         chosen = self.check()
         if chosen.write is not None and self.source.local is not None and not self.source.exists():
-            with atomic_folder(self.source.local) as folder:
+            with atomic_folder(self.source.local, replace=False) as folder:
                 chosen.write(folder, self.size or chosen.size or 0)
         return chosen.open_as(self.source, self.folder)
 

@@ -1,5 +1,7 @@
 """What an ingest finds when it is run again, and what it leaves behind when it is done."""
 
+from collections.abc import Iterable
+
 from pydantic import ValidationError
 
 from striate.core.errors import DataError
@@ -31,14 +33,22 @@ def find_finished(
     }
 
 
-def sweep(job: IngestJob, plan: list[ShardPlan]) -> None:
-    """Remove what interrupted runs left: records, shards of another plan, half-written files."""
+def sweep(job: IngestJob, plan: list[ShardPlan], leftovers: Iterable[str]) -> None:
+    """Remove what interrupted runs left: records, shards of another plan, half-written files.
+
+    Args:
+        job: the ingest.
+        plan: its shards.
+        leftovers: half-written files that were there before it began; younger ones may be those
+            of another ingest into the same target.
+    """
     planned = {shard.file for shard in plan}
     for file in _record_files(job):
         if file not in planned:
             job.target.remove(file)
     job.target.remove_folder(RECORDS_FOLDER)
-    job.target.remove_temporaries()
+    for file in leftovers:
+        job.target.remove(file)
 
 
 def _from_manifest(job: IngestJob) -> dict[str, ShardEntry]:
@@ -66,7 +76,7 @@ def _from_records(job: IngestJob) -> dict[str, ShardEntry]:
         try:
             content = job.target.read(f"{RECORDS_FOLDER}/{file}.json")
             record = ShardRecord.model_validate_json(content)
-        except ValidationError:
+        except (ValidationError, DataError):  # damaged, or another ingest has swept it up
             continue
         if record.plan_sha256 == job.plan_sha256:
             found[file] = record.entry
@@ -75,7 +85,8 @@ def _from_records(job: IngestJob) -> dict[str, ShardEntry]:
 
 def _record_files(job: IngestJob) -> list[str]:
     """The shards that have a record."""
-    if not job.target.exists(RECORDS_FOLDER):
-        return []
-    names = (entry.path.rpartition("/")[2] for entry in job.target.list(RECORDS_FOLDER))
+    try:
+        names = [entry.path.rpartition("/")[2] for entry in job.target.list(RECORDS_FOLDER)]
+    except DataError:
+        return []  # there are none, or another ingest has swept them up
     return [name.removesuffix(".json") for name in names if name.endswith(".arrow.json")]

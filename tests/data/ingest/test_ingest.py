@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,11 +13,12 @@ import numpy as np
 import pytest
 
 from striate.core.errors import DataError, PlatformError, UnknownName, UsageError
+from striate.core.files import atomic_folder
 from striate.data.corpora import CORPORA
 from striate.data.corpora.base import (
     Corpus,
 )
-from striate.data.ingest.ingest import ingest
+from striate.data.ingest.ingest import IngestReport, ingest
 from striate.data.shards.manifest import Manifest
 from striate.data.shards.schema import (
     FieldKind,
@@ -26,6 +28,7 @@ from striate.data.shards.schema import (
     Skipped,
 )
 from striate.data.shards.verify import verify
+from striate.data.storage import Target
 
 pytestmark = pytest.mark.unit
 
@@ -86,6 +89,78 @@ def test_killed_and_started_again_it_writes_the_same(
     if how == "between":
         assert report.kept == when
     assert content(target) == whole
+
+
+@pytest.mark.parametrize("after", [0, 1, 6, 13])
+def test_two_ingests_into_one_target_both_end_well(
+    digits_source: Path, many_shards: Path, tmp_path: Path, after: int
+) -> None:
+    """The second goes all the way, and sweeps, while the first has finished `after` shards."""
+    target = tmp_path / "shards"
+    others: list[IngestReport] = []
+
+    def meanwhile(done: int, total: int) -> None:
+        del total
+        if done == after and not others:
+            others.append(ingest("digits", digits_source, target, shard_mb=SHARD_MB))
+
+    first = ingest("digits", digits_source, target, shard_mb=SHARD_MB, progress=meanwhile)
+    assert [other.sha256 for other in others] == [first.sha256]
+    assert content(target) == content(many_shards)
+
+
+def test_what_another_ingest_is_writing_is_not_swept(digits_source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "shards"
+    target.mkdir()
+    cut_off, being_written = target / ".tmp-1-train", target / ".tmp-2-train"
+    cut_off.touch()
+    ingest(
+        "digits",
+        digits_source,
+        target,
+        shard_mb=SHARD_MB,
+        progress=lambda done, total: being_written.touch(),
+    )
+    assert (cut_off.exists(), being_written.exists()) == (False, True)
+
+
+@pytest.mark.parametrize("vanishing", ["list", "exists", "read"])
+def test_records_that_another_ingest_sweeps_are_not_missed(
+    digits_source: Path,
+    many_shards: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    vanishing: str,
+) -> None:
+    """The records go in the very moment in which they are asked for."""
+    target = tmp_path / "shards"
+
+    def stop(done: int, total: int) -> None:
+        del total
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ingest("digits", digits_source, target, shard_mb=SHARD_MB, progress=stop)
+    asked = getattr(Target, vanishing)
+
+    def swept(self: Target, relative: str = "", *rest: bool) -> object:
+        if relative.startswith(".ingest"):
+            shutil.rmtree(target / ".ingest", ignore_errors=True)
+        return asked(self, relative, *rest)
+
+    monkeypatch.setattr(Target, vanishing, swept)
+    ingest("digits", digits_source, target, shard_mb=SHARD_MB)
+    assert content(target) == content(many_shards)
+
+
+def test_two_ingests_write_their_source_but_once(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    for replace in (True, False):
+        with atomic_folder(source, replace=replace) as folder:
+            (folder / "written").write_text(str(replace))
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+    assert (source / "written").read_text() == "True"
 
 
 def test_a_second_run_keeps_everything(digits_source: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from striate.core.errors import PlatformError, UnknownName, UsageError
-from striate.serve.edge.tokens import NEVER_S, create, digest_of, read_tokens, revoke
+from striate.serve.edge.tokens import NEVER_S, Token, create, digest_of, read_tokens, revoke
 
 pytestmark = pytest.mark.unit
 
@@ -21,6 +21,16 @@ def test_a_token_is_kept_as_its_hash_alone(tmp_path: Path) -> None:
     assert 55 < token.expires_unix_s - time.time() <= 60
     assert not token.expired
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(("ends_in_s", "over"), [(-3600, True), (-1, True), (0, True), (1, False)])
+def test_a_token_is_over_at_its_very_second(
+    ends_in_s: int, over: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_700_000_000
+    monkeypatch.setattr(time, "time", lambda: float(now))
+    token = Token(name="a", scopes=("tag",), expires_unix_s=now + ends_in_s, created_unix_s=now)
+    assert token.expired is over
 
 
 def test_two_tokens_differ_and_one_may_go(tmp_path: Path) -> None:

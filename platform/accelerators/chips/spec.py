@@ -6,7 +6,7 @@ this folder fill it.
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -24,21 +24,26 @@ one published figure; ``assumed``: a stated default where nothing is known; ``de
 """
 
 
+_MOST = 10**12  # of anything that is counted; beyond it, it is a mistake
+Count = Annotated[int, Field(ge=1, le=_MOST)]
+Picojoule = Annotated[float, Field(ge=0, le=1e15)]
+
+
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class FixedPoint(_Frozen):
     """A format of integer codes; what one step is worth is the model's scale, not the chip's.
 
     Attributes:
-        bits: width of a code.
+        bits: width of a code; 24 at most, since codes are rounded in float32.
         symmetric: sign and magnitude, −(2^(bits−1)−1) … 2^(bits−1)−1; else two's complement.
         rounding: of a value halfway between two codes.
         overflow: what happens to a value outside the range.
     """
 
-    bits: int = Field(ge=2, le=32)
+    bits: int = Field(ge=2, le=24)
     symmetric: bool = False
     rounding: Literal["half-even"] = "half-even"
     overflow: Literal["saturate"] = "saturate"
@@ -66,8 +71,8 @@ class NeuronArray(_Frozen):
         vector: the most states one neuron takes in an evaluation.
     """
 
-    count: int = Field(ge=1)
-    vector: int = Field(ge=1)
+    count: Count
+    vector: Count
 
 
 class Host(_Frozen):
@@ -79,13 +84,13 @@ class Host(_Frozen):
     """
 
     name: str
-    macs_per_s: float = Field(gt=0)
+    macs_per_s: float = Field(gt=0, le=1e18)
 
 
 class Noise(_Frozen):
     """Gaussian noise of an analog sum, as a share of its full scale."""
 
-    sigma: float = Field(ge=0)
+    sigma: float = Field(ge=0, le=1)
 
 
 class Figure(_Frozen):
@@ -103,10 +108,10 @@ class ChipSpec(_Frozen):
         title: one line for people.
         clock_hz: None where time is not modelled.
         weight: format of weights; one scale a feature map.
-        state: format of inputs and of states after the squash.
+        state: format of inputs and of states after the squash; 16 bits at most.
         accumulator_bits: width of the sum before the squash, two's complement.
         accumulator_overflow: what the sum does beyond that.
-        units: what computes; empty means without limit.
+        units: what computes, one array; empty means without limit.
         weight_capacity: weights and biases that are held at once; None means without limit.
         weight_load_s: time to write all of `weight_capacity`; also one refresh of them.
         states_per_cycle: states that move in or out of the chip, or into its shift registers, in a
@@ -121,21 +126,46 @@ class ChipSpec(_Frozen):
 
     name: str
     title: str
-    clock_hz: float | None = None
+    clock_hz: float | None = Field(None, gt=0, le=1e12)
     weight: FixedPoint
     state: FixedPoint
     accumulator_bits: int = Field(ge=8, le=52)
     accumulator_overflow: Literal["wrap", "saturate"]
     units: tuple[NeuronArray, ...] = ()
-    weight_capacity: int | None = None
-    weight_load_s: float = 0.0
-    states_per_cycle: int | None = None
-    cycles_per_evaluation: int | None = None
+    weight_capacity: Count | None = None
+    weight_load_s: float = Field(0.0, ge=0, le=1e6)
+    states_per_cycle: Count | None = None
+    cycles_per_evaluation: int | None = Field(None, ge=0, le=_MOST)
     cycles_per_evaluation_range: tuple[int, int] | None = None
     host: Host | None = None
-    energy_pj: Mapping[str, float] = Field(default_factory=dict)
+    energy_pj: Mapping[str, Picojoule] = Field(default_factory=dict)
     analog: Noise | None = None
     provenance: Mapping[str, Figure]
+
+    @model_validator(mode="after")
+    def _states_fit_sixteen_bits(self) -> Self:
+        if self.state.bits > 16:
+            raise ValueError(f"the states of {self.name} have {self.state.bits} bits, over 16")
+        return self
+
+    @model_validator(mode="after")
+    def _the_range_holds_the_cycles(self) -> Self:
+        if self.cycles_per_evaluation_range is None:
+            return self
+        low, high = self.cycles_per_evaluation_range
+        cycles = self.cycles_per_evaluation
+        if cycles is None or not 0 <= low <= cycles <= high <= _MOST:
+            said = f"the cycles_per_evaluation_range of {self.name}, {low} to {high},"
+            raise ValueError(f"{said} must rise and hold its cycles_per_evaluation, {cycles}")
+        return self
+
+    @model_validator(mode="after")
+    def _no_figure_is_ignored(self) -> Self:
+        if len(self.units) > 1:
+            raise ValueError(f"{self.name} has {len(self.units)} units, of which one would count")
+        if self.weight_load_s and self.weight_capacity is None:
+            raise ValueError(f"{self.name} has a weight_load_s but no weight_capacity to load")
+        return self
 
     @model_validator(mode="after")
     def _every_figure_has_a_source(self) -> Self:
@@ -149,6 +179,14 @@ class ChipSpec(_Frozen):
             wrong = ", ".join(sorted(figures ^ set(self.provenance)))
             raise ValueError(f"figures and provenance of {self.name} disagree on: {wrong}")
         return self
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other figures, checked as a spec of its own is.
+
+        Raises:
+            ValidationError: a figure is out of range, or has no source.
+        """
+        return type(self).model_validate(dict(super().model_copy(update=update, deep=deep)))
 
     @property
     def neurons(self) -> NeuronArray | None:

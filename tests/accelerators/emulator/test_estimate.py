@@ -34,12 +34,19 @@ FIGURES = {
 
 
 def layer(
-    name: str, weight: tuple[int, ...], *, synapses: int, stored: int, **fields: int
+    name: str,
+    weight: tuple[int, ...],
+    *,
+    synapses: int,
+    stored: int,
+    stride: int = 1,
+    groups: int = 1,
+    full: bool = False,
 ) -> IntegerLayer:
     thresholds = torch.zeros(weight[0], 1, dtype=torch.int64)
     codes = torch.ones(weight, dtype=torch.int32)
     return IntegerLayer(
-        name, codes, thresholds, 1.0, 0.0, synapses=synapses, stored=stored, **fields
+        name, codes, thresholds, 1.0, 0.0, full, stride, groups, synapses=synapses, stored=stored
     )
 
 

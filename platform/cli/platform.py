@@ -10,7 +10,8 @@ from striate.cli.output import console, json_option, print_json, print_table, pr
 from striate.core.errors import UsageError
 from striate.core.settings import ENVIRONMENT, Settings
 from striate.local import platform as local
-from striate.local.security import EdgeSecurity
+from striate.local.addresses import others_host, tunnel
+from striate.local.security import EdgeSecurity, is_loopback
 from striate.local.security import check as check_security
 from striate.local.state import PlatformState
 
@@ -23,7 +24,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path, resolve_path=Tru
 
 
 @click.command()
-@click.option("--host", help="Interface to listen on; 127.0.0.1 unless given.")
+@click.option("--host", help="Interface that the gRPC edge listens on; 127.0.0.1 unless given.")
 @click.option("--cpus", type=click.IntRange(1), help=_CPUS)
 @click.option("--chip", "chips", multiple=True, metavar="NAME[=N]",
               help="Offer N emulated chips by a node of their own; may be repeated.")  # fmt: skip
@@ -59,8 +60,8 @@ def up(
     """Bring up the local platform: Ray, MLflow and the gRPC edge.
 
     What runs already is kept, what died is started again, and the addresses stay the same. All
-    of it listens on loopback only, unless --host names another interface; the gRPC edge must
-    then speak TLS and ask for tokens, unless --insecure is given.
+    of it listens on loopback only. --host opens the gRPC edge, and nothing else, to another
+    interface; it must then speak TLS and ask for tokens, unless --insecure is given.
 
     \b
     Example: striate up --tls --token-file tokens.map
@@ -116,8 +117,13 @@ def _chips(values: tuple[str, ...]) -> dict[str, int]:
 def _print_addresses(state: PlatformState) -> None:
     shown = {"MLflow": "tracking_uri", "Ray dashboard": "ray_dashboard",
              "Ray": "ray_address", "gRPC": "grpc_address"}  # fmt: skip
-    rows = [(name, state.addresses[key], ENVIRONMENT[key]) for name, key in shown.items()]
+    host = others_host(state.host)
+    port = state.addresses["grpc_address"].rpartition(":")[2]
+    addresses = {**state.addresses, "grpc_address": f"{host}:{port}"}
+    rows = [(name, addresses[key], ENVIRONMENT[key]) for name, key in shown.items()]
     print_table("The platform is up", ["part", "address", "variable"], rows)
+    if not is_loopback(state.host):
+        console.print(tunnel(addresses, host), markup=False, soft_wrap=True)
 
 
 @click.command()

@@ -20,15 +20,46 @@ def reachable(host: str) -> str:
 
 
 def addresses_of(host: str, chosen: Mapping[str, int]) -> dict[str, str]:
-    """Settings' names to addresses; `chosen` has ports by the names of `PREFERRED`."""
-    near = reachable(host)
-    control = _outward() if host == "0.0.0.0" else host
+    """Settings' names to addresses for callers on this machine.
+
+    Args:
+        host: the interface that the edge listens on; all else listens on loopback.
+        chosen: ports by the names of `PREFERRED`.
+    """
     return {
-        "ray_address": loopback.ray_address(control, chosen["ray"]),
-        "ray_dashboard": f"http://{near}:{chosen['dashboard']}",
-        "tracking_uri": f"http://{near}:{chosen['mlflow']}",
-        "grpc_address": f"{near}:{chosen['edge']}",
+        "ray_address": loopback.ray_address(loopback.HOST, chosen["ray"]),
+        "ray_dashboard": f"http://{loopback.HOST}:{chosen['dashboard']}",
+        "tracking_uri": f"http://{loopback.HOST}:{chosen['mlflow']}",
+        "grpc_address": f"{reachable(host)}:{chosen['edge']}",
     }
+
+
+def listening_host(part: str, edge_host: str) -> str:
+    """The interface that a part of `PREFERRED` listens on: only the edge may leave loopback.
+
+    The edge asks for TLS and tokens there; MLflow asks for neither, and Ray runs code.
+    """
+    return edge_host if part == "edge" else loopback.HOST
+
+
+def others_host(host: str) -> str:
+    """The name or address by which other machines reach a server that listens on `host`."""
+    return _outward() if host == "0.0.0.0" else host
+
+
+def tunnel(addresses: Mapping[str, str], host: str) -> str:
+    """One sentence on how another machine reaches what stays on loopback.
+
+    Args:
+        addresses: settings' names to addresses.
+        host: this machine as others reach it.
+    """
+    ports = [addresses[SETTING[name]].rpartition(":")[2] for name in ("mlflow", "dashboard")]
+    forwards = " ".join(f"-L {port}:{loopback.HOST}:{port}" for port in ports)
+    return (
+        "MLflow and Ray listen on this machine alone; from another one, reach them by"
+        f" `ssh -N {forwards} USER@{host}`."
+    )
 
 
 def _outward() -> str:

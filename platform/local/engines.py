@@ -64,10 +64,13 @@ def log_of(home: Path, name: str) -> Path:
     return home / "logs" / f"{name.replace(':', '-')}.log"
 
 
-def start_mlflow(home: Path, host: str, port: int, variables: Mapping[str, str]) -> PlatformProcess:
-    """MLflow's tracking server and registry on SQLite, artifacts through the server."""
+def start_mlflow(home: Path, port: int, variables: Mapping[str, str]) -> PlatformProcess:
+    """MLflow's tracking server and registry on SQLite, artifacts through the server.
+
+    It asks nobody for a token, so it listens on loopback whatever the edge listens on.
+    """
     command = [
-        _script("mlflow"), "server", "--host", host, "--port", str(port), "--workers", "1",
+        _script("mlflow"), "server", "--host", loopback.HOST, "--port", str(port), "--workers", "1",
         "--backend-store-uri", f"sqlite:///{home / 'mlflow.db'}",
         "--serve-artifacts", "--artifacts-destination", str(home / "mlflow-artifacts"),
     ]  # fmt: skip
@@ -75,30 +78,30 @@ def start_mlflow(home: Path, host: str, port: int, variables: Mapping[str, str])
 
 
 def start_ray(
-    home: Path, host: str, port: int, dashboard_port: int, cpus: int, variables: Mapping[str, str]
+    home: Path, port: int, dashboard_port: int, cpus: int, variables: Mapping[str, str]
 ) -> PlatformProcess:
     """The head node: control service, dashboard and job server, and `cpus` logical CPUs."""
     command = [
-        *_ray_start(home, host), "--head", "--port", str(port), "--num-cpus", str(cpus),
-        "--dashboard-host", host, "--dashboard-port", str(dashboard_port),
+        *_ray_start(home), "--head", "--port", str(port), "--num-cpus", str(cpus),
+        "--dashboard-host", loopback.HOST, "--dashboard-port", str(dashboard_port),
         "--object-store-memory", str(_store_bytes()), "--disable-usage-stats",
         "--no-monitor",  # the autoscaler's: there is no machine to add
     ]  # fmt: skip
-    return processes.start("ray", command, _on(host, variables), log_of(home, "ray"), port)
+    return processes.start("ray", command, _hooked(variables), log_of(home, "ray"), port)
 
 
 def start_chip(
-    home: Path, host: str, address: str, chip: str, count: int, variables: Mapping[str, str]
+    home: Path, address: str, chip: str, count: int, variables: Mapping[str, str]
 ) -> PlatformProcess:
     """A second node that offers `count` emulated chips, and one CPU for each."""
     resources = json.dumps({chip_resource(chip): count})
     command = [
-        *_ray_start(home, host), "--address", address, "--num-cpus", str(count),
+        *_ray_start(home), "--address", address, "--num-cpus", str(count),
         "--resources", resources, "--labels", f"chip={chip}",
         "--object-store-memory", str(_CHIP_STORE_BYTES),
     ]  # fmt: skip
     name = f"chip:{chip}"
-    return processes.start(name, command, _on(host, variables), log_of(home, name))
+    return processes.start(name, command, _hooked(variables), log_of(home, name))
 
 
 def start_edge(
@@ -153,10 +156,9 @@ def prepare_ray_folder(home: Path) -> None:
         shutil.rmtree(session, ignore_errors=True)
 
 
-def _ray_start(home: Path, host: str) -> list[str]:
-    interface = [] if host in {loopback.HOST, "0.0.0.0"} else ["--node-ip-address", host]
+def _ray_start(home: Path) -> list[str]:
     return [
-        _script("ray"), "start", "--block", "--temp-dir", str(ray_folder(home)), *interface,
+        _script("ray"), "start", "--block", "--temp-dir", str(ray_folder(home)),
         "--dashboard-agent-listen-port", "0",
         # Workers listen where the kernel lets them, not on Ray's own range of 10002 to 19999.
         "--min-worker-port", "0", "--max-worker-port", "0",
@@ -164,9 +166,8 @@ def _ray_start(home: Path, host: str) -> list[str]:
     ]  # fmt: skip
 
 
-def _on(host: str, variables: Mapping[str, str]) -> dict[str, str]:
-    hook = {ray_private.START_HOOK: loopback.HOOK} if host == loopback.HOST else {}
-    return {**variables, **hook}
+def _hooked(variables: Mapping[str, str]) -> dict[str, str]:
+    return {**variables, ray_private.START_HOOK: loopback.HOOK}
 
 
 def _store_bytes() -> int:

@@ -11,7 +11,7 @@ from striate.core.errors import PlatformError
 from striate.core.progress import OnProgress
 from striate.core.retry import Backoff, retry
 from striate.local import engines, loopback, ports, probes, processes, token
-from striate.local.addresses import PREFERRED, SETTING, addresses_of, reachable
+from striate.local.addresses import PREFERRED, SETTING, addresses_of, listening_host
 from striate.local.security import EdgeSecurity
 from striate.local.state import PlatformProcess, PlatformState, exclusive, forget, load, save
 
@@ -23,7 +23,7 @@ class PlatformOptions:
     """What `up` was asked for.
 
     Attributes:
-        host: interface to listen on; None for loopback.
+        host: interface that the gRPC edge listens on; None for loopback. All else stays there.
         cpus: logical CPUs of the head node; None for at least 4, so that two training workers
             and a served model fit on a machine with two cores.
         chips: chip name to count, each offered by a node of its own.
@@ -122,12 +122,10 @@ class _Start:
             engines.prepare_ray_folder(self.home)
             engines.forget_routes(self.home)
             port, dashboard = self._port("ray"), self._port("dashboard")
-            self._record(
-                engines.start_ray(self.home, state.host, port, dashboard, state.cpus, variables)
-            )
+            self._record(engines.start_ray(self.home, port, dashboard, state.cpus, variables))
         if not state.part("mlflow"):
             port = self._port("mlflow")
-            self._record(engines.start_mlflow(self.home, state.host, port, variables))
+            self._record(engines.start_mlflow(self.home, port, variables))
         if not state.part("edge"):
             port = self._port("edge")
             self._record(engines.start_edge(self.home, state.host, port, state.security, variables))
@@ -155,15 +153,13 @@ class _Start:
         if not missing:
             return
         address = self.state.addresses["ray_address"]
-        control = f"{reachable(self.state.host)}:{self._port('ray')}"
+        control = f"{loopback.HOST}:{self._port('ray')}"
         ray = self.state.part("ray")
         assert ray is not None
         self._poll(ray, lambda: probes.listens(control))
         self.state = self.state.model_copy(update={"chips": {**self.state.chips, **missing}})
         for chip, count in missing.items():
-            self._record(
-                engines.start_chip(self.home, self.state.host, address, chip, count, self.variables)
-            )
+            self._record(engines.start_chip(self.home, address, chip, count, self.variables))
 
     def _wait_for(self, part: PlatformProcess) -> None:
         self._poll(part, lambda: probe(self.state, part))
@@ -191,7 +187,11 @@ class _Start:
             return self._refuse_lost_ports()
         chosen = {
             name: ports.pick(
-                name, self.state.host, preferred, self.options.ports.get(name), self.taken
+                name,
+                listening_host(name, self.state.host),
+                preferred,
+                self.options.ports.get(name),
+                self.taken,
             )
             for name, preferred in PREFERRED.items()
         }
@@ -210,7 +210,8 @@ class _Start:
         }.items():
             for name in names if not self.state.part(part) else []:
                 port = self._port(name)
-                ports.pick(name, self.state.host, port, port, self.taken)
+                host = listening_host(name, self.state.host)
+                ports.pick(name, host, port, port, self.taken)
 
     def _port(self, name: str) -> int:
         return int(self.state.addresses[SETTING[name]].rpartition(":")[2])

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from striate.core.errors import UsageError
 from striate.core.files import write_atomic
+from striate.local.addresses import others_host
 
 if TYPE_CHECKING:
     from striate.serve.edge.options import EdgeTls
@@ -90,7 +91,7 @@ def tls_of(security: EdgeSecurity, host: str, folder: Path) -> "EdgeTls | None":
     if not security.tls:
         return None
     if security.certificate is None:
-        certificate, _ = ensure_certificates(folder / TLS_FOLDER, names_of(host))
+        certificate, _ = ensure_certificates(folder / TLS_FOLDER, names_of(others_host(host)))
     else:  # HAProxy reads certificate and key from one file
         parts = [security.certificate, *([security.key] if security.key else [])]
         certificate = folder / TLS_FOLDER / GIVEN_FILE

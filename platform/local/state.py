@@ -44,7 +44,7 @@ class PlatformState(_Document):
 
     Attributes:
         id: marks every process of this platform, in its environment.
-        host: the interface it listens on.
+        host: the interface that the gRPC edge listens on; all else listens on loopback.
         cpus: logical CPUs that the head node offers.
         chips: chip name to how many its node offers.
         security: TLS and tokens of the gRPC edge.

@@ -57,7 +57,7 @@ class Nodes:
         """A head with one CPU."""
         engines.prepare_ray_folder(self._home)
         ports = self._port, self._dashboard
-        self._record(engines.start_ray(self._home, loopback.HOST, *ports, 1, self._variables))
+        self._record(engines.start_ray(self._home, *ports, 1, self._variables))
         self.wait_for(1)
 
     def add(self, name: str) -> PlatformProcess:

@@ -22,7 +22,9 @@ from striate.core.extensions import Extended
 from striate.core.settings import Settings
 from striate.local import ports, probes, processes, token
 from striate.local.addresses import PREFERRED
+from striate.local.engines import ray_folder
 from striate.local.extension_checks import examine_extensions
+from striate.local.folders import find_open
 from striate.local.platform import probe
 from striate.local.state import PlatformProcess, PlatformState, load
 
@@ -72,7 +74,8 @@ def examine(settings: Settings, commands: Extended[Any]) -> list[Check]:
         commands: the verbs of the command line, with those that extensions add.
     """
     checks = [_python(), *_packages(), examine_private_parts(), _memory(), _shared_memory()]
-    checks += [_disk(settings.home), _home(settings.home), _clock(), _token()]
+    checks += [_disk(settings.home), _home(settings.home), examine_folders(settings.home)]
+    checks += [_clock(), _token()]
     checks += _extensions(commands)
     try:
         state = load(settings.home)
@@ -162,6 +165,13 @@ def _home(home: Path) -> Check:
     except OSError as error:
         found = f"{home} cannot be written: {error.strerror}"
         return Check(name="home", result="fail", found=found, remedy=remedy)
+
+
+def examine_folders(home: Path) -> Check:
+    """Whether anybody but this user may enter the platform's folders."""
+    remedy = "Run `striate up`, which closes it, or `chmod 700` of the folder."
+    found = find_open([home, ray_folder(home).parent])
+    return _check("private folders", not found, found or "nobody else may enter", remedy, "warn")
 
 
 def _clock() -> Check:

@@ -17,8 +17,8 @@ import psutil
 
 from striate.accelerators.placement.pools import chip_resource
 from striate.core import ray_private
-from striate.core.errors import PlatformError
 from striate.local import loopback, processes
+from striate.local.folders import keep_private
 from striate.local.security import EdgeSecurity, tls_of
 from striate.local.state import PlatformProcess
 from striate.serve.edge.app_table import TABLE_FILE
@@ -132,26 +132,25 @@ def forget_routes(home: Path) -> None:
 
 
 def ray_folder(home: Path) -> Path:
-    """Ray's folder: in `home`, or a short private one when the path would be too long."""
+    """Ray's folder: in `home`, or in a short private one when the path would be too long."""
     folder = home / "ray"
     if len(str(folder)) > ray_private.FOLDER_BYTES:
         digest = sha256(str(home).encode()).hexdigest()[:8]
-        folder = Path(tempfile.gettempdir()) / f"striate-{os.getuid()}-{digest}"
+        folder = Path(tempfile.gettempdir()) / f"striate-{os.getuid()}-{digest}" / "r"
     return folder
 
 
 def prepare_ray_folder(home: Path) -> None:
-    """Make Ray's folder, private to this user, without the sessions of before but the last.
+    """Make Ray's folder in a private one, without the sessions of before but the last.
+
+    Ray lets everybody into its folder itself, whatever its mode was.
 
     Raises:
-        PlatformError: a folder of that name belongs to somebody else.
+        PlatformError: the private folder belongs to somebody else.
     """
     folder = ray_folder(home)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if folder.stat().st_uid != os.getuid() or folder.is_symlink():
-        raise PlatformError(
-            f"The folder {folder} belongs to another user.", "Set STRIATE_HOME to a shorter path."
-        )
+    keep_private(folder.parent, link=folder.parent == home)
+    folder.mkdir(exist_ok=True)
     for session in sorted(folder.glob("session_2*"))[:-1]:
         shutil.rmtree(session, ignore_errors=True)
 

@@ -12,6 +12,7 @@ from striate.core.progress import OnProgress
 from striate.core.retry import Backoff, retry
 from striate.local import engines, loopback, ports, probes, processes, token
 from striate.local.addresses import PREFERRED, SETTING, addresses_of, listening_host
+from striate.local.folders import keep_private
 from striate.local.security import EdgeSecurity
 from striate.local.state import PlatformProcess, PlatformState, exclusive, forget, load, save
 
@@ -51,10 +52,11 @@ def up(
         on_progress: told what is waited for.
 
     Raises:
-        PlatformError: a port is taken, or a part does not come up: then what this call started
-            is taken down again.
+        PlatformError: the home is another user's, a port is taken, or a part does not come up:
+            then what this call started is taken down again.
     """
     home = home.expanduser().absolute()
+    keep_private(home)
     with exclusive(home):
         token.ensure(os.environ)
         former = _cleaned(home, load(home))

@@ -24,6 +24,7 @@ _TRAIN = "ray.train.v2._internal"
 _EXECUTION = f"{_TRAIN}.execution"
 _COORDINATION = "ray.data._internal.cluster_autoscaler.default_autoscaling_coordinator"
 _CONSTANTS = "ray._private.ray_constants"
+_REPLICA = "ray.serve._private.replica"
 _COORDINATOR = "AutoscalingCoordinator"  # the actor's name, and its namespace
 _CANCEL_WITHIN_S = 5.0
 
@@ -114,6 +115,11 @@ PARTS: Final[Mapping[str, tuple[PrivatePart, ...]]] = {
     ),
     "serve": (
         PrivatePart("ray.serve:delete", "lets a former version end by itself", ("_blocking",)),
+        PrivatePart(
+            f"{_REPLICA}:Replica._on_initialized",
+            "keeps replicas on loopback",
+            source='add_port_to_grpc_server(self._server, "[::]:0")',
+        ),
     ),
     "jobs": (
         PrivatePart("ray.dashboard.modules.dashboard_sdk:logger", "keeps progress quiet"),
@@ -283,3 +289,10 @@ def bind_node(parameters: Any, host: str) -> None:
     parameters.ray_client_server_port = None  # drivers connect to the control service itself
     os.environ[KEEP_ADDRESS] = "0"
     os.environ.pop(START_HOOK, None)
+
+
+def bind_replica(host: str) -> None:
+    """Have the Serve replica that this process becomes listen to its peers at `host` alone."""
+    replica = import_module(_REPLICA)  # it starts that server once its own code is there
+    add_port = replica.add_port_to_grpc_server
+    replica.add_port_to_grpc_server = lambda server, _: add_port(server, f"{host}:0")

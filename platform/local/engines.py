@@ -39,6 +39,8 @@ _QUIET = {
     "DO_NOT_TRACK": "true",
     "PYTHONUNBUFFERED": "1",  # a log's last line is there when its process dies
 }
+# What a run's workers open to each other; else it is where the host's name leads.
+_NEAR = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 # Addresses are settings of clients; a server that inherits another platform's would follow them.
 _NOT_INHERITED = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "MLFLOW_TRACKING_URI", "RAY_NAMESPACE")
 
@@ -51,6 +53,7 @@ def environment(base: Mapping[str, str], home: Path, mark: str) -> dict[str, str
     return {
         **values,
         **{name: base.get(name, value) for name, value in _QUIET.items()},
+        **_NEAR,
         processes.MARK: mark,
         "STRIATE_HOME": str(home),
         "PATH": f"{scripts}{os.pathsep}{base.get('PATH', os.defpath)}",  # for submitted jobs

@@ -1,14 +1,20 @@
 """`striate demo` does the whole way for real, reports it, and leaves nothing running."""
 
+import ipaddress
 import json
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
+
+from striate.local.processes import members
+from striate.local.state import load
 
 pytestmark = pytest.mark.e2e
 
@@ -24,19 +30,85 @@ def home() -> Iterator[Path]:
         yield Path(folder)
 
 
+class Listening:
+    """Looks, while it is entered, where the processes of a home listen."""
+
+    def __init__(self, home: Path) -> None:
+        self.found: set[tuple[str, str]] = set()
+        self._home = home
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "Listening":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.5):
+            for process in _processes_of(self._home):
+                with suppress(psutil.Error, OSError):
+                    self.found |= {(process.name(), ip) for ip in _listening(process)}
+
+
+def _processes_of(home: Path) -> list[psutil.Process]:
+    """The platform's with all that came of it, and the commands that use it."""
+    state = load(home) if home.is_dir() else None
+    users = [one for one in psutil.process_iter() if _uses(one, home)]
+    return [*(members(state) if state else []), *users]
+
+
+def _uses(process: psutil.Process, home: Path) -> bool:
+    try:
+        return process.environ().get("STRIATE_HOME") == str(home)
+    except (psutil.Error, OSError):
+        return False
+
+
+def _listening(process: psutil.Process) -> set[str]:
+    found = process.net_connections("tcp")
+    return {one.laddr.ip for one in found if one.laddr and one.status == psutil.CONN_LISTEN}
+
+
 @pytest.fixture(scope="module")
-def report(home: Path, newcomer: Callable[[Path], dict[str, str]]) -> dict[str, object]:
-    done = subprocess.run(
-        [sys.executable, "-m", "striate.cli", "demo", "--json"],
-        env=newcomer(home),
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-    )
+def listening(home: Path) -> Listening:
+    return Listening(home)
+
+
+@pytest.fixture(scope="module")
+def report(
+    home: Path, newcomer: Callable[[Path], dict[str, str]], listening: Listening
+) -> dict[str, object]:
+    with listening:
+        done = subprocess.run(
+            [sys.executable, "-m", "striate.cli", "demo", "--json"],
+            env=newcomer(home),
+            capture_output=True,
+            text=True,
+            timeout=500,
+            check=False,
+        )
     assert done.returncode == 0, done.stderr[-4000:]
     document: dict[str, object] = json.loads(done.stdout)
     return document
+
+
+def test_every_socket_of_the_whole_way_is_on_loopback(
+    report: dict[str, object], listening: Listening
+) -> None:
+    """Of `up`, `train`, `deploy`, and what they start: Ray, its workers, replicas, MLflow."""
+    names = {name for name, _ in listening.found}
+    assert any(name.startswith("ray::ServeRepli") for name in names), names
+    assert any("Train" in name for name in names), names
+    outside = [(name, ip) for name, ip in listening.found if not _is_loopback(ip)]
+    assert not outside
+
+
+def _is_loopback(ip: str) -> bool:
+    return ipaddress.ip_address(ip.removeprefix("::ffff:")).is_loopback
 
 
 def test_the_summary_holds_what_a_newcomer_wants_to_know(report: dict[str, object]) -> None:

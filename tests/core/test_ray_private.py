@@ -1,5 +1,6 @@
 """Ray still has what Striate leans on without its promise; what it has not is told by name."""
 
+import asyncio
 import logging
 import os
 import re
@@ -9,6 +10,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import grpc
+import psutil
 import pytest
 
 from striate.core import ray_private
@@ -131,3 +134,35 @@ def test_the_client_of_jobs_is_quiet() -> None:
 
     ray_private.quiet_job_client()
     assert dashboard_sdk.logger.level == logging.WARNING
+
+
+def test_a_replica_opens_its_peers_server_on_one_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Serve's own start of that server, on a replica that is nothing else."""
+    from ray import serve
+    from ray.serve._private import replica
+
+    async def nothing() -> None:
+        return None
+
+    context = SimpleNamespace(rank=None)
+    monkeypatch.setattr(serve.context, "_get_internal_replica_context", lambda: context)
+    monkeypatch.setattr(replica, "add_port_to_grpc_server", replica.add_port_to_grpc_server)
+    ray_private.bind_replica("127.0.0.1")
+
+    async def start() -> list[str]:
+        server = grpc.aio.server()
+        fake: Any = SimpleNamespace(
+            _server=server,
+            _maybe_start_direct_ingress_servers=nothing,
+            _set_internal_replica_context=lambda **_: None,
+            _user_callable_wrapper=SimpleNamespace(user_callable=None),
+            _initialization_latency=0.0,
+        )
+        monkeypatch.setattr(replica, "add_ASGIServiceServicer_to_server", lambda *_: None)
+        await replica.Replica._on_initialized(fake)
+        port = fake._internal_grpc_port
+        own = psutil.Process().net_connections("tcp")
+        await server.stop(0)
+        return [c.laddr.ip for c in own if c.laddr.port == port and c.status == "LISTEN"]
+
+    assert {ip.removeprefix("::ffff:") for ip in asyncio.run(start())} == {"127.0.0.1"}

@@ -18,7 +18,11 @@ from grpc_health.v1 import health_pb2
 def main(address: str, edge_port: int, authority: Path) -> None:
     """Knock and print."""
     listening = sorted(
-        {c.laddr.port for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+        {
+            connection.laddr.port
+            for connection in psutil.net_connections("tcp")
+            if connection.laddr and connection.status == psutil.CONN_LISTEN
+        }
     )
     answer = {
         "listening": len(listening),

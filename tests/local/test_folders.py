@@ -2,10 +2,12 @@
 
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from striate.core import ray_private
 from striate.core.errors import PlatformError
 from striate.core.settings import Settings
 from striate.local import doctor, engines, platform
@@ -61,8 +63,8 @@ def test_rays_folder_lies_in_a_private_one(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     base = tmp_path_factory.mktemp("base")
-    monkeypatch.setattr(engines.tempfile, "gettempdir", lambda: str(base))
-    monkeypatch.setattr(engines.ray_private, "FOLDER_BYTES", len(f"{base}/h/ray"))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(base))
+    monkeypatch.setattr(ray_private, "FOLDER_BYTES", len(f"{base}/h/ray"))
     home = base / name
     engines.prepare_ray_folder(home)
     folder = engines.ray_folder(home)

@@ -6,6 +6,7 @@ application adds its own arguments to `ReplicaArgs` and says which services a re
 """
 
 import asyncio
+import ipaddress
 import logging
 import re
 import time
@@ -20,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from ray import serve
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 
+from striate.core import ray_private
 from striate.core.retry import wait_until
 from striate.core.settings import Settings
 from striate.serve.apps.autoscaling import IN_FLIGHT, LATENCY_S
@@ -156,7 +158,10 @@ class Replica:
         self._counter = Counter()
         app = _SERVE_NUMBER.sub("", serve.get_replica_context().app_name)
         logs.configure({"app": app})
-        host = args.host or ray.util.get_node_ip_address()
+        node = ray.util.get_node_ip_address()
+        if ipaddress.ip_address(node).is_loopback:
+            ray_private.bind_replica(node)
+        host = args.host or node
         observers = Observers(self._counter)
         self._server = ModelServer(
             services(args),

@@ -16,6 +16,7 @@ from typing import Any
 import ray
 
 from striate.core import ray_private
+from striate.train.distributed.near_store import keep_store_near
 from striate.train.run import startup_times
 from striate.train.run.stop_requests import REQUESTS, save_here, stop_here
 
@@ -87,8 +88,10 @@ class RunCallbacks(ControllerCallback, WorkerGroupCallback, WorkerCallback):  # 
     def after_init_train_context(self) -> None:
         """In a worker, on its main thread: a first SIGTERM is answered with a checkpoint.
 
-        The loop is imported already now, while the workers find each other.
+        The loop is imported already now, while the workers find each other, on loopback where
+        they all are on one machine.
         """
+        keep_store_near()
         threading.Thread(
             target=import_module, args=("striate.train.loop.train",), daemon=True
         ).start()

@@ -81,6 +81,8 @@ def target_of(app: str, settings: Settings, deadline_s: float) -> "LoadTarget":
         PlatformError: no edge is known.
     """
     from striate.serve.capacity.load_calls import LoadTarget
+    from striate.serve.client.channel import speaks_tls
+    from striate.serve.client.errors import plain_text_error
     from striate.serve.deployment.deploy import edge_folder
     from striate.serve.edge.app_table import read_table
 
@@ -90,6 +92,8 @@ def target_of(app: str, settings: Settings, deadline_s: float) -> "LoadTarget":
         raise UnknownName.of("deployed application", app, [known.name for known in table.apps])
     if settings.grpc_address is None:
         raise PlatformError("No gRPC edge is known.", "Run `striate up`.")
+    if settings.grpc_ca is None and speaks_tls(settings.grpc_address):
+        raise plain_text_error(settings.grpc_address)
     return LoadTarget(settings.grpc_address, entry, deadline_s, settings.grpc_ca, settings.token)
 
 

@@ -70,6 +70,8 @@ def cli(ctx: click.Context, debug: bool) -> None:
     """
     ctx.obj = {"debug": debug}
     token.authorise(os.environ)
+    # Read when gRPC is imported: its handlers of forks are for programs whose children call too.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

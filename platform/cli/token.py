@@ -12,6 +12,7 @@ from striate.core.settings import Settings
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _FILE = click.option(
+    "--token-file",
     "--file",
     "file",
     type=click.Path(dir_okay=False, path_type=Path, resolve_path=True),
@@ -134,9 +135,9 @@ def _file() -> Path:
     if state is not None and control.is_running(folder):
         raise UsageError(
             "The gRPC edge runs without tokens.",
-            "Run `striate down`, then `striate up --token-file FILE`, or name a file with --file.",
+            "Run `striate down`, then `striate up --token-file FILE`, or add --token-file.",
         )
-    raise UsageError("No token file is known.", "Name one with --file.")
+    raise UsageError("No token file is known.", "Name one with --token-file.")
 
 
 def _tell(file: Path) -> None:

@@ -1,5 +1,6 @@
 """Connecting this process to a Ray cluster: at once, or with one sentence on why not."""
 
+import logging
 import signal
 import socket
 import threading
@@ -39,6 +40,8 @@ def connect(address: str | None, remedy: str = _REMEDY, **options: Any) -> None:
     _refuse_silent(address, remedy)
     if extensions := cluster_environment():
         options["runtime_env"] = extensions
+    # `logging_level` comes too late for what `ray.init` says of SIGTERM in another thread.
+    logging.getLogger("ray").setLevel(logging.ERROR)
     try:
         with _sigterm_kept():
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", **options)

@@ -295,4 +295,4 @@ def bind_replica(host: str) -> None:
     """Have the Serve replica that this process becomes listen to its peers at `host` alone."""
     replica = import_module(_REPLICA)  # it starts that server once its own code is there
     add_port = replica.add_port_to_grpc_server
-    replica.add_port_to_grpc_server = lambda server, _: add_port(server, f"{host}:0")
+    vars(replica)["add_port_to_grpc_server"] = lambda server, _: add_port(server, f"{host}:0")

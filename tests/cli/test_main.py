@@ -1,6 +1,7 @@
 """The command's frame: help, one-line errors, exit codes."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -102,3 +103,48 @@ def test_a_deployment_names_its_model_where_it_has_one(
     monkeypatch.setattr("striate.serve.deployment.deploy.deploy", lambda *_, **__: made)
     main(["deploy", "echo", "--name", "mine"])
     assert capsys.readouterr().out.strip().endswith(says)
+
+
+# A command, then threads that call over gRPC while the process forks.
+FORKING = """
+import os, threading, time
+from concurrent import futures
+from click.testing import CliRunner
+from striate.cli.main import cli
+CliRunner().invoke(cli, ["chips", "ls"], catch_exceptions=False)
+import grpc
+server = grpc.server(futures.ThreadPoolExecutor(2))
+channel = grpc.insecure_channel(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
+server.start()
+over = threading.Event()
+
+def call():
+    while not over.is_set():
+        try:
+            channel.unary_unary("/a/b")(b"", timeout=2)
+        except grpc.RpcError:
+            pass
+
+callers = [threading.Thread(target=call) for _ in range(3)]
+for caller in callers:
+    caller.start()
+for _ in range(5):
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    time.sleep(0.05)
+over.set()
+for caller in callers:
+    caller.join()
+server.stop(None).wait()
+"""
+
+
+def test_grpcs_own_words_on_forks_reach_nobody() -> None:
+    variables = {k: v for k, v in os.environ.items() if k != "GRPC_ENABLE_FORK_SUPPORT"}
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING], env=variables, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "fork_posix" not in done.stderr

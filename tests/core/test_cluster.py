@@ -1,5 +1,6 @@
 """Why a cluster does not take a process, in one sentence."""
 
+import logging
 import socket
 from typing import Any
 
@@ -40,6 +41,20 @@ def test_a_refusal_names_its_remedy(
     with pytest.raises(PlatformError, match="does not take this process") as refused:
         connect(address)
     assert says in str(refused.value)
+
+
+def test_ray_says_nothing_of_its_own_in_another_thread(
+    monkeypatch: pytest.MonkeyPatch, address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`ray.init` warns, before it heeds its `logging_level`, that it sets no handler of SIGTERM."""
+
+    def warn(**_: Any) -> None:
+        logging.getLogger("ray._private.worker").warning("SIGTERM handler is not set")
+
+    monkeypatch.setattr(ray, "init", warn)
+    logging.getLogger("ray").setLevel(logging.INFO)  # as importing Ray does
+    connect(address)
+    assert not caplog.records
 
 
 def test_a_cluster_that_is_gone_is_told_at_once(address: str) -> None:

@@ -84,10 +84,20 @@ def test_a_given_certificate_is_put_together_with_its_key(tmp_path: Path) -> Non
 def test_a_mistake_is_named_with_its_remedy(
     arguments: list[str], said: str, tmp_path: Path
 ) -> None:
-    file = ["--file", str(tmp_path / "tokens.map")]
+    file = ["--token-file", str(tmp_path / "tokens.map")]
     done = CliRunner().invoke(token, [*arguments, *file])
     assert isinstance(done.exception, StriateError)
     assert said in str(done.exception)
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("option", ["--token-file", "--file"])
+def test_the_token_file_has_the_name_that_up_gives_it(option: str, tmp_path: Path) -> None:
+    """And the one that it had before."""
+    file = tmp_path / "tokens.map"
+    arguments = ["create", "a", "--scope", "tag", option, str(file)]
+    CliRunner().invoke(token, arguments, catch_exceptions=False)
+    assert "a" in file.read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """A channel to the edge: plain text, TLS or mTLS, and the token that goes with every call."""
 
+import socket
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from striate.serve.common.metadata import bearer
 
 LOOPBACK = ("127.", "localhost:", "[::1]:", "unix:")
 KEEPALIVE_MS = 30_000
+_HANDSHAKE_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,21 @@ def open_channel(address: str, security: ChannelSecurity) -> grpc.Channel:
         _read(security.ca), _read(security.key), _read(security.certificate)
     )
     return grpc.secure_channel(address, credentials, options=options)
+
+
+def speaks_tls(address: str) -> bool:
+    """Whether a server at `host:port` takes a TLS handshake; whose it is does not matter here."""
+    host, _, port = address.rpartition(":")
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), _HANDSHAKE_S) as plain:
+            context.wrap_socket(plain).close()
+    except (OSError, ValueError):  # ssl's own errors are OSErrors
+        return False
+    return True
 
 
 def _read(path: Path | None) -> bytes | None:

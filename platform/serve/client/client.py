@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from typing import Any, Self, TypeVar
 
 import grpc
 
 from striate.core.errors import PlatformError, RequestError, StriateError, UnknownName
 from striate.core.retry import Backoff, retry
-from striate.serve.client.channel import ChannelSecurity, open_channel
-from striate.serve.client.errors import rebuild_error, worth_retrying
+from striate.serve.client.channel import ChannelSecurity, open_channel, speaks_tls
+from striate.serve.client.errors import plain_text_error, rebuild_error, worth_retrying
 from striate.serve.client.results import AnalyzeResult, TagResult, analyze_result, tag_result
 from striate.serve.client.stream import PhotoStream
 from striate.serve.common.metadata import APP_KEY
@@ -53,6 +54,7 @@ class Client:
         self.address = address
         self.deadline_s = deadline_s
         self._metadata = (*(((APP_KEY, app),) if app else ()), *security.metadata())
+        self._encrypted = security.encrypted
         self._channel = open_channel(address, security)
         self._tagging = find_service("striate.v1.PhotoTagging").stub(self._channel)
         self._photos = find_service("striate.v1.Photos").stub(self._channel)
@@ -70,7 +72,8 @@ class Client:
             PayloadTooLarge: the image is over a limit, or too many calls wait.
             AccessRefused: the token or certificate is missing, wrong, or not for this.
             UnknownName: the edge has no application of that name.
-            PlatformError: nobody answered within the deadline.
+            PlatformError: nobody answered within the deadline, or the port speaks TLS and the
+                call was in plain text.
         """
         request = pb.TagRequest(image=image, top_k=check_top_k(top_k), min_score=min_score)
         return tag_result(self._call(self._tagging.Tag, request))
@@ -179,9 +182,19 @@ class Client:
         """The answer of the first attempt that is answered, within the deadline."""
         within_s, errors = self.deadline_s, (grpc.RpcError,)
         try:
-            return retry(attempt, within_s, errors, _BACKOFF, worth=worth_retrying)
+            return retry(attempt, within_s, errors, _BACKOFF, worth=self._worth_retrying)
         except grpc.RpcError as error:
+            if worth_retrying(error) and self._wants_tls:
+                raise plain_text_error(self.address) from None
             raise rebuild_error(error, self.address) from None
+
+    def _worth_retrying(self, error: Any) -> bool:
+        return worth_retrying(error) and not self._wants_tls
+
+    @cached_property
+    def _wants_tls(self) -> bool:
+        """Whether this plain-text client calls a port that speaks TLS; looked at once."""
+        return not self._encrypted and speaks_tls(self.address)
 
 
 def check_top_k(top_k: int) -> int:

@@ -26,6 +26,7 @@ ERRORS: dict[grpc.StatusCode, type[StriateError]] = {
     grpc.StatusCode.UNAUTHENTICATED: AccessRefused,
     grpc.StatusCode.PERMISSION_DENIED: AccessRefused,
 }
+_TOKEN_REMEDY = "Give one by --token or STRIATE_TOKEN; `striate token create` makes it."
 # A server that begins to drain answers a call that reaches it in that moment with CANCELLED; this
 # client never cancels a call itself.
 UNANSWERED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
@@ -41,7 +42,15 @@ def rebuild_error(error: Any, address: str) -> StriateError:
     kind = ERRORS.get(status, StriateError)
     if kind is PlatformError:
         return kind(f"{address} does not answer: {details}")
-    return kind(details)
+    return kind(details, _TOKEN_REMEDY if status is grpc.StatusCode.UNAUTHENTICATED else "")
+
+
+def plain_text_error(address: str) -> PlatformError:
+    """What a call in plain text to a port that speaks TLS ends with."""
+    return PlatformError(
+        f"{address} speaks TLS, and the call was in plain text.",
+        "Name the PEM file of its authority by --ca or STRIATE_GRPC_CA.",
+    )
 
 
 def worth_retrying(error: Any) -> bool:

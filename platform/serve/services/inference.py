@@ -94,7 +94,7 @@ class Inference:
         self, request: pb.ModelReadyRequest, call: Call
     ) -> pb.ModelReadyResponse:
         try:
-            self._models.card(request.name, request.version)
+            self._models.card(*_asked(request.name, request.version))
         except UnknownName:
             return pb.ModelReadyResponse(ready=False)
         return pb.ModelReadyResponse(ready=self._serving())
@@ -109,10 +109,11 @@ class Inference:
     async def _model_metadata(
         self, request: pb.ModelMetadataRequest, call: Call
     ) -> pb.ModelMetadataResponse:
-        card = self._models.card(request.name, request.version)
+        name, number = _asked(request.name, request.version)
+        card = self._models.card(name, number)
         return pb.ModelMetadataResponse(
-            name=request.name,
-            versions=self._models.versions(request.name),
+            name=name,
+            versions=self._models.versions(name),
             platform=card.platform,
             inputs=[_metadata(meta) for meta in card.inputs],
             outputs=[_metadata(meta) for meta in card.outputs],
@@ -121,7 +122,8 @@ class Inference:
     async def _model_infer(
         self, request: pb.ModelInferRequest, call: Call
     ) -> pb.ModelInferResponse:
-        model = await self._models.acquire(request.model_name, request.model_version)
+        named = _asked(request.model_name, request.model_version)
+        model = await self._models.acquire(*named)
         try:
             call.model = model.name
             check_count("parameters", len(request.parameters), self._limits)
@@ -134,6 +136,21 @@ class Inference:
             return _response(request, model, wanted, answer)
         finally:
             self._models.release(model)
+
+
+def _asked(name: str, number: str) -> tuple[str, str]:
+    """Name and version of the model that is asked for; the edge routes ``NAME@VERSION`` as NAME.
+
+    Raises:
+        RequestError: the version behind the name is another than the one given beside it.
+    """
+    plain, _, behind = name.partition("@")
+    if behind and number and behind != number:
+        raise RequestError(
+            f"The version is {behind[:64]!r} behind the name and {number[:64]!r} beside it.",
+            "Give one of them.",
+        )
+    return plain, number or behind
 
 
 def _metadata(meta: TensorMeta) -> pb.ModelMetadataResponse.TensorMetadata:

@@ -9,7 +9,7 @@ import socket
 from importlib import import_module
 from typing import Any
 
-from torch.distributed import TCPStore
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 
 def keep_store_near() -> None:

@@ -3,8 +3,11 @@
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent import futures
 from pathlib import Path
+from types import SimpleNamespace
 
 import grpc
 import pytest
@@ -19,9 +22,11 @@ from striate.core.errors import (
     UsageError,
 )
 from striate.serve.apps.factory import load, start_tagging_server
-from striate.serve.client.channel import ChannelSecurity, open_channel
+from striate.serve.client.channel import ChannelSecurity, open_channel, speaks_tls
 from striate.serve.client.client import Client, TagResult
+from striate.serve.client.errors import rebuild_error
 from striate.serve.common.limits import Limits
+from striate.serve.edge.certificates import issue, make_authority
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.tagging import TaggingPredictor
 from striate.serve.server.server import ModelServer
@@ -197,3 +202,42 @@ def test_a_client_needs_neither_torch_nor_numpy_nor_ray() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_missing_token_is_told_with_where_it_is_given() -> None:
+    refused = SimpleNamespace(
+        code=lambda: grpc.StatusCode.UNAUTHENTICATED, details=lambda: "A valid token is needed."
+    )
+    error = rebuild_error(refused, "127.0.0.1:9000")
+    assert isinstance(error, AccessRefused)
+    assert "--token" in error.remedy and "STRIATE_TOKEN" in error.remedy
+
+
+@pytest.fixture
+def tls_port(tmp_path: Path) -> Iterator[int]:
+    """A server that speaks TLS alone, with a certificate of nobody."""
+    pair = issue(make_authority("authority"), ["localhost"])
+    server = grpc.server(futures.ThreadPoolExecutor(1))
+    credentials = grpc.ssl_server_credentials([(pair.key_pem, pair.certificate_pem)])
+    port = server.add_secure_port("127.0.0.1:0", credentials)
+    server.start()
+    yield port
+    server.stop(None)
+
+
+def test_plain_text_to_a_port_that_speaks_tls_is_told_at_once(tls_port: int, png: Png) -> None:
+    address = f"127.0.0.1:{tls_port}"
+    began_s = time.monotonic()
+    with Client(address, deadline_s=60) as client:
+        for ask in (lambda: client.tag(png()), lambda: list(client.tag_stream([("a", png())]))):
+            with pytest.raises(PlatformError, match=f"{address} speaks TLS.*STRIATE_GRPC_CA"):
+                ask()
+    assert time.monotonic() - began_s < 30
+
+
+def test_a_port_that_speaks_plain_text_or_nothing_speaks_no_tls(
+    server: ModelServer, unused_port: Callable[[], int]
+) -> None:
+    assert not speaks_tls(server.address)
+    assert not speaks_tls(f"127.0.0.1:{unused_port()}")
+    assert not speaks_tls("no address")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -94,6 +95,31 @@ def test_tensors_get_the_networks_own_output(stub: Any, bundle: Bundle) -> None:
     assert labels == raw_bytes(*[str(place).encode() for place in expected.argmax(1)])
 
 
+def test_a_version_may_stand_behind_the_models_name(stub: Any) -> None:
+    for beside in ("", "7"):
+        response = stub.ModelInfer(tensor_request(model_name="digits@7", model_version=beside))
+        assert (response.model_name, response.model_version) == ("digits", "7")
+    assert stub.ModelReady(pb.ModelReadyRequest(name="digits@7")).ready
+    assert not stub.ModelReady(pb.ModelReadyRequest(name="digits@8")).ready
+    model = stub.ModelMetadata(pb.ModelMetadataRequest(name="digits@7"))
+    assert (model.name, list(model.versions)) == ("digits", ["7"])
+
+
+def test_the_page_names_the_status_of_too_many_rows_and_photos(bundle: Bundle) -> None:
+    """`docs/calling.md` against a server with the limits that it names."""
+    page = Path(__file__).parents[3] / "docs" / "calling.md"
+    (line,) = re.findall(r"^\|(.*1,024 rows or 64 photos.*)\|$", page.read_text(), re.MULTILINE)
+    server = ModelServer([inference_of([load(bundle, ("digits", "7"))])])
+    with grpc.insecure_channel(server.address) as channel:
+        asked_of = pb_grpc.GRPCInferenceServiceStub(channel)  # type: ignore[no-untyped-call]
+        for changes in (shaped(1025, 1, 32, 32), photo([65], raw_bytes(*[b"x"] * 65))):
+            with pytest.raises(grpc.RpcError) as caught:
+                asked_of.ModelInfer(tensor_request(**changes))
+            error: Any = caught.value
+            assert f"`{error.code().name}`" in line.split("|")[0]
+    server.stop(1)
+
+
 def test_typed_contents_get_typed_contents(stub: Any) -> None:
     raw = stub.ModelInfer(tensor_request())
     tensor = Tensor(name="input", datatype="FP32", shape=[2, 1, 32, 32])
@@ -184,6 +210,12 @@ def asked(name: str, **parameters: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "status", "sentence"),
     [
+        ({"model_name": "digits@8"}, "NOT_FOUND", "no version '8' of the model digits"),
+        (
+            {"model_name": "digits@7", "model_version": "8"},
+            "INVALID_ARGUMENT",
+            "'7' behind the name and '8' beside",
+        ),
         ({"model_name": "letters"}, "NOT_FOUND", "no model named 'letters'"),
         ({"model_version": "8"}, "NOT_FOUND", "no version '8'"),
         ({"inputs": []}, "INVALID_ARGUMENT", "1 raw contents for 0 inputs"),

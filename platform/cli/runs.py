@@ -36,7 +36,10 @@ def list_runs(recipe: str | None, limit: int, as_json: bool) -> None:
     from striate.train.tracking import runs as tracked
     from striate.train.tracking.metric_names import display_name
 
-    found = tracked.list_runs(tracking_uri_of(Settings.load()), recipe, limit)
+    settings = Settings.load()
+    found = tracked.list_runs(
+        tracking_uri_of(settings), recipe, limit, runs_folder=settings.runs_folder
+    )
     if as_json:
         print_json([run.model_dump(mode="json") for run in found])
         return
@@ -68,7 +71,8 @@ def show(run_id: str, as_json: bool) -> None:
     from striate.train.tracking.reference_results import references_for
     from striate.train.tracking.runs import find_run
 
-    run = find_run(tracking_uri_of(Settings.load()), run_id)
+    settings = Settings.load()
+    run = find_run(tracking_uri_of(settings), run_id, runs_folder=settings.runs_folder)
     if as_json:
         known = [asdict(one) for one in references_for(run.recipe)]
         print_json({**run.model_dump(mode="json"), "published": known})
@@ -114,10 +118,12 @@ def sync(run_id: str, as_json: bool) -> None:
         publish,
     )
     from striate.train.run.folder import Run
+    from striate.train.run.lease import hold_lease
 
     settings = Settings.load()
     run = Run.load(settings, run_id).with_spec(tracking_uri=tracking_uri_of(settings))
-    version = publish(run)
+    with hold_lease(run.folder.path, run.spec.run_id):  # who drives it publishes it as well
+        version = publish(run)
     uri = version.uri if version else None
     if as_json:
         print_json({"run_id": run.spec.run_id, "run_url": run.spec.run_url, "model_uri": uri})

@@ -26,11 +26,18 @@ _CONTROLLER_DIED = "Ray Train's controller died."
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(1 << 25)}
 
 
-def train_on_ray(run: Run, settings: Settings) -> None:
+def train_on_ray(
+    run: Run, settings: Settings, taken_over: Callable[[], bool] = lambda: False
+) -> None:
     """Train on Ray Train workers until the run is at its end, has failed, or is asked to stop.
 
     Ray Train starts dead workers again by itself. When its controller dies, or a worker was ended
     softly, this starts a new one, which goes on from the latest checkpoint.
+
+    Args:
+        run: the run.
+        settings: where Ray is.
+        taken_over: tells that another process drives the run now, and this one is to leave it.
 
     Raises:
         PlatformError: there is no cluster, or it cannot hold the workers.
@@ -42,7 +49,7 @@ def train_on_ray(run: Run, settings: Settings) -> None:
         _check_room(run)
         failures = 0
         while not run.folder.outcome.is_file():
-            why = _once(run)
+            why = _once(run, taken_over)
             if run.folder.failure.is_file():
                 raise _reason(run, None)
             if run.folder.outcome.is_file() or why is None:
@@ -56,7 +63,7 @@ def train_on_ray(run: Run, settings: Settings) -> None:
             _note(run, f"{why} The run goes on from its latest checkpoint.")
 
 
-def _once(run: Run) -> str | None:
+def _once(run: Run, taken_over: Callable[[], bool]) -> str | None:
     """One Ray Train run; why it ended before its end, or None when another makes no sense."""
     from ray.exceptions import RayActorError
     from ray.train import ControllerError, TrainingFailedError
@@ -65,8 +72,9 @@ def _once(run: Run) -> str | None:
     starts = len(attempts_of(run.folder.path))
 
     def early() -> bool:
-        """Asked to end before any worker began: there is nothing to save."""
-        return run.folder.stop_request.exists() and len(attempts_of(run.folder.path)) == starts
+        """Asked to end before any worker began, with nothing to save; or another drives the run."""
+        unbegun = len(attempts_of(run.folder.path)) == starts
+        return taken_over() or (run.folder.stop_request.exists() and unbegun)
 
     try:
         with ray_private.train_environment(_variables(run)):

@@ -17,7 +17,9 @@ from striate.train.launch.signals import stop_on_signals
 from striate.train.recipes.resolve import override
 from striate.train.run import startup_times as startup
 from striate.train.run.folder import Run, RunFolder
+from striate.train.run.lease import Lease, hold_lease
 from striate.train.run.spec import RunOutcome, RunSpec
+from striate.train.run.stop_requests import REQUESTS
 from striate.train.tracking.events import EventBuilder, OnEvent, TrainEvent, headline_of
 from striate.train.tracking.metric_log import MetricLog, MetricRecord
 from striate.train.tracking.mlflow_run import (
@@ -65,6 +67,7 @@ def run(
     settings: Settings,
     *,
     resume: str | None = None,
+    wait_s: float = 0.0,
     on_event: OnEvent | None = None,
     tags: Mapping[str, str] | None = None,
     command_unix_s: float | None = None,
@@ -75,6 +78,7 @@ def run(
         recipe: resolved; `recipe.scaling.workers` of 0 trains in this process.
         settings: where data and runs lie, and where Ray and MLflow are.
         resume: a run of this home to continue from its latest checkpoint, in the same MLflow run.
+        wait_s: how long to wait for the end of another process that drives the run to resume.
         on_event: called from a thread of its own with what the run says.
         tags: further tags of a new MLflow run.
         command_unix_s: when the command that calls this was begun; now when None.
@@ -83,6 +87,7 @@ def run(
         TrackingUnavailable: MLflow does not answer: at the start, and nothing was started; or at
             the end, and everything is kept for ``striate runs sync``.
         PlatformError: there is no Ray cluster.
+        UsageError: another process drives the run to resume.
         RecipeError: the recipe is not the one that the run to resume was started with.
         DataError: the shards are damaged or missing.
         TrainingFailed: the run ended without a model; it can be resumed.
@@ -91,15 +96,22 @@ def run(
     began, called_unix_s = time.monotonic(), time.time()
     tell = on_event or (lambda event: None)
     run = (
-        _begin(recipe, settings, tell, tags or {})
-        if resume is None
-        else _again(recipe, settings, resume)
+        _begin(recipe, settings, tell, tags or {}) if resume is None else Run.load(settings, resume)
     )
+    run_id = run.spec.run_id
+    with hold_lease(run.folder.path, run_id, wait_s=wait_s, on_lost=REQUESTS.stop) as lease:
+        if resume is not None:
+            run = _again(recipe, settings, run)
+        startup.begin(run.folder.path, command_unix_s or called_unix_s)
+        startup.mark(run.folder.path, "imports", called_unix_s)
+        startup.mark(run.folder.path, "shards and tracked run")
+        return _drive(run, settings, lease, tell, began)
+
+
+def _drive(run: Run, settings: Settings, lease: Lease, tell: OnEvent, began: float) -> TrainResult:
+    """Train a run to its end and publish it, as the one process that drives it."""
     for leftover in (run.folder.failure, run.folder.outcome, run.folder.stop_request):
         leftover.unlink(missing_ok=True)
-    startup.begin(run.folder.path, command_unix_s or called_unix_s)
-    startup.mark(run.folder.path, "imports", called_unix_s)
-    startup.mark(run.folder.path, "shards and tracked run")
     builder = EventBuilder.of(run.spec.recipe, len(run.spec.labels), run.spec.total_steps)
 
     def handle(records: list[MetricRecord]) -> None:
@@ -112,13 +124,15 @@ def run(
     follower = Follower(run.folder.metric_log, handle)
     try:
         with upload_while(run), stop_on_signals(run.folder, say):
-            _train(run, settings)
+            _train(run, settings, lease)
     except BaseException as error:
+        lease.check()  # how the run ends is for who drives it now to say
         ended = isinstance(error, KeyboardInterrupt | TrainingStopped)
         _mark(run, "KILLED" if ended else "FAILED")
         raise
     finally:
         follower.close()
+    lease.check()
     outcome = RunOutcome.model_validate_json(run.folder.outcome.read_bytes())
     version = publish(run)
     return TrainResult(
@@ -162,12 +176,11 @@ def _begin(recipe: Recipe, settings: Settings, tell: OnEvent, more_tags: Mapping
     return _write(Run(spec, RunFolder(settings.runs_folder / run_id)))
 
 
-def _again(recipe: Recipe, settings: Settings, run_id: str) -> Run:
+def _again(recipe: Recipe, settings: Settings, before: Run) -> Run:
     """The run to resume, with what may change in it taken from `recipe`."""
     from striate.data.shards.manifest import Manifest
     from striate.data.storage import Source
 
-    before = Run.load(settings, run_id)
     free = {"scaling", "checkpoint", "report_every", "epochs", "evaluate_every_epochs", "on_nan"}
     for name in Recipe.model_fields:
         if name not in free and getattr(recipe, name) != getattr(before.spec.recipe, name):
@@ -244,7 +257,7 @@ def shards_of(recipe: Recipe, settings: Settings, tell: OnEvent) -> str:
     return str(folder.absolute())
 
 
-def _train(run: Run, settings: Settings) -> None:
+def _train(run: Run, settings: Settings, lease: Lease) -> None:
     """Run the workers to their end.
 
     Raises:
@@ -257,7 +270,7 @@ def _train(run: Run, settings: Settings) -> None:
     else:
         from striate.train.launch.ray_train import train_on_ray
 
-        train_on_ray(run, settings)
+        train_on_ray(run, settings, lease.lost.is_set)
     if not run.folder.outcome.is_file():
         raise TrainingFailed(
             f"The run {run.spec.run_id} ended without a model.",

@@ -13,6 +13,7 @@ from striate.core.errors import StriateError
 from striate.core.settings import Settings
 from striate.core.tracking import connect, explain_unavailable, tracking_uri_of
 from striate.train.config import Recipe
+from striate.train.run.lease import EXPIRES_S
 from striate.train.sweep.grid import OnTrial, Trial, TrialEvent, TrialResult, concurrent_trials
 from striate.train.tracking.events import TrainEvent, headline_of
 
@@ -78,6 +79,7 @@ def run_trial(number: int, recipe: Recipe, settings: Settings, parent: str) -> N
             recipe,
             settings,
             resume=_begun(number, parent, uri),
+            wait_s=2 * EXPIRES_S,  # its former process may have died with another node
             on_event=report,
             tags={PARENT_TAG: parent, TRIAL_TAG: str(number)},
         )

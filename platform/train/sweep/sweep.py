@@ -11,6 +11,7 @@ from striate.core.settings import Settings
 from striate.core.tracking import connect, explain_unavailable, tracking_uri_of
 from striate.train.config import Recipe
 from striate.train.plots.style import DPI
+from striate.train.run.lease import hold_lease
 from striate.train.sweep.grid import OnTrial, SweepResult, Trial, TrialResult, draw, rank_trials
 from striate.train.sweep.ray_tune import run_all, trial_runs
 from striate.train.tracking.events import headline_of
@@ -52,7 +53,10 @@ def sweep(
     parent, url = open_parent(uri, recipe, f"sweep of {len(trials)} trials", tags)
     status = "KILLED"
     try:
-        with connection(settings.ray_address, _REMEDY):
+        with (
+            hold_lease(settings.runs_folder / parent, parent),  # tells whether it still goes on
+            connection(settings.ray_address, _REMEDY),
+        ):
             results = rank_trials(run_all(trials, settings, parent, tell))
         status = "FINISHED" if any(one.score is not None for one in results) else "FAILED"
         picture = _publish(results, headline, settings.runs_folder / parent, parent, uri)

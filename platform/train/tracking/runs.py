@@ -1,12 +1,14 @@
 """Runs as MLflow knows them: listed, shown, compared."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from striate.core.errors import UnknownName
 from striate.core.tracking import connect, explain_unavailable
+from striate.train.run.lease import is_interrupted
 
 TAG = "striate."
 RECIPE_TAG = f"{TAG}recipe"
@@ -19,7 +21,8 @@ class RunSummary(BaseModel):
     Attributes:
         run_id: MLflow's.
         recipe: the recipe's name.
-        status: ``RUNNING``, ``FINISHED``, ``FAILED`` or ``KILLED``.
+        status: ``RUNNING``, ``FINISHED``, ``FAILED`` or ``KILLED``; ``INTERRUPTED`` when its driver
+            went without a word, so that MLflow still takes it for running.
         started_unix_s: when it began.
         seconds: until its end, or None while it runs.
         headline: the metric that says which model is best; larger is better.
@@ -50,8 +53,20 @@ class RunSummary(BaseModel):
         return self.metrics.get(f"test/{self.headline}")
 
 
-def list_runs(tracking_uri: str, recipe: str | None = None, limit: int = 50) -> list[RunSummary]:
+def list_runs(
+    tracking_uri: str,
+    recipe: str | None = None,
+    limit: int = 50,
+    *,
+    runs_folder: Path | None = None,
+) -> list[RunSummary]:
     """The latest runs, newest first; those of one recipe when it is named.
+
+    Args:
+        tracking_uri: of the server that holds them.
+        recipe: a recipe's name.
+        limit: at most so many.
+        runs_folder: where runs lie here; their leases tell which of them are interrupted.
 
     Raises:
         TrackingUnavailable: MLflow does not answer.
@@ -63,23 +78,37 @@ def list_runs(tracking_uri: str, recipe: str | None = None, limit: int = 50) -> 
         found = client.search_runs(
             experiments, chosen, max_results=limit, order_by=["attributes.start_time DESC"]
         )
-        return [_summary(run, tracking_uri) for run in found]
+        return [with_lease(_summary(run, tracking_uri), runs_folder) for run in found]
 
 
-def find_run(tracking_uri: str, run_id: str) -> RunSummary:
+def find_run(tracking_uri: str, run_id: str, *, runs_folder: Path | None = None) -> RunSummary:
     """A run by its id, or by the beginning of it when that is unique.
+
+    Args:
+        tracking_uri: of the server that holds it.
+        run_id: its id, or the beginning of it.
+        runs_folder: as in `list_runs`.
 
     Raises:
         UnknownName: no run, or more than one, begins so.
         TrackingUnavailable: MLflow does not answer.
     """
     if _ID.fullmatch(run_id):
-        return _by_id(tracking_uri, run_id)
-    runs = {run.run_id: run for run in list_runs(tracking_uri, limit=1000)}
+        return with_lease(_by_id(tracking_uri, run_id), runs_folder)
+    listed = list_runs(tracking_uri, limit=1000, runs_folder=runs_folder)
+    runs = {run.run_id: run for run in listed}
     matching = [run for name, run in runs.items() if name.startswith(run_id)]
     if len(matching) != 1:
         raise UnknownName.of("run", run_id, runs)
     return matching[0]
+
+
+def with_lease(run: RunSummary, runs_folder: Path | None) -> RunSummary:
+    """The same run, interrupted if MLflow takes it for running and its lease says otherwise."""
+    if run.status != "RUNNING" or runs_folder is None:
+        return run
+    gone = is_interrupted(runs_folder / run.run_id)
+    return run.model_copy(update={"status": "INTERRUPTED"}) if gone else run
 
 
 def _by_id(tracking_uri: str, run_id: str) -> RunSummary:

@@ -143,15 +143,23 @@ def list_(as_json: bool) -> None:
 
     Replicas are those that run of those that are wanted, and the bounds between them; a canary is
     the version on trial and its share of the calls; `before` counts the versions to go back to.
+    An application whose model's alias has moved since it was deployed is named.
 
     \b
     Example: striate apps ls
     """
     from striate.serve.deployment.deploy import list_apps
+    from striate.serve.deployment.followed_aliases import apps_behind, current_versions
 
-    found = list_apps(Settings.load())
+    settings = Settings.load()
+    found = list_apps(settings)
+    behind = apps_behind(
+        [entry.app for entry in found],
+        current_versions({uri for entry in found for uri in entry.app.aliases}, settings),
+    )
     if as_json:
-        print_json([_app_row(entry) for entry in found])
+        moved = {one.app: one.now for one in behind}
+        print_json([{**_app_row(entry), "moved_to": moved.get(entry.app.name)} for entry in found])
         return
     if not found:
         print_note(
@@ -160,6 +168,8 @@ def list_(as_json: bool) -> None:
         return
     columns = ("name", "app", "status", "model", "version", "pool", "replicas", "canary", "before")
     print_table("Deployed applications", columns, [_shown_row(entry) for entry in found])
+    for one in behind:
+        print_note(str(one))
 
 
 @click.command()

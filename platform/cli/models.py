@@ -102,21 +102,36 @@ def show(model_uri: str, as_json: bool) -> None:
 @click.option("--alias", default="champion", show_default=True, help="The alias to set.")
 @json_option
 def promote(name: str, version: int, alias: str, as_json: bool) -> None:
-    """Point an alias of NAME at VERSION; what deploys the alias gets it from then on.
+    """Point an alias of NAME at VERSION, and show what changes.
+
+    What is deployed runs on with the version that it was deployed with, and is named.
 
     \b
     Example: striate models promote lenet5-digits 2 --alias champion
     """
+    from striate.core.model_version import describe_move
+    from striate.core.registry import list_versions
     from striate.core.registry import promote as set_alias
     from striate.core.tracking import tracking_uri_of
+    from striate.serve.deployment.canary import edge_folder
+    from striate.serve.deployment.followed_aliases import apps_behind
+    from striate.serve.edge.app_table import read_table
 
     if not alias or any(c in alias for c in "/@: "):
         raise UsageError(f"{alias!r} is no alias.", "Use letters, digits and dashes.")
-    promoted = set_alias(name, version, alias, tracking_uri_of(Settings.load()))
+    settings = Settings.load()
+    tracking_uri = tracking_uri_of(settings)
+    before = list_versions(tracking_uri, name)
+    former = next((one for one in before if alias in one.aliases), None)
+    promoted = set_alias(name, version, alias, tracking_uri)
     if as_json:
         print_json(promoted.model_dump(mode="json"))
-    else:
-        console.print(f"{name}@{alias} is now version {promoted.version}")
+        return
+    behind = apps_behind(
+        read_table(edge_folder(settings)).apps, {f"models:/{name}@{alias}": version}
+    )
+    for line in (*describe_move(alias, promoted, former), *map(str, behind)):
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def _when(unix_s: float) -> str:

@@ -25,6 +25,7 @@ def run_sweep(
     settings: Settings,
     sweeps: Sequence[str],
     register_best: bool,
+    promoted: bool,
     *,
     events: bool,
     as_json: bool,
@@ -42,7 +43,10 @@ def run_sweep(
     trials = grid(recipe, sweeps)
     # Ray tells of its workers on standard output, where only the result belongs.
     with redirect_stdout(sys.stderr), _shown(events, as_json) as on_trial:
-        result = sweep(recipe, trials, settings, register_best=register_best, on_trial=on_trial)
+        result = sweep(
+            recipe, trials, settings,
+            register_best=register_best, promoted=promoted, on_trial=on_trial,
+        )  # fmt: skip
     document = result.model_dump(mode="json")
     if events:
         click.echo(line_of("result", document))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _WORKERS = "Ray Train workers; MIN:MAX come and go with the cluster's nodes; 0 trains here."
 _SWEEP = "Train a grid of these values on Ray Tune; may be repeated."
+_PROMOTE = "Make it champion even if it is no better than the present one."
+_SET_NAME = "Set registered_name, or leave --promote out."
 _SUBMIT = "Send it to the cluster with this head as a job, and follow it."
 
 
@@ -30,6 +32,7 @@ _SUBMIT = "Send it to the cluster with this head as a job, and follow it."
 @click.option("--resume", metavar="RUN", help="Go on with a run from its latest checkpoint.")
 @click.option("--sweep", "sweeps", multiple=True, metavar="FIELD=V1,V2,…", help=_SWEEP)
 @click.option("--register-best", is_flag=True, help="With --sweep: register the best model.")
+@click.option("--promote", is_flag=True, help=_PROMOTE)
 @click.option("--submit", metavar="http://HEAD:8265", help=_SUBMIT)
 @click.option("--detach", is_flag=True, help="With --submit: do not follow the job.")
 @click.option("--env", "variables", multiple=True, metavar="NAME=VALUE",
@@ -44,6 +47,7 @@ def train(
     resume: str | None,
     sweeps: tuple[str, ...],
     register_best: bool,
+    promote: bool,
     submit: str | None,
     detach: bool,
     variables: tuple[str, ...],
@@ -63,25 +67,31 @@ def train(
     """
     settings = Settings.load()
     _check_options(resume, sweeps, register_best, submit, detach or bool(variables))
+    if promote and sweeps and not register_best:
+        raise UsageError("--promote belongs to a model that is registered.", "Add --register-best.")
     if workers is not None:
         overrides = (*overrides, *_scaling(workers))
     if submit is not None:
         from striate.cli.jobs import send
 
-        what = _sent(recipe, overrides, resume, sweeps, register_best)
+        what = _sent(recipe, overrides, resume, sweeps, register_best, promote)
         send(what, settings, submit, variables, detach=detach, as_json=as_json)
         return
     with train_progress.errors_as_lines(events):
         chosen = _chosen(recipe, overrides, resume, settings)
+        if promote and chosen.registered_name is None:
+            raise UsageError("--promote belongs to a model that is registered.", _SET_NAME)
         _present_token()
         if sweeps:
             from striate.cli.sweep_progress import run_sweep
 
-            run_sweep(chosen, settings, sweeps, register_best, events=events, as_json=as_json)
+            run_sweep(
+                chosen, settings, sweeps, register_best, promote, events=events, as_json=as_json
+            )
         elif events:
-            _tell(chosen, settings, resume)
+            _tell(chosen, settings, resume, promote)
         else:
-            _show(chosen, settings, resume, as_json)
+            _show(chosen, settings, resume, promote, as_json)
 
 
 def _check_options(
@@ -99,14 +109,17 @@ def _check_options(
         )
 
 
-def _show(chosen: "Recipe", settings: Settings, resume: str | None, as_json: bool) -> None:
+def _show(
+    chosen: "Recipe", settings: Settings, resume: str | None, promote: bool, as_json: bool
+) -> None:
     from striate.train.launch.run import run
 
     # Ray tells of a dead worker on standard output, where only the result belongs.
     with redirect_stdout(sys.stderr), train_progress.progress(hidden=as_json) as on_event:
         trained = run(
-            chosen, settings, resume=resume, on_event=on_event, command_unix_s=_command_unix_s()
-        )
+            chosen, settings, resume=resume, promoted=promote, on_event=on_event,
+            command_unix_s=_command_unix_s(),
+        )  # fmt: skip
         result = train_progress.result_document(trained)
     if as_json:
         print_json(result)
@@ -114,15 +127,16 @@ def _show(chosen: "Recipe", settings: Settings, resume: str | None, as_json: boo
         train_progress.print_summary(result)
 
 
-def _tell(chosen: "Recipe", settings: Settings, resume: str | None) -> None:
+def _tell(chosen: "Recipe", settings: Settings, resume: str | None, promote: bool) -> None:
     """The same for a program: every line of standard output is one of `events.line_of`."""
     from striate.train.launch.run import run
     from striate.train.tracking.events import line_of
 
     with train_progress.lines() as on_event:
         result = run(
-            chosen, settings, resume=resume, on_event=on_event, command_unix_s=_command_unix_s()
-        )
+            chosen, settings, resume=resume, promoted=promote, on_event=on_event,
+            command_unix_s=_command_unix_s(),
+        )  # fmt: skip
     click.echo(line_of("result", train_progress.result_document(result)))
 
 
@@ -153,25 +167,28 @@ def _sent(
     resume: str | None,
     sweeps: tuple[str, ...],
     register_best: bool,
+    promote: bool,
 ) -> "Sent":
     """What a cluster shall do; a run to resume is known there, and a recipe is checked here."""
     from striate.cli.jobs import Sent
     from striate.train.recipes.resolve import resolve
 
+    promoted = ("--promote",) if promote else ()
     if resume is not None:
         given = [recipe] if recipe is not None else []
-        return Sent(f"resumed-{resume[:8]}", None, (*given, *overrides, "--resume", resume))
+        arguments = (*given, *overrides, "--resume", resume, *promoted)
+        return Sent(f"resumed-{resume[:8]}", None, arguments)
     if recipe is None:
         raise UsageError("No recipe is named.", "See `striate train --help`.")
     chosen = resolve(recipe, overrides, shards_here=False)
     if not sweeps:
-        return Sent(chosen.name, chosen, ())
+        return Sent(chosen.name, chosen, promoted)
     from striate.train.sweep.grid import grid
 
     grid(chosen, sweeps)  # what is wrong in it is found here
     swept = tuple(part for text in sweeps for part in ("--sweep", text))
     best = ("--register-best",) if register_best else ()
-    return Sent(f"{chosen.name}-sweep", chosen, (*swept, *best))
+    return Sent(f"{chosen.name}-sweep", chosen, (*swept, *best, *promoted))
 
 
 def _chosen(

@@ -9,14 +9,21 @@ import json
 import re
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from striate.core.bundle import SPEC_FILE, Architecture, Bundle
 from striate.core.errors import BundleError, PlatformError, UnknownName
 from striate.core.files import atomic_folder
+from striate.core.model_version import (
+    EVALUATED_TAG,
+    METRICS_TAG,
+    EvaluatedOn,
+    ModelVersion,
+    from_mlflow,
+)
+from striate.core.promotion import CONSIDERED_TAG, consider
 from striate.core.settings import Settings
 from striate.core.tracking import connect, explain_unavailable, tracking_uri_of
 
@@ -25,35 +32,8 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 ARTIFACT = "bundle"
-_METRICS_TAG = "striate.metrics"
 _DIGEST_TAG = "striate.digest"
 _MODEL_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/]+)|/(?P<version>\d+))")
-
-
-class ModelVersion(BaseModel):
-    """One registered version of a model.
-
-    Attributes:
-        name: the registered model.
-        version: counts from 1 within `name`.
-        aliases: names that point at this version, for example ``champion``.
-        run_id: the MLflow run that made it, or None.
-        uri: ``models:/NAME/VERSION``.
-        created_unix_s: when it was registered.
-        metrics: the final metrics that its bundle states.
-        description: free text, may be empty.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    version: int
-    aliases: tuple[str, ...] = ()
-    run_id: str | None = None
-    uri: str
-    created_unix_s: float
-    metrics: dict[str, float] = Field(default_factory=dict)
-    description: str = ""
 
 
 def register(
@@ -62,11 +42,17 @@ def register(
     run_id: str,
     tracking_uri: str,
     loader_module: str,
+    *,
+    evaluated_on: EvaluatedOn | None = None,
     alias: str = CHAMPION,
+    promoted: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> ModelVersion:
-    """Log a bundle to its run, register it as the next version of `name`, and set an alias.
+    """Log a bundle to its run, and register it as the next version of `name`.
 
-    Registering the same bundle of the same run again only sets the alias.
+    The alias goes to it where it points at nothing, or at a version that is worse on the same
+    evaluation data. That is asked once for a version: registering the same bundle of the same run
+    again changes nothing.
 
     Args:
         bundle: what is registered.
@@ -75,7 +61,10 @@ def register(
         tracking_uri: the server that takes it in.
         loader_module: importable name of the module whose `_load_pyfunc` opens the bundle for
             ``mlflow.pyfunc``; stored with the version.
-        alias: points at the version afterwards.
+        evaluated_on: on what the bundle's metrics were measured.
+        alias: what points at the best version.
+        promoted: give it the alias in any case.
+        tell: takes one sentence on where the alias is now, if that was asked.
 
     Raises:
         TrackingUnavailable: MLflow does not answer.
@@ -86,14 +75,17 @@ def register(
         version = _version_of(client, name, run_id, bundle.digest)
         if version is None:
             tags = {
-                _METRICS_TAG: json.dumps(bundle.spec.provenance.metrics),
+                METRICS_TAG: json.dumps(bundle.spec.provenance.metrics),
                 _DIGEST_TAG: bundle.digest,
             }
+            if evaluated_on is not None:
+                tags[EVALUATED_TAG] = evaluated_on.model_dump_json()
             source, model_id = _log_model(client, bundle, run_id, tracking_uri, loader_module)
             version = client.create_model_version(
                 name, source=source, run_id=run_id, tags=tags, model_id=model_id
             ).version
-    return promote(name, int(version), alias, tracking_uri)
+        tell(consider(client, name, str(version), alias, promoted))
+    return next(v for v in list_versions(tracking_uri, name) if v.version == int(version))
 
 
 def fetch(model_uri: str, settings: Settings) -> tuple[Bundle, ModelVersion | None]:
@@ -142,7 +134,7 @@ def list_versions(tracking_uri: str, name: str | None = None) -> list[ModelVersi
         if name is not None and name not in models:
             raise UnknownName.of("registered model", name, models)
         names = sorted(models) if name is None else [name]
-        versions = [_model_version(v, models[n]) for n in names for v in _versions(client, n)]
+        versions = [from_mlflow(v, models[n]) for n in names for v in _versions(client, n)]
     return sorted(versions, key=lambda version: (version.name, -version.version))
 
 
@@ -159,6 +151,8 @@ def promote(name: str, version: int, alias: str, tracking_uri: str) -> ModelVers
     client = connect(tracking_uri)
     with explain_unavailable(tracking_uri):
         client.set_registered_model_alias(name, alias, str(version))
+        # Registering it again asks no more whether it is better than what is chosen later.
+        client.set_model_version_tag(name, str(version), CONSIDERED_TAG, alias)
     aliases = {*known[str(version)].aliases, alias}
     return known[str(version)].model_copy(update={"aliases": tuple(sorted(aliases))})
 
@@ -251,20 +245,7 @@ def _in_registry(client: "MlflowClient", model_uri: str) -> tuple[ModelVersion, 
             raise
         known = [str(version.version) for version in _versions(client, name)]
         raise UnknownName.of(f"version of {name}", number, known) from None
-    return _model_version(version, models[name]), str(version.source)
-
-
-def _model_version(version: Any, aliases: dict[str, Any]) -> ModelVersion:
-    return ModelVersion(
-        name=version.name,
-        version=int(version.version),
-        aliases=tuple(sorted(a for a, v in aliases.items() if str(v) == str(version.version))),
-        run_id=version.run_id or None,
-        uri=f"models:/{version.name}/{version.version}",
-        created_unix_s=version.creation_timestamp / 1000,
-        metrics=json.loads(version.tags.get(_METRICS_TAG, "{}")),
-        description=version.description or "",
-    )
+    return from_mlflow(version, models[name]), str(version.source)
 
 
 def _cached(folder: Path) -> Bundle | None:

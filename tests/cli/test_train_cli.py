@@ -71,7 +71,7 @@ def test_a_run_is_trained_listed_compared_promoted_and_resumed(platform: Any) ->
         return json.loads(platform.run(*arguments, "--json").stdout)
 
     first = ask("train", "lenet5-modern-digits", *SHORT)
-    second = ask("train", "lenet5-modern-digits", *SHORT, "optimizer.lr=0.003")
+    second = ask("train", "lenet5-modern-digits", *SHORT, "optimizer.lr=0.003", "--promote")
     version = int(first["model_uri"].removeprefix("models:/lenet5-modern-digits/"))
     assert second["model_uri"] == f"models:/lenet5-modern-digits/{version + 1}"
 

@@ -11,6 +11,7 @@ import torch
 from striate.core import registry
 from striate.core.bundle import Architecture, Bundle, BundleSpec, Provenance, TensorSpec
 from striate.core.errors import BundleError, TrackingUnavailable, UnknownName
+from striate.core.model_version import EvaluatedOn
 from striate.core.settings import Settings
 from striate.core.tracking import connect, tracking_uri_of
 
@@ -37,6 +38,7 @@ def settings(store: str, tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home", tracking_uri=store)
 
 
+TEST_SPLIT = EvaluatedOn(data="manifest test", metric="top1")
 LENET = Architecture(name="lenet1")
 
 
@@ -61,12 +63,13 @@ def bundle_at(folder: Path, value: float, architecture: Architecture = LENET) ->
 
 @pytest.fixture
 def registered(store: str, tmp_path: Path) -> tuple[str, str]:
-    """A model with two versions, of which the second is the champion; and the second's run."""
+    """A model with two versions, of which the better second is champion; and the second's run."""
     name = f"model-{time.monotonic_ns()}"
     run_id = ""
     for value in (0.25, 0.75):
         run_id = new_run(store)
-        registry.register(bundle_at(tmp_path / f"b{value}", value), name, run_id, store, LOADER)
+        bundle = bundle_at(tmp_path / f"b{value}", value)
+        registry.register(bundle, name, run_id, store, LOADER, evaluated_on=TEST_SPLIT)
     return name, run_id
 
 

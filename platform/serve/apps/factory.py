@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from striate.core.bundle import Bundle, BundleSpec
-from striate.core.registry import ModelVersion
+from striate.core.model_version import ModelVersion
 from striate.serve.common.limits import Batching, Limits
 from striate.serve.common.probe_image import probe_image
 from striate.serve.common.types import ModelName, Tag, TagRequest

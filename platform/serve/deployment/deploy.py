@@ -99,6 +99,7 @@ def deploy(
         app=app,
         serve_name="",
         model_uri=made.model_uri,
+        aliases=made.aliases,
         model=made.model,
         version=made.version,
         pool=pool,

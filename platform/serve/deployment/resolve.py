@@ -35,12 +35,14 @@ class ResolvedModels:
     Attributes:
         arguments: of the kind's `build`, placement left out; they can stand in a file.
         model_uri: the pinned models, with spaces between them.
+        aliases: the aliases that were pinned, with their versions.
         model: their names.
         version: their versions.
     """
 
     arguments: dict[str, Any]
     model_uri: str
+    aliases: dict[str, int]
     model: str
     version: str
 
@@ -76,8 +78,11 @@ def resolve_models(
         **options, "tracking_uri": settings.tracking_uri, "home": settings.home
     }  # fmt: skip
     uris, names, bundles = [], [], []
+    aliases: dict[str, int] = {}
     for field, given in _roles(models, fields):
         bundle, registered = fetch(given, settings)
+        if registered is not None and "@" in given:
+            aliases[given] = registered.version
         uri = registered.uri if registered else str(bundle.path.absolute())
         if field == "models":
             arguments[field] = (*arguments.get(field, ()), uri)
@@ -94,6 +99,7 @@ def resolve_models(
     return ResolvedModels(
         arguments=kept,
         model_uri=" ".join(uris),
+        aliases=aliases,
         model=", ".join(name for name, _ in names),
         version=", ".join(version for _, version in names),
     )

@@ -38,6 +38,8 @@ class DeployedApp(BaseModel):
         models: names that it answers for in the Open Inference Protocol.
         model_uri: the pinned model, for example ``models:/lenet5-digits/3``; several with spaces
             between them.
+        aliases: what of it was asked for by an alias, ``models:/NAME@ALIAS``, and the version that
+            the alias pointed at.
         model: the model's name.
         version: the model's version.
         pool: the pool it was placed on, or None.
@@ -60,6 +62,7 @@ class DeployedApp(BaseModel):
     declared: tuple[ServiceSpec, ...] = ()
     models: tuple[str, ...] = ()
     model_uri: str
+    aliases: dict[str, int] = Field(default_factory=dict)
     model: str
     version: str
     pool: str | None = None

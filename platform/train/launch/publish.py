@@ -1,24 +1,39 @@
 """From what a run left in its folder to MLflow: metrics, pictures, recipe and registered bundle."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from striate.core.bundle import Bundle
 from striate.core.errors import TrackingUnavailable
-from striate.core.registry import ModelVersion, register
+from striate.core.model_version import EvaluatedOn, ModelVersion
+from striate.core.registry import register
 from striate.core.retry import Backoff, retry
 from striate.core.tracking import connect, explain_unavailable
 from striate.train.launch.live_plots import update_plots, update_plots_live
 from striate.train.run.folder import Run
+from striate.train.run.spec import RunSpec
+from striate.train.tracking.events import headline_of
 from striate.train.tracking.mlflow_run import LOADER_MODULE, close_run
 from striate.train.tracking.uploader import Uploader, upload_all
 
 
-def publish(run: Run, within_s: float = 30.0) -> ModelVersion | None:
+def publish(
+    run: Run,
+    within_s: float = 30.0,
+    *,
+    promoted: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+) -> ModelVersion | None:
     """Bring all that a run left in its folder to MLflow: metrics, pictures, recipe, bundle.
 
     Doing it again changes nothing, so a run whose tracking server was away is published later by
     ``striate runs sync``.
+
+    Args:
+        run: the run.
+        within_s: how long to wait for MLflow.
+        promoted: the model becomes champion even where it is no better than the present one.
+        tell: takes one sentence on which version is champion.
 
     Returns:
         The registered version; None when the recipe registers nothing or the run has no bundle.
@@ -28,12 +43,14 @@ def publish(run: Run, within_s: float = 30.0) -> ModelVersion | None:
     """
     backoff = Backoff.constant(min(1.0, within_s / 10))
     try:
-        return retry(lambda: _publish(run), within_s, (TrackingUnavailable,), backoff)
+        return retry(
+            lambda: _publish(run, promoted, tell), within_s, (TrackingUnavailable,), backoff
+        )
     except TrackingUnavailable:
         raise explain_kept(run) from None
 
 
-def _publish(run: Run) -> ModelVersion | None:
+def _publish(run: Run, promoted: bool, tell: Callable[[str], None]) -> ModelVersion | None:
     run_id, tracking_uri = run.spec.run_id, run.spec.tracking_uri
     upload_all(run_id, tracking_uri, run.folder.metric_logs())
     client = connect(tracking_uri)
@@ -48,9 +65,18 @@ def _publish(run: Run) -> ModelVersion | None:
     name = run.spec.recipe.registered_name
     if name is not None:
         bundle = Bundle.open(run.folder.bundle)
-        version = register(bundle, name, run_id, tracking_uri, LOADER_MODULE)
+        version = register(
+            bundle, name, run_id, tracking_uri, LOADER_MODULE,
+            evaluated_on=evaluated_on(run.spec), promoted=promoted, tell=tell,
+        )  # fmt: skip
     close_run(tracking_uri, run_id, "FINISHED")
     return version
+
+
+def evaluated_on(spec: RunSpec) -> EvaluatedOn:
+    """On what a run's model is measured: these shards' split, and the task's headline metric."""
+    data = f"{spec.manifest_sha256} {spec.recipe.data.test_split}"
+    return EvaluatedOn(data=data, metric=headline_of(spec.recipe))
 
 
 def explain_kept(run: Run) -> TrackingUnavailable:

@@ -70,6 +70,7 @@ def run(
     wait_s: float = 0.0,
     on_event: OnEvent | None = None,
     tags: Mapping[str, str] | None = None,
+    promoted: bool = False,
     command_unix_s: float | None = None,
 ) -> TrainResult:
     """Train a recipe to a tracked and registered model.
@@ -81,6 +82,7 @@ def run(
         wait_s: how long to wait for the end of another process that drives the run to resume.
         on_event: called from a thread of its own with what the run says.
         tags: further tags of a new MLflow run.
+        promoted: the model becomes champion even where it is no better than the present one.
         command_unix_s: when the command that calls this was begun; now when None.
 
     Raises:
@@ -105,10 +107,12 @@ def run(
         startup.begin(run.folder.path, command_unix_s or called_unix_s)
         startup.mark(run.folder.path, "imports", called_unix_s)
         startup.mark(run.folder.path, "shards and tracked run")
-        return _drive(run, settings, lease, tell, began)
+        return _drive(run, settings, lease, tell, promoted, began)
 
 
-def _drive(run: Run, settings: Settings, lease: Lease, tell: OnEvent, began: float) -> TrainResult:
+def _drive(
+    run: Run, settings: Settings, lease: Lease, tell: OnEvent, promoted: bool, began: float
+) -> TrainResult:
     """Train a run to its end and publish it, as the one process that drives it."""
     for leftover in (run.folder.failure, run.folder.outcome, run.folder.stop_request):
         leftover.unlink(missing_ok=True)
@@ -119,7 +123,7 @@ def _drive(run: Run, settings: Settings, lease: Lease, tell: OnEvent, began: flo
             tell(event)
 
     def say(text: str) -> None:
-        tell(TrainEvent(0, run.spec.total_steps, note=text))
+        tell(builder.note(text))
 
     follower = Follower(run.folder.metric_log, handle)
     try:
@@ -134,7 +138,7 @@ def _drive(run: Run, settings: Settings, lease: Lease, tell: OnEvent, began: flo
         follower.close()
     lease.check()
     outcome = RunOutcome.model_validate_json(run.folder.outcome.read_bytes())
-    version = publish(run)
+    version = publish(run, promoted=promoted, tell=say)
     return TrainResult(
         run_id=run.spec.run_id,
         run_url=run.spec.run_url,

@@ -11,6 +11,7 @@ from striate.core.settings import Settings
 from striate.core.tracking import connect, explain_unavailable, tracking_uri_of
 from striate.train.config import Recipe
 from striate.train.plots.style import DPI
+from striate.train.run.folder import RunFolder
 from striate.train.run.lease import hold_lease
 from striate.train.sweep.grid import OnTrial, SweepResult, Trial, TrialResult, draw, rank_trials
 from striate.train.sweep.ray_tune import run_all, trial_runs
@@ -26,6 +27,7 @@ def sweep(
     settings: Settings,
     *,
     register_best: bool = False,
+    promoted: bool = False,
     on_trial: OnTrial | None = None,
 ) -> SweepResult:
     """Run all trials of a grid, and say which is best.
@@ -35,6 +37,7 @@ def sweep(
         trials: of `striate.train.sweep.grid.grid`.
         settings: where data and runs lie, and where Ray and MLflow are.
         register_best: whether the best trial's model is registered under the recipe's name.
+        promoted: it becomes champion even where it is no better than the present one.
         on_trial: told what trials say.
 
     Raises:
@@ -42,6 +45,7 @@ def sweep(
         PlatformError: there is no Ray cluster.
         DataError: the shards are damaged or missing.
     """
+    from striate.train.launch.publish import evaluated_on
     from striate.train.launch.run import shards_of
     from striate.train.tracking.mlflow_run import LOADER_MODULE, close_run, open_parent
 
@@ -64,7 +68,11 @@ def sweep(
         if register_best and results[0].score is not None and recipe.registered_name:
             best = results[0]
             bundle = Bundle.open(Path(best.bundle))
-            version = register(bundle, recipe.registered_name, best.run_id, uri, LOADER_MODULE)
+            spec = RunFolder(settings.runs_folder / best.run_id).read_spec()
+            version = register(
+                bundle, recipe.registered_name, best.run_id, uri, LOADER_MODULE,
+                evaluated_on=evaluated_on(spec), promoted=promoted,
+            )  # fmt: skip
     finally:
         _close_trials(parent, uri)
         close_run(uri, parent, status)

@@ -77,6 +77,10 @@ class EventBuilder:
         notes = [self._event(record.text) for record in records if record.kind == "note"]
         return notes + ([self._event()] if len(notes) < len(records) else [])
 
+    def note(self, text: str) -> TrainEvent:
+        """One sentence, with what was said last."""
+        return self._event(text)
+
     def _event(self, note: str = "") -> TrainEvent:
         return TrainEvent(
             step=self._step,

@@ -57,7 +57,7 @@ def undisturbed(ray_cluster: Any, digits_shards: Path) -> tuple[TrainResult, lis
     """A run on two Ray Train workers, and what it said."""
     events: list[TrainEvent] = []
     recipe = two_worker_recipe(digits_shards)
-    return job.run(recipe, ray_cluster.settings, on_event=events.append), events
+    return job.run(recipe, ray_cluster.settings, on_event=events.append, promoted=True), events
 
 
 def test_two_workers_train_a_tracked_and_registered_model(
@@ -216,7 +216,7 @@ def test_mlflow_that_dies_in_mid_run_loses_nothing(
     settings = Settings(home=tmp_path / "home", tracking_uri=tracking_server.uri)
     recipe = two_worker_recipe(digits_shards, "scaling.workers=0", "epochs=4")
     patient = publish
-    monkeypatch.setattr(job, "publish", lambda run, within_s=1.0: patient(run, 1.0))
+    monkeypatch.setattr(job, "publish", lambda run, *_, **__: patient(run, 1.0))
 
     def stop_server(event: TrainEvent) -> None:
         if event.step >= 10:

@@ -12,6 +12,8 @@
     ├── CheckpointError           5   DATA_LOSS
     ├── PlatformError             6   UNAVAILABLE
     │   ├── TrackingUnavailable   6   UNAVAILABLE
+    │   │   └── TrackingFault     6   UNAVAILABLE
+    │   ├── TrackingRefused       6   FAILED_PRECONDITION
     │   └── RolledBack           12   ABORTED
     ├── PlacementError            7   FAILED_PRECONDITION
     ├── UnsupportedLayer          8   FAILED_PRECONDITION
@@ -121,6 +123,19 @@ class TrackingUnavailable(PlatformError):
     """The tracking server does not answer; what was to be logged is kept in the metric log."""
 
     code = "TRACKING"
+
+
+class TrackingFault(TrackingUnavailable):
+    """The tracking server answers with an error of its own (5xx), which may pass."""
+
+    code = "TRACKING_FAULT"
+
+
+class TrackingRefused(PlatformError):
+    """The tracking server answers, and refuses what it is asked (4xx): waiting does not help."""
+
+    code = "TRACKING_REFUSED"
+    grpc_status = "FAILED_PRECONDITION"
 
 
 class RolledBack(PlatformError):

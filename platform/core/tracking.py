@@ -1,19 +1,29 @@
-"""Connecting to MLflow so that it answers, or is said not to answer, within seconds."""
+"""Connecting to MLflow so that it answers, or is said not to answer, within seconds.
+
+What it answers is one of three: yes, a fault of its own that may pass, or a refusal.
+"""
 
 import logging
+import re
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from striate.core.errors import TrackingUnavailable
+from striate.core.errors import StriateError, TrackingFault, TrackingRefused, TrackingUnavailable
+from striate.core.retry import Backoff, retry
 from striate.core.settings import Settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+_Result = TypeVar("_Result")
+FAULT_WITHIN_S = 30.0
+"""How long a server that answers with faults of its own is waited for before anything starts."""
 _ANSWER_WITHIN_S = 5.0
+_MAY_PASS = {408, 425, 429}  # too slow, too early, too many: as a fault, not as a refusal
+_STATUS = re.compile(r"failed with error code (\d{3})|too many (\d{3}) error responses")
 _REMEDY = "Run `striate up`, or set MLFLOW_TRACKING_URI to a server that runs."
 
 
@@ -68,15 +78,96 @@ def unavailable(tracking_uri: str) -> TrackingUnavailable:
 
 @contextmanager
 def explain_unavailable(tracking_uri: str) -> Iterator[None]:
-    """Turn a lost connection to MLflow into one sentence; other MLflow errors pass."""
+    """Turn whatever MLflow's client raises into one sentence.
+
+    Raises:
+        TrackingUnavailable: the server does not answer.
+        TrackingFault: it answers with an error of its own, which may pass.
+        TrackingRefused: it answers, and refuses.
+    """
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException
 
     try:
         yield
-    except (RequestException, ConnectionError, TimeoutError) as error:
+    except RequestException as error:
+        if error.response is None:
+            raise unavailable(tracking_uri) from error
+        raise _answered(tracking_uri, error.response.status_code, error.response.text) from error
+    except (ConnectionError, TimeoutError) as error:
         raise unavailable(tracking_uri) from error
     except MlflowException as error:
-        if "API request" in str(error) and "failed with exception" in str(error):
+        found = _STATUS.search(str(error))
+        if found is None and "API request" in str(error) and "failed with exc" in str(error):
             raise unavailable(tracking_uri) from error
-        raise
+        status = int(found[1] or found[2]) if found else int(error.get_http_status_code())
+        raise _answered(tracking_uri, status, str(error)) from error
+
+
+def patiently(
+    tracking_uri: str,
+    action: Callable[[], _Result],
+    tell: Callable[[str], None] = lambda _: None,
+    within_s: float | None = None,
+) -> _Result:
+    """Ask MLflow, and again while it answers with faults of its own.
+
+    Args:
+        tracking_uri: of the server.
+        action: the call.
+        tell: takes one sentence, once, if it is waited for.
+        within_s: how long; `FAULT_WITHIN_S` when None.
+
+    Raises:
+        TrackingUnavailable, TrackingFault, TrackingRefused: as `explain_unavailable`.
+    """
+    within_s = FAULT_WITHIN_S if within_s is None else within_s
+    said: list[Exception] = []
+
+    def attempt() -> _Result:
+        with explain_unavailable(tracking_uri):
+            return action()
+
+    def wait(error: Exception) -> None:
+        if not said:
+            assert isinstance(error, StriateError)
+            tell(f"{error.message} It is asked again for {within_s:.0f} s.")
+        said.append(error)
+
+    return retry(attempt, within_s, (TrackingFault,), Backoff(0.5, 5.0), refused=wait)
+
+
+def _answered(tracking_uri: str, status: int, said: str) -> StriateError:
+    """The error for a server that answered, and not with what it was asked for."""
+    if status >= 500 or status in _MAY_PASS:
+        return TrackingFault(
+            f"MLflow at {tracking_uri} answers with an error ({status}).",
+            "See its log, or whatever stands between; try again when it is mended.",
+        )
+    reason = _first_sentence(said)
+    return TrackingRefused(
+        f"MLflow at {tracking_uri} refuses ({status}){reason and f': {reason}'}.",
+        _remedy_for(status, said),
+    )
+
+
+def _remedy_for(status: int, said: str) -> str:
+    if status in {401, 403}:
+        return "Set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and _PASSWORD, to who may."
+    if status == 413:
+        return "Raise the size that the server, or a proxy before it, takes in one request."
+    if "deleted" in said.lower() or status == 404:
+        return (
+            "If it was deleted, restore it: `mlflow runs restore --run-id RUN`,"
+            " `mlflow experiments restore -x EXPERIMENT`."
+        )
+    return "See the server's log, and that its version of MLflow is that of this machine."
+
+
+def _first_sentence(said: str) -> str:
+    """What a server says for people, without pages of HTML and the client's own words."""
+    text = " ".join(said.partition("Response body:")[2].split() or said.split()).strip("'\" ")
+    text = re.sub(r"^[A-Z_]+: ", "", text)
+    if text.startswith("<") or "API request" in text:
+        return ""
+    return re.split(r"(?<=[.!])\s", text)[0].rstrip(".!")[:200]

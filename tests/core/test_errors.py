@@ -22,6 +22,8 @@ TABLE = {
     "CheckpointError": ("CHECKPOINT", 5, "DATA_LOSS"),
     "PlatformError": ("PLATFORM", 6, "UNAVAILABLE"),
     "TrackingUnavailable": ("TRACKING", 6, "UNAVAILABLE"),
+    "TrackingFault": ("TRACKING_FAULT", 6, "UNAVAILABLE"),
+    "TrackingRefused": ("TRACKING_REFUSED", 6, "FAILED_PRECONDITION"),
     "RolledBack": ("ROLLED_BACK", 12, "ABORTED"),
     "PlacementError": ("PLACEMENT", 7, "FAILED_PRECONDITION"),
     "UnsupportedLayer": ("UNSUPPORTED_LAYER", 8, "FAILED_PRECONDITION"),

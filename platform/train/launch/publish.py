@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from striate.core.bundle import Bundle
-from striate.core.errors import TrackingUnavailable
+from striate.core.errors import StriateError, TrackingRefused, TrackingUnavailable
 from striate.core.model_version import EvaluatedOn, ModelVersion
 from striate.core.registry import register
 from striate.core.retry import Backoff, retry
@@ -40,14 +40,15 @@ def publish(
 
     Raises:
         TrackingUnavailable: MLflow does not answer within `within_s` seconds; all is kept.
+        TrackingRefused: MLflow refuses; all is kept.
     """
     backoff = Backoff.constant(min(1.0, within_s / 10))
     try:
         return retry(
             lambda: _publish(run, promoted, tell), within_s, (TrackingUnavailable,), backoff
         )
-    except TrackingUnavailable:
-        raise explain_kept(run) from None
+    except (TrackingUnavailable, TrackingRefused) as error:
+        raise explain_kept(run, error) from None
 
 
 def _publish(run: Run, promoted: bool, tell: Callable[[str], None]) -> ModelVersion | None:
@@ -79,12 +80,13 @@ def evaluated_on(spec: RunSpec) -> EvaluatedOn:
     return EvaluatedOn(data=data, metric=headline_of(spec.recipe))
 
 
-def explain_kept(run: Run) -> TrackingUnavailable:
-    """The one line for a run that MLflow could not take in."""
-    return TrackingUnavailable(
-        f"MLflow at {run.spec.tracking_uri} does not answer; the run's metrics and model are kept"
-        f" in {run.folder.path}.",
-        f"When it answers, run `striate runs sync {run.spec.run_id}`.",
+def explain_kept(run: Run, error: StriateError) -> StriateError:
+    """The one line for a run that MLflow could not take in, and what to do about it."""
+    sync = f"run `striate runs sync {run.spec.run_id}`."
+    refused = isinstance(error, TrackingRefused)
+    return type(error)(
+        f"{error.message.rstrip('.')}; the run's metrics and model are kept in {run.folder.path}.",
+        f"{error.remedy} Then {sync}" if refused else f"When it answers as it should, {sync}",
     )
 
 

@@ -88,6 +88,7 @@ def run(
     Raises:
         TrackingUnavailable: MLflow does not answer: at the start, and nothing was started; or at
             the end, and everything is kept for ``striate runs sync``.
+        TrackingRefused: MLflow refuses; likewise.
         PlatformError: there is no Ray cluster.
         UsageError: another process drives the run to resume.
         RecipeError: the recipe is not the one that the run to resume was started with.
@@ -103,7 +104,7 @@ def run(
     run_id = run.spec.run_id
     with hold_lease(run.folder.path, run_id, wait_s=wait_s, on_lost=REQUESTS.stop) as lease:
         if resume is not None:
-            run = _again(recipe, settings, run)
+            run = _again(recipe, settings, run, tell)
         startup.begin(run.folder.path, command_unix_s or called_unix_s)
         startup.mark(run.folder.path, "imports", called_unix_s)
         startup.mark(run.folder.path, "shards and tracked run")
@@ -165,7 +166,9 @@ def _begin(recipe: Recipe, settings: Settings, tell: OnEvent, more_tags: Mapping
     manifest = Manifest.load(shards)
     _check_classes(recipe, classes, manifest.labels)
     tags = {**tags_of(recipe, manifest), **more_tags}
-    run_id, experiment_id = open_run(tracking_uri, recipe, tags)
+    run_id, experiment_id = open_run(
+        tracking_uri, recipe, tags, lambda text: tell(TrainEvent(0, 0, note=text))
+    )
     spec = RunSpec(
         run_id=run_id,
         tracking_uri=tracking_uri,
@@ -180,7 +183,7 @@ def _begin(recipe: Recipe, settings: Settings, tell: OnEvent, more_tags: Mapping
     return _write(Run(spec, RunFolder(settings.runs_folder / run_id)))
 
 
-def _again(recipe: Recipe, settings: Settings, before: Run) -> Run:
+def _again(recipe: Recipe, settings: Settings, before: Run, tell: OnEvent) -> Run:
     """The run to resume, with what may change in it taken from `recipe`."""
     from striate.data.shards.manifest import Manifest
     from striate.data.storage import Source
@@ -198,7 +201,7 @@ def _again(recipe: Recipe, settings: Settings, before: Run) -> Run:
             "Ingest the same corpus there again.",
         )
     tracking_uri = tracking_uri_of(settings)
-    reopen_run(tracking_uri, before.spec.run_id)
+    reopen_run(tracking_uri, before.spec.run_id, lambda text: tell(TrainEvent(0, 0, note=text)))
     return _write(before.with_spec(recipe=recipe, tracking_uri=tracking_uri))
 
 

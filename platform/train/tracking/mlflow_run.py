@@ -1,11 +1,11 @@
 """One MLflow run per job, opened and closed by the driver, whatever happens to its workers."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from striate.core.errors import UnknownName
-from striate.core.tracking import connect, explain_unavailable
+from striate.core.tracking import connect, explain_unavailable, patiently
 from striate.data.shards.manifest import Manifest
 from striate.train.config import Recipe
 from striate.train.tracking.code_version import code_tags
@@ -33,24 +33,39 @@ def tags_of(recipe: Recipe, manifest: Manifest) -> dict[str, str]:
     }
 
 
-def open_run(tracking_uri: str, recipe: Recipe, tags: Mapping[str, str]) -> tuple[str, str]:
+def open_run(
+    tracking_uri: str,
+    recipe: Recipe,
+    tags: Mapping[str, str],
+    tell: Callable[[str], None] = lambda _: None,
+) -> tuple[str, str]:
     """Make a run in the experiment named after the recipe.
+
+    Args:
+        tracking_uri: of the server.
+        recipe: what is trained.
+        tags: of the run.
+        tell: takes one sentence if the server has a fault that is waited for.
 
     Returns:
         The run's id and its experiment's.
 
     Raises:
-        TrackingUnavailable: MLflow does not answer.
+        TrackingUnavailable: MLflow does not answer, or has a fault for too long.
+        TrackingRefused: MLflow refuses.
     """
-    client = connect(tracking_uri)
-    with explain_unavailable(tracking_uri):
-        experiment = _experiment(client, recipe.name)
-        run = client.create_run(experiment, tags=dict(tags), run_name=_run_name(recipe))
-        parameters = flatten(recipe.model_dump(mode="json"))
-        from mlflow.entities import Param
+    from mlflow.entities import Param
 
-        client.log_batch(run.info.run_id, params=[Param(k, v) for k, v in parameters.items()])
-        return str(run.info.run_id), str(experiment)
+    client = connect(tracking_uri)
+    name = _run_name(recipe)
+    parameters = [Param(k, v) for k, v in flatten(recipe.model_dump(mode="json")).items()]
+    experiment = patiently(tracking_uri, lambda: _experiment(client, recipe.name), tell)
+    run = patiently(
+        tracking_uri, lambda: client.create_run(experiment, tags=dict(tags), run_name=name), tell
+    )
+    run_id = str(run.info.run_id)
+    patiently(tracking_uri, lambda: client.log_batch(run_id, params=parameters), tell)
+    return run_id, experiment
 
 
 def open_parent(
@@ -65,25 +80,29 @@ def open_parent(
         TrackingUnavailable: MLflow does not answer.
     """
     client = connect(tracking_uri)
-    with explain_unavailable(tracking_uri):
-        experiment = _experiment(client, recipe.name)
-        known = {"striate.recipe": recipe.name, **code_tags(), **tags}
-        run = client.create_run(experiment, tags=known, run_name=f"{recipe.name} {name}")
+    known = {"striate.recipe": recipe.name, **code_tags(), **tags}
+    title = f"{recipe.name} {name}"
+    experiment = patiently(tracking_uri, lambda: _experiment(client, recipe.name))
+    run = patiently(tracking_uri, lambda: client.create_run(experiment, tags=known, run_name=title))
     run_id = str(run.info.run_id)
     return run_id, f"{tracking_uri.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
 
 
-def reopen_run(tracking_uri: str, run_id: str) -> None:
+def reopen_run(
+    tracking_uri: str, run_id: str, tell: Callable[[str], None] = lambda _: None
+) -> None:
     """Mark a run as running again.
 
     Raises:
         UnknownName: the server has no such run.
-        TrackingUnavailable: MLflow does not answer.
+        TrackingUnavailable: MLflow does not answer, or has a fault for too long.
+        TrackingRefused: MLflow refuses, say because the run was deleted.
     """
     from mlflow.exceptions import MlflowException
 
     client = connect(tracking_uri)
-    with explain_unavailable(tracking_uri):
+
+    def reopen() -> None:
         try:
             client.update_run(run_id, status="RUNNING")
         except MlflowException as error:
@@ -92,6 +111,8 @@ def reopen_run(tracking_uri: str, run_id: str) -> None:
             raise UnknownName(
                 f"MLflow at {tracking_uri} has no run {run_id!r}.", "See `striate runs ls`."
             ) from None
+
+    patiently(tracking_uri, reopen, tell)
 
 
 def close_run(tracking_uri: str, run_id: str, status: str) -> None:

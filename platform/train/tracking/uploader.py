@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from striate.core.errors import TrackingUnavailable
+from striate.core.errors import StriateError
 from striate.core.files import temporary_beside
 from striate.core.retry import Backoff
 from striate.core.tracking import connect, explain_unavailable
@@ -85,12 +85,16 @@ class Uploader:
             for path in self._metric_logs():
                 if path not in self._outboxes:
                     self._outboxes[path] = Outbox(path, self._run_id, self._tracking_uri)
-            try:
-                for outbox in self._outboxes.values():
-                    outbox.ship(self._done.is_set)
-                failures = 0
-            except TrackingUnavailable:
-                failures += 1
+            shipped = [self._ship(outbox) for outbox in list(self._outboxes.values())]
+            failures = 0 if all(shipped) else failures + 1
+
+    def _ship(self, outbox: "Outbox") -> bool:
+        """Whether MLflow took it; what it refuses is tried again too, for it may be mended."""
+        try:
+            outbox.ship(self._done.is_set)
+        except (StriateError, OSError):
+            return False
+        return True
 
     def close(self) -> None:
         """End after the request under way; `upload_all` ships what is left."""
@@ -166,17 +170,12 @@ def send(run_id: str, tracking_uri: str, records: Sequence[MetricRecord]) -> Non
     """Send up to 1,000 metrics to a run; sending them again changes nothing.
 
     Raises:
-        TrackingUnavailable: MLflow does not answer, or refuses for now.
+        TrackingUnavailable: MLflow does not answer, or has a fault for now.
+        TrackingRefused: MLflow refuses.
     """
     from mlflow.entities import Metric
-    from mlflow.exceptions import MlflowException
 
     client = connect(tracking_uri)
     metrics = [Metric(r.key, r.value, r.time_ms, r.step) for r in records]
     with explain_unavailable(tracking_uri):
-        try:
-            client.log_batch(run_id, metrics=metrics, synchronous=True)
-        except MlflowException as error:
-            if error.get_http_status_code() >= 500:
-                raise ConnectionError(str(error)) from error
-            raise
+        client.log_batch(run_id, metrics=metrics, synchronous=True)

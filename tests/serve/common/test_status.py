@@ -28,6 +28,8 @@ TABLE = {
     errors.CheckpointError: grpc.StatusCode.DATA_LOSS,
     errors.PlatformError: grpc.StatusCode.UNAVAILABLE,
     errors.TrackingUnavailable: grpc.StatusCode.UNAVAILABLE,
+    errors.TrackingFault: grpc.StatusCode.UNAVAILABLE,
+    errors.TrackingRefused: grpc.StatusCode.FAILED_PRECONDITION,
     errors.RolledBack: grpc.StatusCode.ABORTED,
     errors.PlacementError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.UnsupportedLayer: grpc.StatusCode.FAILED_PRECONDITION,

@@ -120,7 +120,9 @@ def test_of_many_who_follow_a_dead_driver_one_does(tmp_path: Path) -> None:
         folder = tmp_path / str(number)
         folder.mkdir()
         write_foreign(folder, EXPIRES_S + 5)
-        start, held, refused = threading.Barrier(6), [], []
+        start = threading.Barrier(6)
+        held: list[object] = []
+        refused: list[object] = []
 
         def follow(
             folder: Path = folder,

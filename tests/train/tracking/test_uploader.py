@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from striate.core.errors import TrackingUnavailable
+from striate.core.errors import TrackingRefused, TrackingUnavailable
+from striate.core.retry import wait_until
 from striate.train.tracking import uploader
 from striate.train.tracking.metric_log import MetricLog, MetricRecord
-from striate.train.tracking.uploader import Outbox, upload_all
+from striate.train.tracking.uploader import Outbox, Uploader, upload_all
 
 pytestmark = pytest.mark.unit
 
@@ -21,10 +22,13 @@ class Server:
     def __init__(self) -> None:
         self.got: list[tuple[str, int]] = []
         self.away = False
+        self.refused: set[str] = set()
 
     def send(self, run_id: str, tracking_uri: str, records: Sequence[MetricRecord]) -> None:
         if self.away:
             raise TrackingUnavailable("It is away.")
+        if self.refused & {record.key for record in records}:
+            raise TrackingRefused("It refuses.")
         assert len(records) <= uploader.BATCH
         self.got += [(record.key, record.step) for record in records]
 
@@ -86,3 +90,23 @@ def test_a_damaged_acknowledgement_costs_only_time(
     log.with_suffix(uploader.SHIPPED_SUFFIX).write_text(note)
     upload_all("run", URI, [log])
     assert steps(server) == list(range(1, 6))
+
+
+def test_a_refusal_ends_neither_the_thread_nor_other_logs(tmp_path: Path, server: Server) -> None:
+    """A run that was deleted and is restored while it trains has all its metrics."""
+    logs = [tmp_path / "spool.jsonl", tmp_path / "node.jsonl"]
+    MetricLog(logs[0]).append(losses(1, 3))
+    MetricLog(logs[1]).append([MetricRecord(key="system/load", step=1, value=1.0, time_ms=1)])
+    server.refused = {"train/loss"}
+    shipping = Uploader("run", URI, lambda: logs, every_s=0.01)
+    try:
+        assert wait_until(lambda: ("system/load", 1) in server.got, 10.0, 0.01)
+        assert not steps_of(server, "train/loss")
+        server.refused = set()
+        assert wait_until(lambda: steps_of(server, "train/loss") == [1, 2, 3], 10.0, 0.01)
+    finally:
+        shipping.close()
+
+
+def steps_of(server: Server, key: str) -> list[int]:
+    return [step for name, step in server.got if name == key]

@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from striate.core.errors import SettingsError, nearest
+from striate.core.errors import DataError, SettingsError, nearest
+from striate.core.text import decode_text
 from striate.core.validation import first_invalid
 
 ENVIRONMENT = {
@@ -147,8 +148,10 @@ def _from_file(home: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        values = tomllib.loads(decode_text(path.read_bytes(), str(path)))
+    except DataError as error:
+        raise SettingsError(error.message, error.remedy) from None
+    except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is no valid TOML: {error}.", "Mend or remove it.") from None
     _check_keys(path, values, set(ENVIRONMENT) - {"home", "modules"} | {EXTENSIONS})
     extensions = values.pop(EXTENSIONS, {})

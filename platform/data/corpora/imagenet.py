@@ -1,7 +1,8 @@
 """ImageNet, ILSVRC2012: a tar of 1,000 tars read as it is, or the unpacked folders.
 
 ``ILSVRC2012_img_train.tar`` or ``train/<wnid>/*.JPEG``; ``ILSVRC2012_img_val.tar``, or ``val/``
-flat or in folders; ``ILSVRC2012_devkit_t12.tar.gz``, packed or not (torchvision, `imagenet.py`).
+flat or in folders, either also below ``ILSVRC/Data/CLS-LOC`` as Kaggle packs them;
+``ILSVRC2012_devkit_t12.tar.gz``, packed or not (torchvision, `imagenet.py`).
 Where a tar and a folder are both there, the tar is read. Opening it reads names alone.
 """
 
@@ -47,6 +48,7 @@ TARS: dict[str, tuple[str, Builder]] = {
     "train": (TRAIN_TAR, index_train_tar),
     "val": (VAL_TAR, index_val_tar),
 }
+KAGGLE = "ILSVRC/Data/CLS-LOC"
 NO_CLASS = "class not in the devkit"
 MISSING_CLASS = "missing class"
 MISSING_IMAGE = "missing image"
@@ -140,7 +142,8 @@ def open_imagenet(source: Source) -> OpenCorpus:
     found = {split: part for split in TARS if (part := _find(source, split)) is not None}
     if not found:
         raise DataError(
-            f"{source.name} has neither {TRAIN_TAR} nor {VAL_TAR}, and no folder train or val.",
+            f"{source.name} has neither {TRAIN_TAR} nor {VAL_TAR}, and no folder train or val,"
+            f" there or in {KAGGLE}.",
             "Name the folder that holds ImageNet's files.",
         )
     wnids = devkit.wnids if devkit else _folders(found.values())
@@ -164,7 +167,10 @@ def _find(source: Source, split: str) -> SplitTar | None:
     tar, build = TARS[split]
     if source.exists(tar):
         return SplitTar(tar, True, load_or_build_index(source, tar, build))
-    return SplitTar(split, False, list_folder(source, split)) if source.is_dir(split) else None
+    for folder in (split, f"{KAGGLE}/{split}"):
+        if source.is_dir(folder):
+            return SplitTar(folder, False, list_folder(source, folder))
+    return None
 
 
 def _folders(parts: Iterable[SplitTar]) -> tuple[str, ...]:

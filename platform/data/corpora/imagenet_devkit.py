@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.core.errors import DataError, PlatformError
+from striate.core.text import decode_text
 from striate.data.storage import Source
 
 DEVKIT = "ILSVRC2012_devkit_t12"
@@ -215,8 +216,9 @@ def _refuse_twins(classes: Sequence[Synset], source: Source) -> None:
 
 
 def _decode_truth(content: bytes, source: Source) -> NDArray[np.int64]:
+    text = decode_text(content, source.named(TRUTH))
     try:
-        return np.array([int(line) for line in content.split()], np.int64)
+        return np.array([int(line) for line in text.split()], np.int64)
     except ValueError as error:
         raise DataError(f"{source.named(TRUTH)} is damaged: {error}.", _REMEDY) from None
 

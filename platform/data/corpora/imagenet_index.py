@@ -30,6 +30,7 @@ CUT = "tar cut short"
 DUPLICATED = "duplicated key"
 NOT_AN_IMAGE = "not an image"
 UNREADABLE = "unreadable member"
+GZIPPED = "gzipped tar of a class, to be unpacked first"
 IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png")
 SCHEMA = pa.schema(
     {
@@ -41,6 +42,7 @@ SCHEMA = pa.schema(
     }
 )
 _BLOCK = 512
+_GZIP_MAGIC = b"\x1f\x8b"
 _ENDS = 1 << 16
 _DIGEST = hashlib.sha256().digest_size
 _LISTERS = 8
@@ -145,16 +147,22 @@ def load_or_build_index(source: Source, tar: str, build: Builder) -> pa.Table:
 
 def _index_class(file: BinaryIO, member: Member) -> pa.Table:
     name = PurePosixPath(member.name)
-    if name.suffix != ".tar":
-        return table_of([ImageRow(member.name, reason=UNREADABLE)])
+    if name.suffix.lower() != ".tar":
+        return table_of([ImageRow(member.name, reason=_unreadable(file, member))])
     try:
         inner = index_tar(file, member.offset, member.size)
     except DataError:
-        return table_of([ImageRow(name.name, reason=UNREADABLE)])
+        return table_of([ImageRow(name.name, reason=_unreadable(file, member))])
     rows = [_row(name.stem, image) for image in inner.members]
     if inner.cut is not None:
         rows.append(ImageRow(name.name, reason=CUT))
     return table_of(rows)
+
+
+def _unreadable(file: BinaryIO, member: Member) -> str:
+    """Why a member is no tar of a class."""
+    file.seek(member.offset)
+    return GZIPPED if file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC else UNREADABLE
 
 
 def _index_cut(file: BinaryIO, outer: TarIndex) -> pa.Table:

@@ -6,6 +6,7 @@ A line is an utterance's id and one state id for each frame of 10 ms (``utt 3 3 
 the states as ``name id`` a line, like Kaldi's ``phones.txt``.
 """
 
+import codecs
 import gzip
 import hashlib
 import io
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.core.errors import DataError
+from striate.core.text import decode_text, numbered_lines
 from striate.data.storage import Source
 from striate.data.transforms.audio.frames import FRAME_STEP, frames_in
 
@@ -139,15 +141,18 @@ def _index(found: Alignments, archive: str) -> Iterator[tuple[str, _Place]]:
         lines = io.BytesIO(found._unpacked[archive]) if packed else plain
         at = 0
         for line in lines:
-            utterance, _, states = line.partition(b" ")
-            if states.startswith(_BINARY_MARK):
+            if at == 0 and line.startswith(codecs.BOM_UTF8):
+                line, at = line.removeprefix(codecs.BOM_UTF8), len(codecs.BOM_UTF8)
+            utterance, *states = line.split(None, 1) or [b""]
+            if states and states[0].startswith(_BINARY_MARK):
                 raise DataError(
                     f"{found.source.named(archive)} is a binary archive.",
                     "Turn it into text: `copy-int-vector ark:IN ark,t:OUT`.",
                 )
-            if utterance.strip():
-                name = utterance.strip().decode("utf-8", "replace")
-                yield name, _Place(archive, at + len(utterance), at + len(line))
+            if utterance:
+                name = utterance.decode("utf-8", "replace")
+                ends = at + line.index(utterance) + len(utterance)
+                yield name, _Place(archive, ends, at + len(line))
             at += len(line)
 
 
@@ -169,13 +174,11 @@ def _highest(text: bytes) -> int:
 def _states(content: bytes, name: str) -> tuple[str, ...]:
     """Names of states by id, from lines ``name id`` in any order; ids that are left out too."""
     named: dict[int, str] = {}
-    for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), 1):
+    for number, line in numbered_lines(decode_text(content, name)):
         parts = line.split()
-        if not parts:
-            continue
         if len(parts) != 2 or not parts[1].isdigit() or int(parts[1]) in named:
             raise DataError(
-                f"Line {number} of {name} is not a new state: {line.strip()[:40]!r}.",
+                f"Line {number} of {name} is not a new state: {line[:40]!r}.",
                 "Write one `name id` a line, each id once.",
             )
         named[int(parts[1])] = parts[0]

@@ -11,6 +11,7 @@ import pyarrow as pa
 from pyarrow import csv, parquet
 
 from striate.core.errors import DataError, UsageError
+from striate.core.text import decode_text
 from striate.data.corpora.base import SPLIT_COLUMN, FolderOptions
 from striate.data.corpora.labelled_file import LabelledFile
 from striate.data.storage import ListedFile, Source
@@ -115,11 +116,12 @@ def _read(source: Source, name: str) -> pa.Table:
     Raises:
         DataError: there is no such file, or it is damaged.
     """
-    content = pa.BufferReader(source.read(name))
+    content = source.read(name)
     try:
         if name.lower().endswith(ENDINGS[1]):
-            return parquet.read_table(content)
-        return _read_csv(content)
+            return parquet.read_table(pa.BufferReader(content))
+        text = decode_text(content, source.named(name)).rstrip() + "\n"
+        return _read_csv(pa.BufferReader(text.encode()))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         said = str(error).splitlines()[0].rstrip(".")
         raise DataError(

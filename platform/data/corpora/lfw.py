@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.core.errors import DataError
+from striate.core.text import decode_text
 from striate.data.corpora.lfw_lists import image_key, read_pairs, read_people
 from striate.data.shards.schema import (
     FieldKind,
@@ -40,6 +41,7 @@ class FaceImage(NamedTuple):
     key: str
     size: int
     reason: str = ""
+    path: str = ""
 
 
 class Lfw:
@@ -84,7 +86,7 @@ class Lfw:
                 continue
             name = item.key.partition("/")[0]
             try:
-                content = self._source.read(f"{self._root}/{item.key}")
+                content = self._source.read(f"{self._root}/{item.path}")
             except DataError:
                 yield Skipped(number, "unreadable file", item.key)
                 continue
@@ -155,10 +157,7 @@ def read_lists(source: Source) -> tuple[dict[str, str], People]:
     lists = {}
     for name in (*PAIR_LISTS, *PEOPLE_LISTS):
         if source.exists(name):
-            try:
-                lists[name] = source.read(name).decode("utf-8-sig")
-            except UnicodeDecodeError as error:
-                raise DataError(f"{source.named(name)} is not UTF-8: {error}.", _REMEDY) from None
+            lists[name] = decode_text(source.read(name), source.named(name))
     people = {
         name: read_people(text, source.named(name))
         for name, text in lists.items()
@@ -186,8 +185,10 @@ def _items(source: Source, root: str) -> list[FaceImage]:
     for entry in source.list(root, recursive=True):
         if not entry.is_dir:
             key = entry.path[skip:]
-            image = key.lower().endswith(".jpg") and len(PurePosixPath(key).parts) == 2
-            items.append(FaceImage(key, entry.size, "" if image else NOT_AN_IMAGE))
+            stem, _, ending = key.rpartition(".")
+            image = ending.lower() == "jpg" and len(PurePosixPath(key).parts) == 2
+            named = f"{stem}.jpg" if image else key  # as the lists name it
+            items.append(FaceImage(named, entry.size, "" if image else NOT_AN_IMAGE, key))
     return items
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from striate.core.errors import DataError
+from striate.core.text import numbered_lines
 
 _REMEDY = "Fetch the file again."
 
@@ -35,18 +36,17 @@ def read_pairs(text: str, name: str) -> tuple[FacePair, ...]:
     Raises:
         DataError: it is malformed; the message names the line.
     """
-    lines = text.splitlines()
-    head = _whole_numbers(lines[0].split() if lines else [], f"{name} line 1")
+    (first, line), *rows = numbered_lines(text) or [(1, "")]
+    head = _whole_numbers(line.split(), f"{name} line {first}")
     if len(head) not in (1, 2):
-        raise DataError(f"{name} line 1 is not the numbers of folds and pairs.", _REMEDY)
+        raise DataError(f"{name} line {first} is not the numbers of folds and pairs.", _REMEDY)
     folds, pairs = head if len(head) == 2 else (1, head[0])
-    rows = [(number, line) for number, line in enumerate(lines[1:], 2) if line.strip()]
     if len(rows) != folds * pairs * 2:
         raise DataError(
             f"{name} announces {folds * pairs * 2} pairs and holds {len(rows)}.", _REMEDY
         )
     return tuple(
-        _pair(line.split("\t"), place // (2 * pairs), place // pairs % 2 == 0, f"{name} line {n}")
+        _pair(line.split(), place // (2 * pairs), place // pairs % 2 == 0, f"{name} line {n}")
         for place, (n, line) in enumerate(rows)
     )
 
@@ -71,8 +71,7 @@ def read_people(text: str, name: str) -> Mapping[str, tuple[int, int]]:
     Raises:
         DataError: it is malformed, or names someone twice; the message names the line.
     """
-    lines = [(number, line.split("\t")) for number, line in enumerate(text.splitlines(), 1)]
-    lines = [(number, parts) for number, parts in lines if parts != [""]]
+    lines = [(number, line.split()) for number, line in numbered_lines(text)]
     counts = [_whole_numbers(p, f"{name} line {n}")[0] for n, p in lines if len(p) == 1]
     several = len(counts) > 1 and len(lines[0][1]) == len(lines[1][1]) == 1
     people: dict[str, tuple[int, int]] = {}

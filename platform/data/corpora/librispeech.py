@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from striate.core.errors import DataError
+from striate.core.text import text_lines
 from striate.data.corpora.kaldi import Alignments, open_alignments
 from striate.data.corpora.utterances import Annotation, FrameLabels, Speech, Utterance, hash_of
 from striate.data.shards.schema import (
@@ -29,10 +30,12 @@ FIELDS: dict[str, FieldKind] = {
 }
 TRAIN = "train"
 _PATH = re.compile(
-    r"(?:^|.*/)((?:train|dev|test)-[^/]+)/([^/]+)/([^/]+)/([^/]+)\.(flac|trans\.txt)$"
+    r"(?:^|.*/)((?:train|dev|test)-[^/]+)/([^/]+)/([^/]+)/([^/]+)\.(flac|trans\.txt)$",
+    re.IGNORECASE,
 )
 _SPEAKERS = re.compile(r"(?:^|.*/)SPEAKERS\.TXT$", re.IGNORECASE)
 _READERS = 16
+_OLD = "latin-1"  # of a transcript that is not UTF-8
 
 
 @dataclass
@@ -80,7 +83,7 @@ def open_librispeech(source: Source) -> OpenCorpus:
 
 def parse_speakers(content: bytes) -> dict[str, str]:
     """Speaker → ``F`` or ``M``, from the lines ``id | sex | part | minutes | name``."""
-    rows = (line.split("|") for line in content.decode("utf-8", "replace").splitlines())
+    rows = (line.split("|") for line in text_lines(content, "SPEAKERS.TXT", _OLD))
     return {
         row[0].strip(): row[1].strip()
         for row in rows
@@ -95,7 +98,7 @@ def _parts(entries: list[ListedFile]) -> dict[str, tuple[list[ListedFile], list[
         match = _PATH.match(entry.path)
         if match is None:
             continue
-        part, kind = match[1], match[5]
+        part, kind = match[1], match[5].lower()
         split = TRAIN if part.startswith("train-") else part
         sounds, texts = parts.setdefault(split, ([], []))
         if kind == "flac":
@@ -108,15 +111,15 @@ def _parts(entries: list[ListedFile]) -> dict[str, tuple[list[ListedFile], list[
 def _read_lines(source: Source, paths: list[str]) -> _Lines:
     """The lines of all transcripts of a part, read several at a time where that helps."""
     with ThreadPoolExecutor(1 if source.local is not None else _READERS) as pool:
-        content = b"\n".join(pool.map(source.read, paths))
+        contents = list(pool.map(source.read, paths))
     words: dict[str, str] = {}
     counts: Counter[str] = Counter()
-    for line in content.decode("utf-8", "replace").splitlines():
-        key, _, said = line.strip().partition(" ")
-        if key:
+    for path, content in zip(paths, contents, strict=True):
+        for line in text_lines(content, source.named(path), _OLD):
+            key, *said = line.split(None, 1)
             counts[key] += 1
-            words.setdefault(key, said.strip())
-    return _Lines(words, counts, content)
+            words.setdefault(key, "".join(said))
+    return _Lines(words, counts, b"\n".join(contents))
 
 
 def _join(sounds: list[ListedFile], lines: _Lines) -> list[Utterance]:
@@ -124,7 +127,7 @@ def _join(sounds: list[ListedFile], lines: _Lines) -> list[Utterance]:
     seen: set[str] = set()
     joined = []
     for entry in sounds:
-        key = entry.path.rpartition("/")[2].removesuffix(".flac")
+        key = entry.path.rpartition("/")[2].rpartition(".")[0]
         problem = _problem(key, key in seen, lines)
         seen.add(key)
         joined.append(Utterance(key, entry.path, entry.size, problem))

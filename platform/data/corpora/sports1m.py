@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.core.errors import DataError
+from striate.core.text import decode_text, numbered_lines
 from striate.data.corpora.base import (
     ListedFile,
     Source,
@@ -160,14 +161,14 @@ def open_sports1m(source: Source) -> OpenCorpus:
     digest = hashlib.sha256()
     content = _content(source, "labels.txt")
     digest.update(content)
-    labels = tuple(name.strip() for name in _text(source, "labels.txt", content).splitlines())
+    labels = _labels(content, source.named("labels.txt"))
     lists: dict[str, PartitionList] = {}
     for split in reversed(SPLITS):  # the test list first: it keeps what both lists name
         name = f"{split}_partition.txt"
         content = _content(source, name)
         digest.update(content)
         taken = lists["test"].ids if "test" in lists else frozenset()
-        lists[split] = read_list(_text(source, name, content), len(labels), taken)
+        lists[split] = read_list(decode_text(content, source.named(name)), len(labels), taken)
     if not source.is_dir(VIDEOS):
         raise DataError(
             f"{source.name} has no folder {VIDEOS}.",
@@ -211,6 +212,18 @@ def _by_name(entries: list[ListedFile]) -> dict[str, ListedFile]:
     return found
 
 
+def _labels(content: bytes, name: str) -> tuple[str, ...]:
+    """The classes: a line's place is its class, so that no blank line may stand before another."""
+    lines = numbered_lines(decode_text(content, name))
+    for place, (number, _) in enumerate(lines, 1):
+        if number != place:
+            raise DataError(
+                f"{name} line {place} is blank; a class is counted by its line.",
+                "Remove the blank line, or name the class.",
+            )
+    return tuple(label for _, label in lines)
+
+
 def _content(source: Source, name: str) -> bytes:
     """A list's text, wherever it may lie, unzipped."""
     for path in (f"original/{name}", name, f"original/{name}.gz", f"{name}.gz"):
@@ -224,10 +237,3 @@ def _content(source: Source, name: str) -> bytes:
                 f"{source.named(path)} is truncated or damaged: {error}.", _REMEDY
             ) from None
     raise DataError(f"{source.name} has no {name}, plain or as .gz.", _REMEDY)
-
-
-def _text(source: Source, name: str, content: bytes) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{source.named(name)} is not UTF-8: {error}.", _REMEDY) from None

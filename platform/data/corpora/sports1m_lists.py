@@ -4,6 +4,8 @@ import re
 from collections.abc import Set
 from dataclasses import dataclass
 
+from striate.core.text import numbered_lines
+
 __all__ = [
     "DUPLICATED",
     "GOOD",
@@ -53,14 +55,14 @@ class PartitionList:
 
 
 def read_list(text: str, classes: int, taken: Set[str] = frozenset()) -> PartitionList:
-    """Judge every line of a list.
+    """Judge every line of a list that is not blank.
 
     Args:
-        text: the file's content.
+        text: the file's content, as `striate.core.text.decode_text` gives it.
         classes: number of classes; labels count from 0.
         taken: ids that another list has a better claim to.
     """
-    lines = tuple(text.splitlines())
+    lines = tuple(line for _, line in numbered_lines(text))
     ids: set[str] = set()
     states = tuple(_state(line, classes, taken, ids) for line in lines)
     return PartitionList(lines, states, frozenset(ids))

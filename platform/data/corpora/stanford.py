@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from striate.core.errors import DataError
+from striate.core.text import decode_text, text_lines
 from striate.data.shards.schema import (
     FieldKind,
     LabelColumn,
@@ -41,14 +42,15 @@ FOLDS = 5
 SEED = 0
 FOLDERS = ("iccv09Data/", "")
 HORIZONS = "horizons.txt"
+REGIONS = ".regions.txt"
 _REMEDY = "Name the folder that holds iccv09Data."
 
 
 class Scene(NamedTuple):
     """One picture, or what is wrong with one."""
 
-    id: str
     image: str
+    labels: str
     size: int
     fold: int
     reason: str = ""
@@ -58,7 +60,7 @@ class Stanford:
     """The scenes of both splits; `fold` lets other splits be made of them."""
 
     def __init__(
-        self, source: Source, root: str, scenes: Sequence[Scene], sha256: str, horizons: str | None
+        self, source: Source, scenes: Sequence[Scene], sha256: str, horizons: str | None
     ) -> None:
         self.labels = CLASSES
         self.source_sha256 = sha256
@@ -66,7 +68,7 @@ class Stanford:
         self.label = LabelColumn(kind="dense")
         self.fields: dict[str, FieldKind] = {"height": "int32", "width": "int32", "fold": "int32"}
         self.assets = {} if horizons is None else {HORIZONS: horizons}
-        self._source, self._root = source, root
+        self._source = source
         self._splits = {
             "train": [scene for scene in scenes if scene.fold != 0],
             "test": [scene for scene in scenes if scene.fold == 0],
@@ -91,7 +93,7 @@ class Stanford:
             return Skipped(number, scene.reason, key)
         try:
             content = self._source.read(scene.image)
-            text = self._source.read(_regions(self._root, scene.id))
+            text = self._source.read(scene.labels)
         except DataError:
             return Skipped(number, "unreadable file", key)
         if not content:
@@ -126,25 +128,28 @@ def open_stanford(source: Source) -> OpenCorpus:
     digest = hashlib.sha256()
     for entry in (*entries, *labels):
         digest.update(f"{entry.path}\0{entry.size}\n".encode())
-    named = {PurePosixPath(e.path).name.partition(".")[0] for e in labels if _is_regions(e.path)}
+    regions = [entry.path for entry in labels if entry.path.lower().endswith(REGIONS)]
+    named = {PurePosixPath(path).name.partition(".")[0]: path for path in regions}
     images = [e for e in entries if e.path.lower().endswith((".jpg", ".jpeg", ".png"))]
     if not images:
         raise DataError(f"{source.named(f'{root}images')} holds no images.", _REMEDY)
     ids = [PurePosixPath(entry.path).stem for entry in images]
-    fold_of = folds(sorted(set(ids) & named))
+    fold_of = folds(sorted(set(ids) & named.keys()))
     scenes = []
     seen: set[str] = set()
     for name, entry in zip(ids, images, strict=True):
         reason = "duplicated key" if name in seen else "" if name in named else "no labels"
         seen.add(name)
-        scenes.append(Scene(name, entry.path, entry.size, fold_of.get(name, 1), reason))
-    scenes += [Scene(name, f"{name}.jpg", 0, 1, "missing image") for name in sorted(named - seen)]
+        fold, labels_at = fold_of.get(name, 1), named.get(name, "")
+        scenes.append(Scene(entry.path, labels_at, entry.size, fold, reason))
+    lost = sorted(named.keys() - seen)
+    scenes += [Scene(f"{name}.jpg", named[name], 0, 1, "missing image") for name in lost]
     text = None
     if source.exists(root + HORIZONS):
         content = source.read(root + HORIZONS)
         digest.update(content)
-        text = content.decode("utf-8", "replace")
-    return Stanford(source, root, scenes, digest.hexdigest(), text)
+        text = decode_text(content, source.named(root + HORIZONS), "latin-1")
+    return Stanford(source, scenes, digest.hexdigest(), text)
 
 
 def folds(ids: Sequence[str]) -> dict[str, int]:
@@ -162,7 +167,10 @@ def decode_regions(content: bytes) -> NDArray[np.int16] | str:
     Returns:
         (height, width) little-endian int16 from −1 to 7, or in words what is wrong with it.
     """
-    lines = [line.split() for line in content.split(b"\n") if line.strip()]
+    try:
+        lines = [line.split() for line in text_lines(content, "labels")]
+    except DataError:
+        return "labels are not whole numbers"
     if not lines or len({len(line) for line in lines}) > 1:
         return "labels are not a rectangle"
     try:
@@ -172,14 +180,6 @@ def decode_regions(content: bytes) -> NDArray[np.int16] | str:
     if regions.min() < UNKNOWN or regions.max() >= len(CLASSES):
         return "label out of range"
     return regions.astype("<i2")
-
-
-def _is_regions(path: str) -> bool:
-    return path.endswith(".regions.txt")
-
-
-def _regions(root: str, name: str) -> str:
-    return f"{root}labels/{name}.regions.txt"
 
 
 def _size_of(content: bytes) -> tuple[int, int] | None:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.core.errors import DataError
+from striate.core.text import text_lines
 from striate.data.corpora.kaldi import Alignments, open_alignments
 from striate.data.corpora.utterances import (
     Annotation,
@@ -117,12 +118,12 @@ def open_timit(source: Source) -> OpenCorpus:
 
 def parse_spans(content: bytes) -> Spans | None:
     """The lines ``start end label`` of a ``.PHN``, ``.WRD`` or ``.TXT``; None if one is wrong."""
-    rows = [line.split(None, 2) for line in content.decode("latin-1").splitlines() if line.strip()]
     try:
+        rows = [line.split(None, 2) for line in text_lines(content, "labels", "latin-1")]
         starts = np.array([int(row[0]) for row in rows], np.int64)
         ends = np.array([int(row[1]) for row in rows], np.int64)
         names = tuple(row[2].strip() for row in rows)
-    except (ValueError, IndexError, OverflowError):
+    except (DataError, ValueError, IndexError, OverflowError):
         return None
     wrong = not rows or starts[0] < 0 or (ends < starts).any() or (np.diff(starts) < 0).any()
     return None if wrong else Spans(names, starts, ends)

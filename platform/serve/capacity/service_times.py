@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from striate.core.errors import UsageError
+from striate.core.text import decode_text
 from striate.core.validation import describe_invalid
 
 _LINE_COUNTS = 4
@@ -106,9 +107,10 @@ def read_times(path: Path) -> list[ServiceTimes]:
 
     Raises:
         UsageError: there is no such file, or it holds something else; the field is named.
+        DataError: it is not UTF-8.
     """
     try:
-        found = _FILE.validate_json(path.read_bytes())
+        found = _FILE.validate_json(decode_text(path.read_bytes(), str(path)))
     except OSError:
         raise UsageError(f"There is no file of service times {path}.") from None
     except ValidationError as error:

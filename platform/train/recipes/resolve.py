@@ -12,8 +12,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from striate.core.errors import RecipeError, UnknownName, nearest
+from striate.core.errors import DataError, RecipeError, UnknownName, nearest
 from striate.core.extensions import Extended
+from striate.core.text import decode_text
 from striate.core.validation import first_invalid
 from striate.train.config import (
     CheckpointConfig,
@@ -75,9 +76,11 @@ def load(path: Path) -> Recipe:
         RecipeError: there is none, or it is damaged.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(decode_text(path.read_bytes(), str(path)))
     except OSError:
         raise RecipeError(f"There is no recipe file {path}.") from None
+    except DataError as error:
+        raise RecipeError(error.message, error.remedy) from None
     except ValueError as error:
         raise RecipeError(f"{path} is no recipe: {error}.") from None
     return _validated(document, source=str(path))

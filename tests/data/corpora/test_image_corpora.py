@@ -300,3 +300,20 @@ def test_they_become_shards(corpus: str, tmp_path: Path, request: pytest.Fixture
     report = ingest(corpus, source, tmp_path / "shards", shard_mb=0.01)
     assert sum(report.splits.values()) == {"caltech101": 118, "lfw": 11, "stanford": 10}[corpus]
     assert report.skipped == {}
+
+
+@pytest.mark.parametrize("corpus", ["lfw", "stanford", "caltech"])
+def test_endings_in_capitals_change_nothing(corpus: str, request: pytest.FixtureRequest) -> None:
+    root: Path = request.getfixturevalue(corpus)
+    open_corpus = {"lfw": open_lfw, "stanford": open_stanford, "caltech": open_caltech101}[corpus]
+    before = open_corpus(Source.of(root))
+    wanted = [(s.payload, s.label) for split in before.item_bytes for s in good(before, split)]
+    reasons = {reason for reason, _ in skipped(before)}
+    for path in [*root.rglob("*.*")]:
+        if path.suffix == ".jpg" or path.name.endswith(".regions.txt"):
+            path.rename(path.with_name(path.name.replace(".jpg", ".JPG").replace(".txt", ".TXT")))
+    opened = open_corpus(Source.of(root))
+    found = [(s.payload, s.label) for split in opened.item_bytes for s in good(opened, split)]
+    assert wanted
+    assert sorted(map(repr, found)) == sorted(map(repr, wanted))
+    assert {reason for reason, _ in skipped(opened)} == reasons

@@ -1,5 +1,6 @@
 """ImageNet in each of its published forms: what is read, and what bad input gets."""
 
+import gzip
 import io
 import itertools
 import pickle
@@ -13,7 +14,7 @@ import pytest
 
 from striate.core.errors import DataError
 from striate.data.corpora import imagenet_index
-from striate.data.corpora.imagenet import open_imagenet
+from striate.data.corpora.imagenet import TARS, open_imagenet
 from striate.data.corpora.imagenet_devkit import DEVKIT, Synset, write_devkit
 from striate.data.ingest.ingest import ingest
 from striate.data.shards.schema import (
@@ -375,3 +376,30 @@ def test_ingest_counts_what_is_wrong(packed: Path, tmp_path: Path) -> None:
     assert report.splits == {"train": 44, "val": 5}
     assert report.skipped == {"empty file": 1, "tar cut short": 1}
     assert report.shards > 2
+
+
+def test_kaggles_layout_is_read_beside_the_devkit(unpacked: Path, tmp_path: Path) -> None:
+    wanted = {split: samples(open_imagenet(Source.of(unpacked)), split) for split in TARS}
+    inside = tmp_path / "kaggle" / "ILSVRC" / "Data" / "CLS-LOC"
+    inside.mkdir(parents=True)
+    for split in TARS:
+        (unpacked / split).rename(inside / split)
+    with pytest.raises(DataError, match=r"stand in ILSVRC2012_devkit_t12\.tar\.gz alone"):
+        open_imagenet(Source.of(tmp_path / "kaggle"))
+    write_devkit(tmp_path / "kaggle", SYNSETS, TRUTH)
+    opened = open_imagenet(Source.of(tmp_path / "kaggle"))
+    assert {split: samples(opened, split) for split in TARS} == wanted
+
+
+@pytest.mark.parametrize("name", ["n02012849.tar", "n02012849.tar.gz"])
+def test_a_gzipped_tar_in_the_tar_is_named_as_such(tmp_path: Path, name: str) -> None:
+    inner = {f"{wnid}.TAR": tar_of(files) for wnid, files in train_files().items()}
+    inner[name] = gzip.compress(inner.pop("n02012849.TAR"))
+    write_devkit(tmp_path, SYNSETS, TRUTH)
+    (tmp_path / "ILSVRC2012_img_train.tar").write_bytes(tar_of(inner))
+    opened = open_imagenet(Source.of(tmp_path))
+    assert {label for label, _ in samples(opened, "train").values()} == {0, 2}
+    assert skipped(opened, "train") == {
+        ("gzipped tar of a class, to be unpacked first", name),
+        ("missing class", "n02012849"),
+    }

@@ -306,7 +306,7 @@ BAD_TABLES = {
     b"path,label\n": "has no rows",
     b"": "Empty CSV file",
     b"path,label\na/1.jpg,x,y": "Expected 2 columns, got 3",
-    b"path,label\na/\xff.jpg,x": "invalid UTF8",
+    b"path,label\na/\xff.jpg,x": "is not UTF-8",
 }
 
 

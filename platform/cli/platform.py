@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from striate.cli.output import console, json_option, print_json, print_table, progress_console
+from striate.core.addresses import is_loopback
 from striate.core.errors import UsageError
 from striate.core.settings import ENVIRONMENT, Settings
 from striate.local import platform as local
 from striate.local.addresses import others_host, tunnel
-from striate.local.security import EdgeSecurity, is_loopback
+from striate.local.security import EdgeSecurity
 from striate.local.security import check as check_security
 from striate.local.state import PlatformState
 

@@ -1,11 +1,11 @@
 """How the local platform's gRPC edge is secured: TLS, callers' certificates, tokens."""
 
-import ipaddress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from striate.core.addresses import is_loopback
 from striate.core.errors import UsageError
 from striate.core.files import write_atomic
 from striate.local.addresses import others_host
@@ -64,14 +64,6 @@ def check(security: EdgeSecurity, host: str | None, insecure: bool) -> None:
             f"On {host} the gRPC edge must speak TLS and ask for tokens.",
             f"Add {' and '.join(missing)}, or type --insecure to open it to that network.",
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server that listens on `host`."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def tls_of(security: EdgeSecurity, host: str, folder: Path) -> "EdgeTls | None":

@@ -48,7 +48,7 @@ class Listening:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._over.wait(0.5):
+        while not self._over.wait(1.0):
             for process in _processes_of(self._home):
                 with suppress(psutil.Error, OSError):
                     self.found |= {(process.name(), ip) for ip in _listening(process)}

@@ -6,7 +6,6 @@ application adds its own arguments to `ReplicaArgs` and says which services a re
 """
 
 import asyncio
-import ipaddress
 import logging
 import re
 import time
@@ -22,6 +21,7 @@ from ray import serve
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 
 from striate.core import ray_private
+from striate.core.addresses import is_loopback
 from striate.core.retry import wait_until
 from striate.core.settings import Settings
 from striate.serve.apps.autoscaling import IN_FLIGHT, LATENCY_S
@@ -159,7 +159,7 @@ class Replica:
         app = _SERVE_NUMBER.sub("", serve.get_replica_context().app_name)
         logs.configure({"app": app})
         node = ray.util.get_node_ip_address()
-        if ipaddress.ip_address(node).is_loopback:
+        if is_loopback(node):
             ray_private.bind_replica(node)
         host = args.host or node
         observers = Observers(self._counter)

@@ -4,12 +4,13 @@
 address it is given. It takes a socket that listens already, but `init_process_group` passes none.
 """
 
-import ipaddress
 import socket
 from importlib import import_module
 from typing import Any
 
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+from striate.core.addresses import is_loopback
 
 
 def keep_store_near() -> None:
@@ -23,17 +24,10 @@ def keep_store_near() -> None:
 def open_store(**options: Any) -> TCPStore:
     """What `TCPStore` makes of the same options, without a socket on other interfaces."""
     host, port = options["host_name"], options["port"]
-    if options.get("is_master") and _is_loopback(host):
+    if options.get("is_master") and is_loopback(host):
         listener = socket.create_server((host, port), family=_family(host), backlog=128)
         options["master_listen_fd"] = listener.detach()  # the store closes it
     return TCPStore(**options)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _family(host: str) -> socket.AddressFamily:

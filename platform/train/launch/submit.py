@@ -1,6 +1,5 @@
 """Sending a training to a cluster: the code, the recipe, and where things lie."""
 
-import ipaddress
 import os
 import secrets
 import shlex
@@ -11,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from striate.core import ray_private
+from striate.core.addresses import is_loopback
 from striate.core.errors import UsageError
 from striate.core.extension_files import TAKEN_ALONG, module_variables, pack_extensions
 from striate.core.settings import ENVIRONMENT, Settings
@@ -125,7 +125,4 @@ def job_environment(settings: Settings, near: bool, given: Sequence[str]) -> dic
 
 def _is_loopback(uri: str) -> bool:
     host = urlsplit(uri).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host in {"", "localhost"}
+    return host == "" or is_loopback(host)

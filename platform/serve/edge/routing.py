@@ -148,9 +148,17 @@ def _by_name_in_message(routes: Sequence[Route]) -> list[str]:
         if (names := " ".join(route.services))
     ]
     if all(route.models for route in serving):
+        lines += _unknown_is_not_ready(serving)
         unknown = "There is no model named %[var(txn.asked),bytes(0,128),url_enc]."
         lines.append(refusal("NOT_FOUND", unknown, "if !chosen infers { var(txn.asked) -m found }"))
     return lines + (_unreadable() if len(serving) > 1 else [])
+
+
+def _unknown_is_not_ready(serving: Sequence[Route]) -> list[str]:
+    """Whether a model that nobody has is ready, any application that has models can say: no."""
+    asked = f"!chosen {{ path /{INFERENCE}/ModelReady }} {{ var(txn.asked) -m found }}"
+    living = [_choose(route.name, f"{asked} {_living(route)}") for route in serving]
+    return [*living, *(_choose(route.name, asked) for route in serving[:1])]
 
 
 def _unreadable() -> list[str]:
@@ -171,17 +179,22 @@ def _unreadable() -> list[str]:
 
 
 def _any_living(routes: Sequence[Route]) -> list[str]:
-    """What any application answers goes to the first that has a living replica.
-
-    A server without a limit of connections counts as -1, and the one that holds calls has a limit.
-    """
+    """What any application answers goes to the first that has a living replica."""
     general = methods(HEALTH, *REFLECTION)
     infer = f"{{ path -m beg /{INFERENCE}/Server }}"
     return [
-        _choose(route.name, f"!chosen {kind} {{ be_conn_free(app-{route.name}) -m int lt 0 }}")
+        _choose(route.name, f"!chosen {kind} {_living(route)}")
         for route in routes
         for kind in (general, *([infer] if INFERENCE in route.services else []))
     ]
+
+
+def _living(route: Route) -> str:
+    """The condition that an application has a living replica.
+
+    A server without a limit of connections counts as -1, and the one that holds calls has a limit.
+    """
+    return f"{{ be_conn_free(app-{route.name}) -m int lt 0 }}"
 
 
 def _by_service(routes: Sequence[Route]) -> list[str]:

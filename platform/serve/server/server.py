@@ -16,6 +16,7 @@ import grpc
 
 from striate.core.errors import PlatformError
 from striate.serve.common.limits import METADATA_BYTES, Limits
+from striate.serve.common.metadata import REFLECTION
 from striate.serve.observability.observer import NoObserver, Observer
 from striate.serve.observability.tracing import Tracing
 from striate.serve.server import health, reflection
@@ -180,7 +181,8 @@ class ModelServer:
         self._health.set(health.WHOLE, False)
         self._add(health.SERVICE, self._health.methods())
         described = reflection.Reflection((*self.service_names, health.SERVICE))
-        self._add(reflection.SERVICE, described.methods())
+        for name in REFLECTION:
+            self._add(name, described.methods())
         try:
             self.port = self._server.add_insecure_port(f"{self.host}:{self.port}")
         except RuntimeError:

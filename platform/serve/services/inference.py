@@ -23,6 +23,11 @@ from striate.serve.protos.inference import inference_pb2 as pb
 from striate.serve.server.handlers import NO_MODEL, Call, Method, Unary
 from striate.serve.server.models import Models, ServedModel
 from striate.serve.server.servable import Servable
+from striate.serve.services.request_parameters import (
+    CLASSIFICATION,
+    check_parameters,
+    timeout_s,
+)
 from striate.serve.services.tensor_messages import (
     check_count,
     no_shared_memory,
@@ -33,7 +38,6 @@ from striate.serve.services.tensor_messages import (
 
 SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 EXTENSIONS = ("classification",)
-CLASSIFICATION, TIMEOUT = "classification", "timeout"
 
 
 class Inference:
@@ -126,7 +130,7 @@ class Inference:
         model = await self._models.acquire(*named)
         try:
             call.model = model.name
-            check_count("parameters", len(request.parameters), self._limits)
+            check_parameters(request, self._limits)
             wanted = _wanted(request, model.card, self._limits)
             arrays, rows = read_inputs(request, model.card, self._limits)
             model.card.sizes_of(arrays)  # refused here, they keep nobody waiting
@@ -191,12 +195,10 @@ def _classes(output: "pb.ModelInferRequest.InferRequestedOutputTensor", card: Mo
 
 def _deadline(request: pb.ModelInferRequest, call: Call) -> float | None:
     """The caller's deadline, or the request's own timeout where that is sooner."""
-    if TIMEOUT not in request.parameters:
+    within_s = timeout_s(request)
+    if within_s is None:
         return call.deadline
-    timeout_us = request.parameters[TIMEOUT].int64_param
-    if timeout_us <= 0:
-        return call.deadline
-    own = time.monotonic() + timeout_us / 1e6
+    own = time.monotonic() + within_s
     return own if call.deadline is None else min(own, call.deadline)
 
 

@@ -66,6 +66,14 @@ def test_an_unknown_application_is_not_found(world: Any) -> None:
     assert answer.details == 'There is no application named no "such" %[app].'
 
 
+def test_whether_an_unknown_model_is_ready_is_asked_of_a_replica(world: Any) -> None:
+    """It answers false, as Triton does; what else is asked of the model is not found."""
+    message = field(1, b"nobody") + field(7, b"\0" * 50)
+    assert world.edge.call(f"/{INFER}/ModelReady", message).by == "tagger"
+    for method in ("ModelInfer", "ModelMetadata"):
+        assert world.edge.call(f"/{INFER}/{method}", message).code is Code.NOT_FOUND
+
+
 @pytest.mark.parametrize("method", ["ModelInfer", "ModelReady", "ModelMetadata"])
 @pytest.mark.parametrize(
     ("model", "by"), [("a", "tagger"), ("b", "other"), ("two words", "other"), ("b@7", "other")]

@@ -10,6 +10,7 @@ import grpc
 import pytest
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
@@ -33,6 +34,7 @@ ALL = {
     "striate.v1.Photos",
     "inference.GRPCInferenceService",
     "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
 }
 
@@ -229,6 +231,20 @@ def test_reflection_describes_every_service(whole: ModelServer) -> None:
             assert pool.FindServiceByName(name).methods
         fields = pool.FindMessageTypeByName("inference.ModelInferRequest").fields_by_name
         assert fields["raw_input_contents"].number == 7
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+def test_both_versions_of_reflection_answer(whole: ModelServer, version: str) -> None:
+    """Their messages are the same, byte for byte."""
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    with grpc.insecure_channel(whole.address) as channel:
+        ask: Any = channel.stream_stream(
+            f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+            request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+            response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+        )
+        (answer,) = ask(iter([request]), metadata=(("striate-edge-key", KEY),))
+    assert {service.name for service in answer.list_services_response.service} == ALL
 
 
 class _Adding(grpc.StreamStreamClientInterceptor):

@@ -85,10 +85,10 @@ def test_the_server_and_its_models_tell_of_themselves(stub: Any) -> None:
 
 def test_tensors_get_the_networks_own_output(stub: Any, bundle: Bundle) -> None:
     request = tensor_request(3, id="mine")
-    request.parameters["purpose"].string_param = "test"
+    request.parameters["timeout"].int64_param = 20_000_000
     response = stub.ModelInfer(request)
     assert (response.model_name, response.model_version, response.id) == ("digits", "7", "mine")
-    assert response.parameters["purpose"].string_param == "test"
+    assert response.parameters["timeout"].int64_param == 20_000_000
     expected = build_from(bundle)(torch.from_numpy(images(3))).detach().numpy()
     np.testing.assert_allclose(output_of(response), expected, rtol=1e-5, atol=1e-5)
     labels = response.raw_output_contents[1]
@@ -207,6 +207,18 @@ def asked(name: str, **parameters: int) -> dict[str, Any]:
     return {"outputs": [output]}
 
 
+def parameter(name: str, **value: Any) -> dict[str, Any]:
+    return {"parameters": {name: pb.InferParameter(**value)}}
+
+
+@pytest.mark.parametrize("name", ["sequence_id", "priority"])
+@pytest.mark.parametrize("value", [{"int64_param": 0}, {"uint64_param": 0}, {"string_param": ""}])
+def test_what_says_no_sequence_and_no_priority_is_accepted(
+    stub: Any, name: str, value: dict[str, Any]
+) -> None:
+    assert stub.ModelInfer(tensor_request(**parameter(name, **value))).outputs
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "sentence"),
     [
@@ -252,6 +264,13 @@ def asked(name: str, **parameters: int) -> dict[str, Any]:
         (photo([1], raw_bytes(b"one", b"two")), "INVALID_ARGUMENT", "does not hold"),
         (photo([5], raw_bytes(*[b"x"] * 5)), "INVALID_ARGUMENT", "from 1 to 4"),
         (photo([1], raw_bytes(b"x" * 200_001)), "RESOURCE_EXHAUSTED", "200,000 are allowed"),
+        (parameter("purpose", string_param="x"), "INVALID_ARGUMENT", "'purpose' .* not known"),
+        (parameter("sequence_id", int64_param=7), "INVALID_ARGUMENT", "keeps no sequences"),
+        (parameter("sequence_id", string_param="a"), "INVALID_ARGUMENT", "keeps no sequences"),
+        (parameter("sequence_start", bool_param=True), "INVALID_ARGUMENT", "sequence_start"),
+        (parameter("sequence_end", bool_param=True), "INVALID_ARGUMENT", "keeps no sequences"),
+        (parameter("priority", uint64_param=2), "INVALID_ARGUMENT", "no priorities"),
+        (parameter("timeout", string_param="1"), "INVALID_ARGUMENT", "microseconds"),
         (asked("logits"), "INVALID_ARGUMENT", "no output named 'logits'"),
         (asked("labels", classification=2), "INVALID_ARGUMENT", "no row of scores"),
         (asked("output", classification=0), "INVALID_ARGUMENT", "at least 1"),

@@ -4,7 +4,7 @@
 import grpc
 import warnings
 
-from striate.serve.protos.inference import inference_pb2 as striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2
+from striate.serve.protos.inference import inference_pb2 as inference_dot_inference__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -19,7 +19,7 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + ' but the generated code in striate/serve/protos/inference/inference_pb2_grpc.py depends on'
+        + ' but the generated code in inference/inference_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
@@ -37,33 +37,33 @@ class GRPCInferenceServiceStub:
         """
         self.ServerLive = channel.unary_unary(
                 '/inference.GRPCInferenceService/ServerLive',
-                request_serializer=striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ServerLiveRequest.SerializeToString,
-                response_deserializer=striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ServerLiveResponse.FromString,
+                request_serializer=inference_dot_inference__pb2.ServerLiveRequest.SerializeToString,
+                response_deserializer=inference_dot_inference__pb2.ServerLiveResponse.FromString,
                 _registered_method=True)
         self.ServerReady = channel.unary_unary(
                 '/inference.GRPCInferenceService/ServerReady',
-                request_serializer=striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ServerReadyRequest.SerializeToString,
-                response_deserializer=striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ServerReadyResponse.FromString,
+                request_serializer=inference_dot_inference__pb2.ServerReadyRequest.SerializeToString,
+                response_deserializer=inference_dot_inference__pb2.ServerReadyResponse.FromString,
                 _registered_method=True)
         self.ModelReady = channel.unary_unary(
                 '/inference.GRPCInferenceService/ModelReady',
-                request_serializer=striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ModelReadyRequest.SerializeToString,
-                response_deserializer=striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ModelReadyResponse.FromString,
+                request_serializer=inference_dot_inference__pb2.ModelReadyRequest.SerializeToString,
+                response_deserializer=inference_dot_inference__pb2.ModelReadyResponse.FromString,
                 _registered_method=True)
         self.ServerMetadata = channel.unary_unary(
                 '/inference.GRPCInferenceService/ServerMetadata',
-                request_serializer=striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ServerMetadataRequest.SerializeToString,
-                response_deserializer=striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ServerMetadataResponse.FromString,
+                request_serializer=inference_dot_inference__pb2.ServerMetadataRequest.SerializeToString,
+                response_deserializer=inference_dot_inference__pb2.ServerMetadataResponse.FromString,
                 _registered_method=True)
         self.ModelMetadata = channel.unary_unary(
                 '/inference.GRPCInferenceService/ModelMetadata',
-                request_serializer=striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ModelMetadataRequest.SerializeToString,
-                response_deserializer=striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ModelMetadataResponse.FromString,
+                request_serializer=inference_dot_inference__pb2.ModelMetadataRequest.SerializeToString,
+                response_deserializer=inference_dot_inference__pb2.ModelMetadataResponse.FromString,
                 _registered_method=True)
         self.ModelInfer = channel.unary_unary(
                 '/inference.GRPCInferenceService/ModelInfer',
-                request_serializer=striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ModelInferRequest.SerializeToString,
-                response_deserializer=striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ModelInferResponse.FromString,
+                request_serializer=inference_dot_inference__pb2.ModelInferRequest.SerializeToString,
+                response_deserializer=inference_dot_inference__pb2.ModelInferResponse.FromString,
                 _registered_method=True)
 
 
@@ -117,33 +117,33 @@ def add_GRPCInferenceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'ServerLive': grpc.unary_unary_rpc_method_handler(
                     servicer.ServerLive,
-                    request_deserializer=striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ServerLiveRequest.FromString,
-                    response_serializer=striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ServerLiveResponse.SerializeToString,
+                    request_deserializer=inference_dot_inference__pb2.ServerLiveRequest.FromString,
+                    response_serializer=inference_dot_inference__pb2.ServerLiveResponse.SerializeToString,
             ),
             'ServerReady': grpc.unary_unary_rpc_method_handler(
                     servicer.ServerReady,
-                    request_deserializer=striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ServerReadyRequest.FromString,
-                    response_serializer=striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ServerReadyResponse.SerializeToString,
+                    request_deserializer=inference_dot_inference__pb2.ServerReadyRequest.FromString,
+                    response_serializer=inference_dot_inference__pb2.ServerReadyResponse.SerializeToString,
             ),
             'ModelReady': grpc.unary_unary_rpc_method_handler(
                     servicer.ModelReady,
-                    request_deserializer=striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ModelReadyRequest.FromString,
-                    response_serializer=striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ModelReadyResponse.SerializeToString,
+                    request_deserializer=inference_dot_inference__pb2.ModelReadyRequest.FromString,
+                    response_serializer=inference_dot_inference__pb2.ModelReadyResponse.SerializeToString,
             ),
             'ServerMetadata': grpc.unary_unary_rpc_method_handler(
                     servicer.ServerMetadata,
-                    request_deserializer=striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ServerMetadataRequest.FromString,
-                    response_serializer=striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ServerMetadataResponse.SerializeToString,
+                    request_deserializer=inference_dot_inference__pb2.ServerMetadataRequest.FromString,
+                    response_serializer=inference_dot_inference__pb2.ServerMetadataResponse.SerializeToString,
             ),
             'ModelMetadata': grpc.unary_unary_rpc_method_handler(
                     servicer.ModelMetadata,
-                    request_deserializer=striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ModelMetadataRequest.FromString,
-                    response_serializer=striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ModelMetadataResponse.SerializeToString,
+                    request_deserializer=inference_dot_inference__pb2.ModelMetadataRequest.FromString,
+                    response_serializer=inference_dot_inference__pb2.ModelMetadataResponse.SerializeToString,
             ),
             'ModelInfer': grpc.unary_unary_rpc_method_handler(
                     servicer.ModelInfer,
-                    request_deserializer=striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ModelInferRequest.FromString,
-                    response_serializer=striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ModelInferResponse.SerializeToString,
+                    request_deserializer=inference_dot_inference__pb2.ModelInferRequest.FromString,
+                    response_serializer=inference_dot_inference__pb2.ModelInferResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -171,8 +171,8 @@ class GRPCInferenceService:
             request,
             target,
             '/inference.GRPCInferenceService/ServerLive',
-            striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ServerLiveRequest.SerializeToString,
-            striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ServerLiveResponse.FromString,
+            inference_dot_inference__pb2.ServerLiveRequest.SerializeToString,
+            inference_dot_inference__pb2.ServerLiveResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -198,8 +198,8 @@ class GRPCInferenceService:
             request,
             target,
             '/inference.GRPCInferenceService/ServerReady',
-            striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ServerReadyRequest.SerializeToString,
-            striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ServerReadyResponse.FromString,
+            inference_dot_inference__pb2.ServerReadyRequest.SerializeToString,
+            inference_dot_inference__pb2.ServerReadyResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -225,8 +225,8 @@ class GRPCInferenceService:
             request,
             target,
             '/inference.GRPCInferenceService/ModelReady',
-            striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ModelReadyRequest.SerializeToString,
-            striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ModelReadyResponse.FromString,
+            inference_dot_inference__pb2.ModelReadyRequest.SerializeToString,
+            inference_dot_inference__pb2.ModelReadyResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -252,8 +252,8 @@ class GRPCInferenceService:
             request,
             target,
             '/inference.GRPCInferenceService/ServerMetadata',
-            striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ServerMetadataRequest.SerializeToString,
-            striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ServerMetadataResponse.FromString,
+            inference_dot_inference__pb2.ServerMetadataRequest.SerializeToString,
+            inference_dot_inference__pb2.ServerMetadataResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -279,8 +279,8 @@ class GRPCInferenceService:
             request,
             target,
             '/inference.GRPCInferenceService/ModelMetadata',
-            striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ModelMetadataRequest.SerializeToString,
-            striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ModelMetadataResponse.FromString,
+            inference_dot_inference__pb2.ModelMetadataRequest.SerializeToString,
+            inference_dot_inference__pb2.ModelMetadataResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -306,8 +306,8 @@ class GRPCInferenceService:
             request,
             target,
             '/inference.GRPCInferenceService/ModelInfer',
-            striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ModelInferRequest.SerializeToString,
-            striate_dot_serve_dot_protos_dot_inference_dot_inference__pb2.ModelInferResponse.FromString,
+            inference_dot_inference__pb2.ModelInferRequest.SerializeToString,
+            inference_dot_inference__pb2.ModelInferResponse.FromString,
             options,
             channel_credentials,
             insecure,

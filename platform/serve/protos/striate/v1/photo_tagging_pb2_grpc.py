@@ -4,7 +4,7 @@
 import grpc
 import warnings
 
-from striate.serve.protos.striate.v1 import photo_tagging_pb2 as striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photo__tagging__pb2
+from striate.serve.protos.striate.v1 import photo_tagging_pb2 as striate_dot_v1_dot_photo__tagging__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -19,7 +19,7 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + ' but the generated code in striate/serve/protos/striate/v1/photo_tagging_pb2_grpc.py depends on'
+        + ' but the generated code in striate/v1/photo_tagging_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
@@ -37,13 +37,13 @@ class PhotoTaggingStub:
         """
         self.Tag = channel.unary_unary(
                 '/striate.v1.PhotoTagging/Tag',
-                request_serializer=striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photo__tagging__pb2.TagRequest.SerializeToString,
-                response_deserializer=striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photo__tagging__pb2.TagResponse.FromString,
+                request_serializer=striate_dot_v1_dot_photo__tagging__pb2.TagRequest.SerializeToString,
+                response_deserializer=striate_dot_v1_dot_photo__tagging__pb2.TagResponse.FromString,
                 _registered_method=True)
         self.TagStream = channel.stream_stream(
                 '/striate.v1.PhotoTagging/TagStream',
-                request_serializer=striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photo__tagging__pb2.TagStreamRequest.SerializeToString,
-                response_deserializer=striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photo__tagging__pb2.TagStreamResponse.FromString,
+                request_serializer=striate_dot_v1_dot_photo__tagging__pb2.TagStreamRequest.SerializeToString,
+                response_deserializer=striate_dot_v1_dot_photo__tagging__pb2.TagStreamResponse.FromString,
                 _registered_method=True)
 
 
@@ -75,13 +75,13 @@ def add_PhotoTaggingServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'Tag': grpc.unary_unary_rpc_method_handler(
                     servicer.Tag,
-                    request_deserializer=striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photo__tagging__pb2.TagRequest.FromString,
-                    response_serializer=striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photo__tagging__pb2.TagResponse.SerializeToString,
+                    request_deserializer=striate_dot_v1_dot_photo__tagging__pb2.TagRequest.FromString,
+                    response_serializer=striate_dot_v1_dot_photo__tagging__pb2.TagResponse.SerializeToString,
             ),
             'TagStream': grpc.stream_stream_rpc_method_handler(
                     servicer.TagStream,
-                    request_deserializer=striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photo__tagging__pb2.TagStreamRequest.FromString,
-                    response_serializer=striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photo__tagging__pb2.TagStreamResponse.SerializeToString,
+                    request_deserializer=striate_dot_v1_dot_photo__tagging__pb2.TagStreamRequest.FromString,
+                    response_serializer=striate_dot_v1_dot_photo__tagging__pb2.TagStreamResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -109,8 +109,8 @@ class PhotoTagging:
             request,
             target,
             '/striate.v1.PhotoTagging/Tag',
-            striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photo__tagging__pb2.TagRequest.SerializeToString,
-            striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photo__tagging__pb2.TagResponse.FromString,
+            striate_dot_v1_dot_photo__tagging__pb2.TagRequest.SerializeToString,
+            striate_dot_v1_dot_photo__tagging__pb2.TagResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -136,8 +136,8 @@ class PhotoTagging:
             request_iterator,
             target,
             '/striate.v1.PhotoTagging/TagStream',
-            striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photo__tagging__pb2.TagStreamRequest.SerializeToString,
-            striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photo__tagging__pb2.TagStreamResponse.FromString,
+            striate_dot_v1_dot_photo__tagging__pb2.TagStreamRequest.SerializeToString,
+            striate_dot_v1_dot_photo__tagging__pb2.TagStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,7 +4,7 @@
 import grpc
 import warnings
 
-from striate.serve.protos.striate.v1 import photos_pb2 as striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photos__pb2
+from striate.serve.protos.striate.v1 import photos_pb2 as striate_dot_v1_dot_photos__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -19,7 +19,7 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + ' but the generated code in striate/serve/protos/striate/v1/photos_pb2_grpc.py depends on'
+        + ' but the generated code in striate/v1/photos_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
@@ -37,8 +37,8 @@ class PhotosStub:
         """
         self.Analyze = channel.unary_unary(
                 '/striate.v1.Photos/Analyze',
-                request_serializer=striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photos__pb2.AnalyzeRequest.SerializeToString,
-                response_deserializer=striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photos__pb2.AnalyzeResponse.FromString,
+                request_serializer=striate_dot_v1_dot_photos__pb2.AnalyzeRequest.SerializeToString,
+                response_deserializer=striate_dot_v1_dot_photos__pb2.AnalyzeResponse.FromString,
                 _registered_method=True)
 
 
@@ -60,8 +60,8 @@ def add_PhotosServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'Analyze': grpc.unary_unary_rpc_method_handler(
                     servicer.Analyze,
-                    request_deserializer=striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photos__pb2.AnalyzeRequest.FromString,
-                    response_serializer=striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photos__pb2.AnalyzeResponse.SerializeToString,
+                    request_deserializer=striate_dot_v1_dot_photos__pb2.AnalyzeRequest.FromString,
+                    response_serializer=striate_dot_v1_dot_photos__pb2.AnalyzeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -89,8 +89,8 @@ class Photos:
             request,
             target,
             '/striate.v1.Photos/Analyze',
-            striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photos__pb2.AnalyzeRequest.SerializeToString,
-            striate_dot_serve_dot_protos_dot_striate_dot_v1_dot_photos__pb2.AnalyzeResponse.FromString,
+            striate_dot_v1_dot_photos__pb2.AnalyzeRequest.SerializeToString,
+            striate_dot_v1_dot_photos__pb2.AnalyzeResponse.FromString,
             options,
             channel_credentials,
             insecure,

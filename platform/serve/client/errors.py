@@ -55,7 +55,16 @@ def plain_text_error(address: str) -> PlatformError:
 
 def worth_retrying(error: Any) -> bool:
     """Whether nobody answered the call, and the edge does not say that trying again is no use."""
-    if error.code() not in UNANSWERED:
+    if error.code() not in UNANSWERED and not _cut_off(error):
         return False
     trailing = error.trailing_metadata() or ()
     return (PUSHBACK, NO_RETRY) not in [(entry.key, str(entry.value)) for entry in trailing]
+
+
+def _cut_off(error: Any) -> bool:
+    """Whether the call's connection was ended under it, for what another call on it did.
+
+    HAProxy then resets the calls with NO_ERROR, for which gRPC's own mapping gives INTERNAL.
+    """
+    internal = error.code() is grpc.StatusCode.INTERNAL
+    return internal and "RST_STREAM with error code 0" in (error.details() or "")

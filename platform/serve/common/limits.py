@@ -5,6 +5,8 @@ from pydantic import BaseModel, ConfigDict, Field
 MEBIBYTE = 2**20
 METADATA_BYTES = 16_384
 """Largest metadata of a call, at the edge and at a replica."""
+METADATA_ENTRIES = 100
+"""Most metadata of a call, beside the headers that gRPC itself sends."""
 PREFIX_BYTES = 5
 """Before each message of gRPC: its compression and its length."""
 HEAD_BYTES = 1024

@@ -7,7 +7,12 @@ token; a service that nobody declares takes the scope `admin`.
 
 from collections.abc import Iterable, Sequence
 
-from striate.serve.common.limits import HEAD_BYTES, METADATA_BYTES, PREFIX_BYTES
+from striate.serve.common.limits import (
+    HEAD_BYTES,
+    METADATA_BYTES,
+    METADATA_ENTRIES,
+    PREFIX_BYTES,
+)
 from striate.serve.common.metadata import (
     AUTHORIZATION,
     EDGE_KEY,
@@ -27,6 +32,8 @@ from striate.serve.edge.options import EdgeOptions
 
 ANY_SCOPE = (HEALTH, *REFLECTION)
 RETRY_MS = 1000
+GRPC_HEADERS = 8
+"""The host, content-type, te, user-agent, timeout and three encodings: of gRPC itself."""
 
 _NO_TOKEN = "A valid bearer token is needed."
 _NO_SCOPE = "The token does not allow this method."
@@ -49,6 +56,7 @@ def entry_rules(key: str | None, specs: Iterable[ServiceSpec], *, inner: bool) -
     The inner port, where there is one, serves whoever shows the edge's key.
     """
     too_long = f"The metadata are over the {METADATA_BYTES} bytes that are allowed."
+    too_many = f"There are over {METADATA_ENTRIES} metadata, which is what is allowed."
     inside = ["  acl inside so_name -m str inner"]
     proof = [f"  http-request reject if inside !{{ req.hdr({EDGE_KEY}) -m str {key} }}"]
     return [
@@ -61,6 +69,12 @@ def entry_rules(key: str | None, specs: Iterable[ServiceSpec], *, inner: bool) -
             "RESOURCE_EXHAUSTED",
             too_long,
             f"if {{ req.hdrs,length -m int gt {METADATA_BYTES} }}",
+            {PUSHBACK: NO_RETRY},
+        ),
+        refusal(
+            "RESOURCE_EXHAUSTED",
+            too_many,
+            f"if {{ req.fhdr_cnt gt {METADATA_ENTRIES + GRPC_HEADERS} }}",
             {PUSHBACK: NO_RETRY},
         ),
         *(proof if inner else []),

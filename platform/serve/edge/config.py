@@ -33,6 +33,9 @@ __all__ = [
     "shares_text",
 ]
 
+MOST_HEADERS = 8192
+"""What HAProxy itself takes of a call. Beyond, it ends the connection and all calls on it, so that
+this is more than a caller within the bytes of the rule on metadata can send."""
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 ADDRESS = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):\d+")
 
@@ -118,6 +121,7 @@ def _global(options: EdgeOptions) -> list[str]:
         f"  hard-stop-after {limits.drain_s}s",
         f"  maxconn {limits.connections}",
         "  tune.bufsize 98304",
+        f"  tune.http.maxhdr {MOST_HEADERS}",
         "  tune.h2.max-frame-size 16384",
         "  tune.h2.fe.initial-window-size 1048576",
         f"  tune.h2.fe.max-concurrent-streams {limits.streams}",

@@ -24,7 +24,7 @@ from striate.core.errors import (
 from striate.serve.apps.factory import load, start_tagging_server
 from striate.serve.client.channel import ChannelSecurity, open_channel, speaks_tls
 from striate.serve.client.client import Client, TagResult
-from striate.serve.client.errors import rebuild_error
+from striate.serve.client.errors import rebuild_error, worth_retrying
 from striate.serve.common.limits import Limits
 from striate.serve.edge.certificates import issue, make_authority
 from striate.serve.predictors import load_tagging
@@ -57,6 +57,35 @@ def test_a_streams_bad_photo_is_an_error_among_the_answers(
     kinds = {name: type(answer) for name, answer in found}
     assert len(found) == 4  # names may repeat
     assert kinds == {"a": TagResult, "b": RequestError, "c": PayloadTooLarge}
+
+
+class Failed:
+    """What gRPC says of a call."""
+
+    def __init__(self, code: str, details: str, *trailing: tuple[str, str]) -> None:
+        self.code = lambda: grpc.StatusCode[code]
+        self.details = lambda: details
+        self.trailing_metadata = lambda: [SimpleNamespace(key=k, value=v) for k, v in trailing]
+
+
+RESET = "Stream removed (RST_STREAM (Received RST_STREAM with error code {}))"
+
+
+@pytest.mark.parametrize(
+    ("error", "worth"),
+    [
+        (Failed("UNAVAILABLE", "No replica answers."), True),
+        (Failed("CANCELLED", ""), True),
+        (Failed("INTERNAL", RESET.format(0)), True),
+        (Failed("INTERNAL", RESET.format(1)), False),
+        (Failed("INTERNAL", "The server failed on this request (id 7)."), False),
+        (Failed("UNAVAILABLE", "", ("grpc-retry-pushback-ms", "-1")), False),
+    ],
+)
+def test_what_nobody_answered_is_repeated_and_a_connection_ended_by_another(
+    error: Failed, worth: bool
+) -> None:
+    assert worth_retrying(error) is worth
 
 
 def test_no_more_than_the_window_is_taken_ahead(server: ModelServer, png: Png) -> None:

@@ -28,6 +28,7 @@ from h2.events import (
 )
 from h2.settings import SettingCodes, Settings
 
+from striate.serve.client.errors import worth_retrying
 from striate.serve.edge import control
 from striate.serve.edge.certificates import ensure_certificates
 from striate.serve.edge.options import EdgeTls
@@ -301,15 +302,44 @@ def test_large_metadata_are_refused_with_a_sentence(target: Any) -> None:
     wire.close()
 
 
-@pytest.mark.parametrize(
-    "more", [[("x", "y" * 150_000)], [(f"x-{i}", "y" * 50) for i in range(400)]],
-    ids=["one of 150 KB", "400 of them"],
-)  # fmt: skip
-def test_huge_headers_end_the_connection(target: Any, more: list[tuple[str, str]]) -> None:
+@pytest.mark.parametrize("count", [93, 94, 100])
+def test_as_many_metadata_as_are_promised_pass(target: Any, count: int) -> None:
+    more = [(f"x-{place}", "y") for place in range(count)]
+    assert target.edge.call(metadata=more).code is Code.OK
+
+
+@pytest.mark.parametrize("count", [110, 199, 200, 400, 1000, 4000])
+def test_more_metadata_are_refused_with_a_sentence_and_harm_no_neighbour(
+    target: Any, count: int
+) -> None:
+    target.replica.go.clear()
+    channel = target.edge.channel()
+    ask: Any = channel.unary_unary("/striate.v1.PhotoTagging/Tag")
+    neighbour = ask.future(b"wait", timeout=30)
+    assert target.replica.waiting.acquire(timeout=10)
+    more = [(f"x-{place}", "y") for place in range(count)]
+    answer = target.edge.call(metadata=more, channel=channel)
+    target.replica.go.set()
+    assert answer.code is Code.RESOURCE_EXHAUSTED and "metadata" in answer.details
+    assert neighbour.result() == b"one:4"
+
+
+def test_who_shares_a_connection_that_is_ended_may_try_again(target: Any) -> None:
+    target.replica.go.clear()
+    channel = target.edge.channel()
+    ask: Any = channel.unary_unary("/striate.v1.PhotoTagging/Tag")
+    neighbour = ask.future(b"wait", timeout=30)
+    assert target.replica.waiting.acquire(timeout=10)
+    target.edge.call(metadata=[("x", "y" * 150_000)], channel=channel)
+    target.replica.go.set()
+    assert worth_retrying(neighbour.exception())
+
+
+def test_huge_headers_end_the_connection(target: Any) -> None:
     wire = Wire(target.edge.port)
     wire.socket.settimeout(0.2)
     with contextlib.suppress(OSError):
-        wire.ask(b"", more)
+        wire.ask(b"", [("x", "y" * 150_000)])
     assert wire.closed_within(START_S + 6)
 
 

@@ -1,5 +1,6 @@
 """The edge's configuration as a function of what is deployed."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from striate.core.errors import UsageError
+from striate.serve.common.limits import METADATA_ENTRIES
 from striate.serve.edge.backends import backends_of
 from striate.serve.edge.config import ReplicaGroup, Route, config_text, shares_text
 from striate.serve.edge.control import binary
@@ -104,3 +106,13 @@ def test_shares_are_those_of_the_weights(stable: int, canary: int) -> None:
     route = Route("a", groups=(ReplicaGroup(weight=stable), ReplicaGroup(weight=canary)))
     whole = stable + canary
     assert route.share == (round(10_000 * canary / whole) if whole else 0)
+
+
+def test_haproxys_own_limit_of_headers_is_above_the_rules() -> None:
+    """Over its own, it ends the connection and every call on it."""
+    text = config_text(ROUTES, OPTIONS, KEY)
+    (most,) = re.findall(r"tune\.http\.maxhdr (\d+)", text)
+    (allowed,) = re.findall(r"req\.fhdr_cnt gt (\d+)", text)
+    (octets,) = re.findall(r"req\.hdrs,length -m int gt (\d+)", text)
+    shortest = len("x: \r\n")
+    assert METADATA_ENTRIES < int(allowed) < int(octets) // shortest < int(most)

@@ -37,7 +37,20 @@ def find_problem(layer: FloatLayer, spec: ChipSpec) -> UnsupportedLayer | None:
         return _refusal(layer, spec, "it has no unit for radial basis functions")
     if not layer.squash:
         return _refusal(layer, spec, "its neurons end in a squash and this layer has none")
-    return window_problem(layer.name, layer.fan_in, spec)
+    return window_problem(layer.name, layer.fan_in, spec) or capacity_problem(
+        layer.name, layer.stored, spec
+    )
+
+
+def capacity_problem(name: str, stored: int, spec: ChipSpec) -> UnsupportedLayer | None:
+    """Why a layer of `stored` weights and biases cannot be held at once, or None if it can."""
+    if spec.weight_capacity is None or stored <= spec.weight_capacity:
+        return None
+    return UnsupportedLayer(
+        f"Layer {name} cannot run on {spec.name}: it alone has {stored:,} weights, and the chip "
+        f"holds {spec.weight_capacity:,}.",
+        _TO_HOST,
+    )
 
 
 def window_problem(name: str, fan_in: int, spec: ChipSpec) -> UnsupportedLayer | None:

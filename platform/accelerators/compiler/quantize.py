@@ -24,6 +24,7 @@ from striate.accelerators.ir.layers import (
     FloatLayer,
     IntegerLayer,
 )
+from striate.accelerators.ir.precision import full_precision
 from striate.models.layers.lenet import AMPLITUDE, SLOPE
 
 _NEVER = 2**60  # a threshold that no sum reaches
@@ -63,6 +64,7 @@ class QuantizedModel:
     host: tuple[FloatLayer, ...]
 
 
+@full_precision()
 def quantize(
     model: nn.Module,
     spec: ChipSpec,
@@ -78,7 +80,7 @@ def quantize(
     """Quantise a network that `striate.accelerators.compiler.frontend.layers_of` can read.
 
     Args:
-        model: the trained network; it is not changed.
+        model: the trained network; neither its weights nor its mode are changed.
         spec: the chip.
         calibration: normalised images (N, C, H, W), from training data.
         labels: their classes (N,), int64; without them nothing is trained.

@@ -8,7 +8,7 @@ count: the 392 evaluations of a layer differ only in where their window stands.
 from collections.abc import Sequence
 
 from striate.accelerators.chips.spec import ChipSpec
-from striate.accelerators.compiler.constraints import window_problem
+from striate.accelerators.compiler.constraints import capacity_problem, window_problem
 from striate.accelerators.ir.layers import (
     FloatLayer,
     IntegerLayer,
@@ -43,8 +43,8 @@ def schedule(
         allow_reload: whether weights may be written again for every input, at a cost in time.
 
     Raises:
-        UnsupportedLayer: a window is too large, a layer is larger than its input, or the weights
-            exceed what the chip holds and reloading is not allowed.
+        UnsupportedLayer: a window is too large, a layer is larger than its input, one layer's
+            weights exceed what the chip holds, or all of them do and reloading is not allowed.
     """
     resident = _resident(chip, spec, allow_reload)
     ops: list[MicroOp] = []
@@ -99,6 +99,9 @@ def _resident(chip: Sequence[IntegerLayer], spec: ChipSpec, allow_reload: bool) 
         return True
     total = 0
     for layer in chip:
+        problem = capacity_problem(layer.name, layer.stored, spec)
+        if problem is not None:
+            raise problem
         total += layer.stored
         if total > spec.weight_capacity and not allow_reload:
             raise UnsupportedLayer(

@@ -18,6 +18,7 @@ from striate.accelerators.ir.layers import (
     FloatLayer,
     IntegerLayer,
 )
+from striate.accelerators.ir.precision import full_precision
 from striate.accelerators.ir.schedule import (
     Evaluate,
     LoadWeights,
@@ -60,6 +61,7 @@ class Emulator:
         self._last = chip[-1] if chip else None
 
     @torch.no_grad()
+    @full_precision()
     def execute(self, schedule: Schedule, codes: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Run every operation for a batch of inputs.
 

@@ -102,8 +102,8 @@ def test_more_weights_than_the_chip_holds_are_refused_or_reloaded(
     assert on_chip + 3_010 == 3_658
     fits = replace(quantized.chip[-1], stored=4096 - on_chip + 24)
     compile_program(replace(quantized, chip=(*quantized.chip[:-1], fits)), spec)
-    heavy = wide(quantized, 200)
-    with pytest.raises(UnsupportedLayer, match=r"h4 .*5,424 weights .*4,096.*--allow-reload"):
+    heavy = wide(quantized, 170)
+    with pytest.raises(UnsupportedLayer, match=r"h4 .*4,704 weights .*4,096.*--allow-reload"):
         compile_program(heavy, spec)
     reloading = compile_program(heavy, spec, allow_reload=True)
     loads = [op for op in reloading.info.schedule.ops if isinstance(op, LoadWeights)]
@@ -111,6 +111,13 @@ def test_more_weights_than_the_chip_holds_are_refused_or_reloaded(
     assert reloading.estimate().cycles > program.estimate().cycles
     images = torch.rand(2, 1, 32, 32)
     assert torch.equal(reloading.run(images), program.run(images))
+
+
+def test_a_layer_that_the_chip_cannot_hold_is_refused_even_with_reloading(
+    quantized: QuantizedModel,
+) -> None:
+    with pytest.raises(UnsupportedLayer, match=r"h4 .* alone has 4,104 weights, .* holds 4,096"):
+        compile_program(wide(quantized, 171), CHIPS["anna-talk"], allow_reload=True)
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,17 @@ labels are a contract with dashboards: `docs/serving.md` lists them.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client.metrics_core import CounterMetricFamily
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from striate.core.errors import PlatformError
+from striate.data.transforms.image.decode import UNENDED
 
 if TYPE_CHECKING:
     from wsgiref.simple_server import WSGIServer
@@ -88,6 +91,7 @@ class MetricsObserver:
         )
         started.labels(app).set(time.time())
         ProcessCollector(registry=registry)
+        registry.register(_DamagedPhotos(app))
 
     def record_call(
         self, service: str, method: str, code: str, seconds: float, model: str, version: str
@@ -125,6 +129,20 @@ class MetricsObserver:
         if child is None:
             child = self._children[key] = metric.labels(self._app, *labels)
         return child  # type: ignore[return-value]
+
+
+class _DamagedPhotos(Collector):
+    """Photos that were answered though something was missing in them, in the whole process."""
+
+    def __init__(self, app: str) -> None:
+        self._app = app
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Their number, whenever metrics are read."""
+        what = "Photos answered though something was missing in them."
+        family = CounterMetricFamily("striate_damaged_photos", what, labels=("app", "damage"))
+        family.add_metric((self._app, "no-end-marker"), UNENDED.count)
+        yield family
 
 
 class Endpoint:

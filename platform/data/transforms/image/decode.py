@@ -2,6 +2,7 @@
 
 import io
 import struct
+import threading
 import zlib
 
 import numpy as np
@@ -21,13 +22,32 @@ _UNSUPPORTED = {
 # What Pillow raises on damaged files, beside its own errors (which are OSErrors).
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
 _REMEDY = "Send a PNG or JPEG image."
+_END = b"\xff\xd9"
+
+
+class Tally:
+    """Counts in this process, from any thread."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._lock = threading.Lock()
+
+    def add(self) -> None:
+        """Count one more."""
+        with self._lock:
+            self.count += 1
+
+
+UNENDED = Tally()
+"""JPEG images that lacked nothing but their end marker, and were decoded all the same."""
 
 
 def decode_image(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Decode a PNG or JPEG image, whatever its name said.
 
     EXIF rotation is applied; CMYK, palette and 16-bit images are converted, transparent ones are
-    laid on white; of an animated one the first frame is taken.
+    laid on white; of an animated one the first frame is taken. A JPEG image that lacks
+    nothing but its end marker is decoded, as browsers do, and counted in `UNENDED`.
 
     Args:
         payload: the file's content.
@@ -57,6 +77,9 @@ def decode_image(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.
         image.load()
         return _pixels(image)
     except (Image.DecompressionBombError, *_DAMAGED):
+        if (ended := _ended(payload, image)) is not None:
+            UNENDED.add()
+            return decode_image(ended, max_pixels=max_pixels)
         raise RequestError(f"The {kind} image is truncated or damaged.", _REMEDY) from None
 
 
@@ -102,6 +125,24 @@ def _plain_jpeg(payload: bytes, image: Image.Image) -> NDArray[np.uint8] | None:
     except _DAMAGED:
         return None
     return pixels
+
+
+def _ended(payload: bytes, image: Image.Image) -> bytes | None:
+    """A JPEG file with the end marker that it lacks; None where more than that is missing.
+
+    libjpeg-turbo fills what is missing in a scan with grey and warns, and simplejpeg's strict
+    decoding raises at a warning.
+    """
+    if image.format != "JPEG" or payload.endswith(_END):
+        return None
+    import simplejpeg
+
+    ended = payload + (_END[1:] if payload.endswith(_END[:1]) else _END)
+    try:
+        simplejpeg.decode_jpeg(ended, "CMYK" if image.mode == "CMYK" else "RGB")
+    except _DAMAGED:
+        return None
+    return ended
 
 
 def _pixels(image: Image.Image) -> NDArray[np.uint8]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from striate.cli.output import console, json_option, print_json, print_table
+from striate.cli.output import console, json_option, print_json, print_note, print_table
 from striate.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -122,8 +122,9 @@ def sync(run_id: str, as_json: bool) -> None:
 
     settings = Settings.load()
     run = Run.load(settings, run_id).with_spec(tracking_uri=tracking_uri_of(settings))
+    notes: list[str] = []
     with hold_lease(run.folder.path, run.spec.run_id):  # who drives it publishes it as well
-        version = publish(run)
+        version = publish(run, tell=notes.append)
     uri = version.uri if version else None
     if as_json:
         print_json({"run_id": run.spec.run_id, "run_url": run.spec.run_url, "model_uri": uri})
@@ -132,6 +133,8 @@ def sync(run_id: str, as_json: bool) -> None:
     console.print(f"run    [link={url}]{url}[/link]", soft_wrap=True)
     if uri:
         console.print(f"model  {uri}")
+    for note in notes:
+        print_note(note)
 
 
 def _what(run: "RunSummary") -> str:

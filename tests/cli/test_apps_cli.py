@@ -81,7 +81,7 @@ def test_deploy_list_query_and_undeploy(platform: Any, bundle: Bundle, photo: Pa
         refused = platform.run("query", "tag", str(bundle.path / "bundle.json"), check=False)
         assert refused.returncode == 9
         assert refused.stderr.count("\n") == 1
-        assert "neither a PNG nor a JPEG" in refused.stderr
+        assert "none of PNG, JPEG, WebP, AVIF, GIF" in refused.stderr
     finally:
         platform.run("undeploy", name)
     unknown = platform.run("query", "tag", str(photo), "--app", name, check=False)

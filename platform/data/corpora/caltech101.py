@@ -27,12 +27,12 @@ from striate.data.shards.schema import (
     Skipped,
 )
 from striate.data.storage import Source
+from striate.data.transforms.image.decode import SUFFIXES
 
 TRAIN_A_CLASS = 30
 SEED = 0
 FOLDERS = ("101_ObjectCategories", "caltech-101/101_ObjectCategories", "")
 BACKGROUND = "BACKGROUND_Google"
-_IMAGES = (".jpg", ".jpeg", ".png")
 _REMEDY = "Name the folder that holds 101_ObjectCategories."
 
 
@@ -128,7 +128,7 @@ def draw_class(
         folder: its place in the source.
         entries: the files there.
     """
-    images = [entry for entry in entries if entry.path.lower().endswith(_IMAGES)]
+    images = [entry for entry in entries if entry.path.lower().endswith(SUFFIXES)]
     others = [entry for entry in entries if entry not in images]
     images.sort(key=lambda entry: _lot(name, PurePosixPath(entry.path).name))
     items = [ClassImage(entry.path, entry.size, label, draw) for draw, entry in enumerate(images)]

@@ -70,7 +70,23 @@ def _inspect_sound(content: bytes) -> dict[str, object] | str:
 
 IMAGES = FileKind(
     "image",
-    frozenset(("jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "webp", "tif", "tiff")),
+    frozenset(
+        (
+            "jpg",
+            "jpeg",
+            "jpe",
+            "jfif",
+            "png",
+            "gif",
+            "bmp",
+            "webp",
+            "avif",
+            "heic",
+            "heif",
+            "tif",
+            "tiff",
+        )
+    ),
     PayloadColumn(kind="image"),
     {"height": "int32", "width": "int32"},
     _inspect_image,

@@ -25,13 +25,13 @@ from striate.core.settings import Settings
 from striate.data.corpora.hidden_files import is_hidden
 from striate.data.corpora.tar_index import Member, TarIndex, index_tar
 from striate.data.storage import ListedFile, Source
+from striate.data.transforms.image.decode import SUFFIXES
 
 CUT = "tar cut short"
 DUPLICATED = "duplicated key"
 NOT_AN_IMAGE = "not an image"
 UNREADABLE = "unreadable member"
 GZIPPED = "gzipped tar of a class, to be unpacked first"
-IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png")
 SCHEMA = pa.schema(
     {
         "key": pa.string(),  # its name, as it is in the unpacked form: n01440764/n01440764_18.JPEG
@@ -194,7 +194,7 @@ def _listed(folder: str, entry: ListedFile) -> ImageRow:
 def _row(folder: str, member: Member) -> ImageRow:
     name = PurePosixPath(member.name).name
     key = f"{folder}/{name}" if folder else name
-    image = name.lower().endswith(IMAGE_SUFFIXES) and not is_hidden(name)
+    image = name.lower().endswith(SUFFIXES) and not is_hidden(name)
     return ImageRow(key, folder, member.offset, member.size, "" if image else NOT_AN_IMAGE)
 
 

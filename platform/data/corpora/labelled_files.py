@@ -159,7 +159,7 @@ def _in_order(labels: set[str]) -> tuple[str, ...]:
 
 
 def open_images(source: Source, options: FolderOptions = AS_FOUND) -> LabelledFiles:
-    """A folder of one's own images, PNG or JPEG; see `open_labelled_files`."""
+    """A folder of one's own images, as `decode_image` reads; see `open_labelled_files`."""
     return open_labelled_files(IMAGES, source, options)
 
 

@@ -26,6 +26,7 @@ from striate.data.shards.schema import (
     Skipped,
 )
 from striate.data.storage import Source
+from striate.data.transforms.image.decode import SUFFIXES
 
 CLASSES = (
     "sky",
@@ -130,7 +131,7 @@ def open_stanford(source: Source) -> OpenCorpus:
         digest.update(f"{entry.path}\0{entry.size}\n".encode())
     regions = [entry.path for entry in labels if entry.path.lower().endswith(REGIONS)]
     named = {PurePosixPath(path).name.partition(".")[0]: path for path in regions}
-    images = [e for e in entries if e.path.lower().endswith((".jpg", ".jpeg", ".png"))]
+    images = [e for e in entries if e.path.lower().endswith(SUFFIXES)]
     if not images:
         raise DataError(f"{source.named(f'{root}images')} holds no images.", _REMEDY)
     ids = [PurePosixPath(entry.path).stem for entry in images]

@@ -63,7 +63,7 @@ class Client:
         """Tag one photo.
 
         Args:
-            image: an encoded PNG or JPEG.
+            image: an encoded photo, PNG, JPEG, WebP, AVIF, GIF or HEIC.
             top_k: at most this many labels.
             min_score: labels scoring less are left out.
 
@@ -126,7 +126,7 @@ class Client:
         """Analyse one photo: tags, faces, and content to be filtered.
 
         Args:
-            image: an encoded PNG or JPEG.
+            image: an encoded photo, PNG, JPEG, WebP, AVIF, GIF or HEIC.
             region: ISO 3166 code of where the photo's owner is, or ``EU``.
             top_k: at most this many tags.
             min_score: tags scoring less are left out.

@@ -18,7 +18,7 @@ class ModelName(NamedTuple):
 class TagRequest:
     """A photo, how many labels at most, and the least score.
 
-    The photo is PNG or JPEG bytes, or what `ImageReader.stored` of the same model made of them.
+    The photo is encoded bytes, or what `ImageReader.stored` of the same model made of them.
     """
 
     image: "bytes | Tensor"

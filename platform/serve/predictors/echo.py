@@ -37,7 +37,7 @@ class EchoPredictor:
             RequestError: the request has no bytes.
         """
         if not len(request.image):
-            raise RequestError("The request holds no image.", "Send the bytes of a PNG or JPEG.")
+            raise RequestError("The request holds no image.", "Send the bytes of a photo.")
         return list(_ANSWER)
 
 

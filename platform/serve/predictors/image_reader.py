@@ -34,11 +34,11 @@ class ImageReader:
         """The stored form of a photo: uint8, CHW.
 
         Args:
-            image: PNG or JPEG bytes, (height, width, channels) pixels decoded before, or the
+            image: encoded bytes, (height, width, channels) pixels decoded before, or the
                 stored form itself.
 
         Raises:
-            RequestError: no readable PNG or JPEG, or of a size that the model cannot take.
+            RequestError: no readable image, or of a size that the model cannot take.
             PayloadTooLarge: more pixels than allowed.
         """
         if isinstance(image, Tensor):

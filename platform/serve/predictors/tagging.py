@@ -52,7 +52,7 @@ class TaggingPredictor:
         """The stored form of a photo: uint8, CHW.
 
         Raises:
-            RequestError: no readable PNG or JPEG, or of a size that the model cannot take.
+            RequestError: no readable image, or of a size that the model cannot take.
             PayloadTooLarge: more pixels than allowed.
         """
         return self.reader.stored(request.image)

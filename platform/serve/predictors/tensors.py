@@ -128,7 +128,7 @@ class TensorPredictor:
         """The rows of one request: the network's inputs, or a photo in its stored form.
 
         Raises:
-            RequestError: an image is no readable PNG or JPEG, or of a wrong size, or a number is
+            RequestError: an image is no readable image, or of a wrong size, or a number is
                 not finite.
             PayloadTooLarge: an image has too many pixels.
         """

@@ -35,7 +35,7 @@ def check_image(image: bytes, limits: Limits) -> None:
         PayloadTooLarge: it is over the limit.
     """
     if not image:
-        raise RequestError("The request holds no image.", "Send the bytes of a PNG or JPEG.")
+        raise RequestError("The request holds no image.", "Send the bytes of a photo.")
     if len(image) > limits.image_bytes:
         raise PayloadTooLarge(
             f"The image has {len(image):,} bytes; {limits.image_bytes:,} are allowed."

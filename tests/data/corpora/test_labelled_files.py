@@ -198,8 +198,8 @@ def test_what_cannot_be_used_is_named_with_its_reason(pets: Path) -> None:
     assert skipped(opened) == {
         "cat/empty.jpg": "empty file",
         "cat/half.png": "the PNG image is truncated or damaged",
-        "cat/page.jpg": "the payload is neither a PNG nor a JPEG image",
-        "cat/old.gif": "the payload is a GIF, neither a PNG nor a JPEG image",
+        "cat/page.jpg": "the payload is none of PNG, JPEG, WebP, AVIF, GIF and HEIC",
+        "cat/old.gif": "the GIF image is truncated or damaged",
         "cat/notes.txt": "not a file of the kind image",
         "texts/notes.txt": "not a file of the kind image",
         "loose.jpg": "in no class folder",

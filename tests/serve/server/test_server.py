@@ -53,7 +53,7 @@ def test_the_defaults_of_the_message_hold(server: ModelServer, png: Png) -> None
 @pytest.mark.parametrize(
     ("what", "kind", "sentence"),
     [
-        ("no image", RequestError, "neither a PNG nor a JPEG"),
+        ("no image", RequestError, "GIF image is truncated"),
         ("truncated", RequestError, "truncated or damaged"),
         ("over the pixels", PayloadTooLarge, "8001 × 8001"),
         ("a bomb", PayloadTooLarge, "megapixels"),

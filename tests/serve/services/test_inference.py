@@ -259,7 +259,7 @@ def test_what_says_no_sequence_and_no_priority_is_accepted(
         ({"inputs": [SHORT], "raw_input_contents": []}, "INVALID_ARGUMENT", "2,047 elements"),
         ({"inputs": [SHARED]}, "INVALID_ARGUMENT", "shares no memory"),
         (photo([1], b"\1\0\0\0"), "INVALID_ARGUMENT", "ends within"),
-        (photo([1], raw_bytes(b"GIF89a")), "INVALID_ARGUMENT", "neither a PNG nor a JPEG"),
+        (photo([1], raw_bytes(b"GIF89a")), "INVALID_ARGUMENT", "GIF image is truncated"),
         (photo([2], raw_bytes(b"one")), "INVALID_ARGUMENT", "does not hold"),
         (photo([1], raw_bytes(b"one", b"two")), "INVALID_ARGUMENT", "does not hold"),
         (photo([5], raw_bytes(*[b"x"] * 5)), "INVALID_ARGUMENT", "from 1 to 4"),

@@ -12,16 +12,31 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from striate.core.errors import PayloadTooLarge, RequestError
 
 MAX_PIXELS = 64_000_000
-_SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
-_UNSUPPORTED = {
-    b"GIF8": "GIF",
-    b"RIFF": "WebP or another RIFF file",
-    b"BM": "BMP",
-    b"II*\0": "TIFF",
+# The formats accepted: Pillow's name, and what people say.
+_NAMES = {
+    "PNG": "PNG",
+    "JPEG": "JPEG",
+    "WEBP": "WebP",
+    "AVIF": "AVIF",
+    "GIF": "GIF",
+    "HEIF": "HEIC",
 }
+_SIGNATURES = {
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+}
+_BRANDS = {
+    "AVIF": (b"avif", b"avis"),
+    "HEIF": (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1"),
+}
+_UNSUPPORTED = {b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".heic", ".heif")
+_ACCEPTED = "PNG, JPEG, WebP, AVIF, GIF"
 # What Pillow raises on damaged files, beside its own errors (which are OSErrors).
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
-_REMEDY = "Send a PNG or JPEG image."
+_REMEDY = f"Send {_ACCEPTED}, or HEIC where striate[heif] is installed."
 _END = b"\xff\xd9"
 
 
@@ -43,7 +58,7 @@ UNENDED = Tally()
 
 
 def decode_image(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """Decode a PNG or JPEG image, whatever its name said.
+    """Decode a PNG, JPEG, WebP, AVIF, GIF or HEIC image, whatever its name said.
 
     EXIF rotation is applied; CMYK, palette and 16-bit images are converted, transparent ones are
     laid on white; of an animated one the first frame is taken. A JPEG image that lacks
@@ -58,19 +73,26 @@ def decode_image(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.
 
     Raises:
         PayloadTooLarge: more pixels than the limit.
-        RequestError: empty, truncated, damaged, or neither PNG nor JPEG.
+        RequestError: empty, truncated, damaged, of another format, or HEIC where
+            ``striate[heif]`` is not installed.
     """
     kind = _kind(payload)
+    name = _NAMES[kind]
+    if kind == "HEIF":
+        _register_heif()
+    elif kind == "WEBP" and payload[12:16] == b"VP8X":  # whose canvas would be made by opening it
+        width, height = (1 + int.from_bytes(payload[at : at + 3], "little") for at in (24, 27))
+        _check_size(width, height, max_pixels)
     try:
-        image = Image.open(io.BytesIO(payload), formats=("PNG", "JPEG"))
+        image = Image.open(io.BytesIO(payload), formats=(kind,))
     except Image.DecompressionBombError:
         raise PayloadTooLarge(
             f"The image is far over the limit of {max_pixels / 1e6:g} megapixels.",
             "Send a smaller image.",
         ) from None
     except (UnidentifiedImageError, *_DAMAGED):
-        raise RequestError(f"The {kind} image is truncated or damaged.", _REMEDY) from None
-    _check_size(image, max_pixels)
+        raise RequestError(f"The {name} image is truncated or damaged.", _REMEDY) from None
+    _check_size(image.width, image.height, max_pixels)
     if (pixels := _plain_jpeg(payload, image)) is not None:
         return pixels
     try:
@@ -80,7 +102,7 @@ def decode_image(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.
         if (ended := _ended(payload, image)) is not None:
             UNENDED.add()
             return decode_image(ended, max_pixels=max_pixels)
-        raise RequestError(f"The {kind} image is truncated or damaged.", _REMEDY) from None
+        raise RequestError(f"The {name} image is truncated or damaged.", _REMEDY) from None
 
 
 def _kind(payload: bytes) -> str:
@@ -89,16 +111,33 @@ def _kind(payload: bytes) -> str:
     for signature, kind in _SIGNATURES.items():
         if payload.startswith(signature):
             return kind
+    if payload.startswith(b"RIFF") and payload[8:12] == b"WEBP":
+        return "WEBP"
+    for kind, brands in _BRANDS.items():
+        if payload[4:8] == b"ftyp" and payload[8:12] in brands:
+            # mif1 is said by both: the brands that follow tell them apart
+            return "AVIF" if b"avif" in payload[8:64] else kind
     for signature, kind in _UNSUPPORTED.items():
         if payload.startswith(signature):
-            raise RequestError(f"The payload is a {kind}, neither a PNG nor a JPEG image.", _REMEDY)
-    raise RequestError("The payload is neither a PNG nor a JPEG image.", _REMEDY)
+            raise RequestError(f"The payload is a {kind}, none of {_ACCEPTED} and HEIC.", _REMEDY)
+    raise RequestError(f"The payload is none of {_ACCEPTED} and HEIC.", _REMEDY)
 
 
-def _check_size(image: Image.Image, max_pixels: int) -> None:
-    if image.width * image.height > max_pixels:
+def _register_heif() -> None:
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        raise RequestError(
+            "The payload is a HEIC image, which this installation does not read.",
+            f"Install striate[heif] there, or send {_ACCEPTED}.",
+        ) from None
+    register_heif_opener()
+
+
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
         raise PayloadTooLarge(
-            f"The image has {image.width} × {image.height} pixels, over the limit of"
+            f"The image has {width} × {height} pixels, over the limit of"
             f" {max_pixels / 1e6:g} megapixels.",
             "Send a smaller image.",
         )

@@ -126,12 +126,12 @@ def open_image(payload: bytes | memoryview, *, max_pixels: int = MAX_PIXELS) -> 
     """Read an image's header; decode it only if it is no ordinary JPEG file.
 
     Args:
-        payload: the file's content, PNG or JPEG.
+        payload: the file's content, of a format that `decode_image` reads.
         max_pixels: limit on width × height.
 
     Raises:
         PayloadTooLarge: more pixels than the limit.
-        RequestError: empty, truncated, damaged, or neither PNG nor JPEG.
+        RequestError: empty, truncated, damaged, or of a format that `decode_image` does not read.
     """
     picture = _jpeg(payload)
     if picture is None:

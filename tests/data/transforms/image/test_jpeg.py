@@ -174,8 +174,10 @@ BROKEN = {
     "the image is empty": b"",
     "the JPEG image is truncated or damaged": PHOTO[: len(PHOTO) // 2],
     "the PNG image is truncated or damaged": encoded(PHOTOS[4], "PNG")[:2000],
-    "the payload is a GIF, neither a PNG nor a JPEG image": encoded(PHOTOS[4], "GIF"),
-    "the payload is neither a PNG nor a JPEG image": b"<html>not found</html>",
+    "the payload is a TIFF, none of PNG, JPEG, WebP, AVIF, GIF and HEIC": encoded(
+        PHOTOS[4], "TIFF"
+    ),
+    "the payload is none of PNG, JPEG, WebP, AVIF, GIF and HEIC": b"<html>not found</html>",
 }
 
 

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import sys
 import zlib
 from typing import Any
 
@@ -127,14 +128,14 @@ def test_of_an_animation_the_first_frame_is_taken() -> None:
     ("payload", "says"),
     [
         (b"", "empty"),
-        (b"GIF89a" + bytes(50), "neither a PNG nor a JPEG"),
-        (b"plain text", "neither a PNG nor a JPEG"),
+        (b"GIF89a" + bytes(50), "GIF image is truncated"),
+        (b"plain text", "none of PNG, JPEG, WebP, AVIF, GIF"),
         (encoded(photo())[:40], "PNG image is truncated"),
         (encoded(photo())[:-200], "PNG image is truncated"),
         (encoded(photo(), "JPEG")[:-200], "JPEG image is truncated"),
         (b"\xff\xd8\xff", "JPEG image is truncated"),
-        (encoded(photo(), "GIF"), "neither a PNG nor a JPEG"),
-        (encoded(photo(), "TIFF"), "neither a PNG nor a JPEG"),
+        (encoded(photo(), "GIF")[:40], "GIF image is truncated"),
+        (encoded(photo(), "TIFF"), "a TIFF, none of PNG, JPEG, WebP, AVIF, GIF"),
         (png_header(100, 100), "PNG image is truncated"),
     ],
 )
@@ -205,3 +206,48 @@ def test_no_damage_escapes_as_another_error(kind: str, data: st.DataObject) -> N
         return
     assert decoded.dtype == np.uint8
     assert decoded.ndim == 3
+
+
+KINDS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "HEIF")
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    """The image in a format; HEIC where the extra is installed."""
+    if kind == "HEIF":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    return encoded(image, kind, **options)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_photos_are_read_as_browsers_and_telephones_send_them(kind: str) -> None:
+    red = Image.new("RGB", (48, 32), (250, 10, 10))
+    decoded = decode_image(saved(red, kind))
+    assert decoded.shape == (32, 48, 3)
+    assert np.abs(decoded.astype(int) - (250, 10, 10)).max() < 12
+    with pytest.raises(PayloadTooLarge, match="48 × 32"):
+        decode_image(saved(red, kind), max_pixels=48 * 32 - 1)
+    with pytest.raises(RequestError, match="truncated or damaged"):
+        decode_image(saved(photo(), kind)[:60])
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "AVIF"])
+def test_of_each_animation_the_first_frame_is_taken(kind: str) -> None:
+    frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "lime", "blue")]
+    payload = saved(frames[0], kind, save_all=True, append_images=frames[1:])
+    red, green, blue = decode_image(payload)[8, 8].tolist()
+    assert red > 240
+    assert max(green, blue) < 15
+
+
+def test_a_gigantic_webp_is_refused_before_its_canvas_is_made() -> None:
+    canvas = (29_999).to_bytes(3, "little") * 2
+    payload = b"RIFF" + bytes(4) + b"WEBPVP8X" + (10).to_bytes(4, "little") + bytes(4) + canvas
+    with pytest.raises(PayloadTooLarge, match="30000 × 30000"):
+        decode_image(payload)
+
+
+def test_without_the_extra_heic_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(RequestError, match="is a HEIC image") as caught:
+        decode_image(bytes(4) + b"ftypheic" + bytes(30))
+    assert "striate[heif]" in caught.value.remedy

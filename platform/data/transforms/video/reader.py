@@ -20,11 +20,18 @@ import numpy as np
 from striate.data.transforms.damage import DamagedSample
 from striate.data.transforms.video.container import (
     NO_FRAMES,
-    TRUNCATED,
     UNREADABLE,
     explain_damage,
     find_video_stream,
     open_container,
+)
+from striate.data.transforms.video.length import (
+    Ticks,
+    find_seconds,
+    find_start,
+    rate_of,
+    read_ticks,
+    stated_seconds,
 )
 
 if TYPE_CHECKING:
@@ -33,8 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["Video", "VideoInfo", "describe", "open_video"]
 
 _STEPS_BACK_S = (0.0, 5.0, 30.0)
-_USUAL_RATE = 25.0
-_SHORT_OF_STATED = 0.95
 # Decoders that heed `skip_frame` changed in mid-stream, and gain by it; libdav1d keeps the first.
 _SKIPPING_DECODERS = frozenset({"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vp8"})
 _DECODING_TIMES = ("avi", "asf")  # containers that tell when to decode a frame, not when to show it
@@ -63,23 +68,19 @@ class Video:
     """An open video; made by `open_video`. One thread at a time may use it.
 
     Attributes:
-        seconds: stated length, or what its frames take at the stated rate.
+        seconds: from the first frame's start to the last one's end, whatever the container says of
+            its start and its sound; where frames have no times, at the stated rate.
         rate_hz: frames a second on average, as stated.
     """
 
     def __init__(self, payload: bytes | memoryview, key: str) -> None:
         self._payload, self._key = payload, key
-        self._counted_ticks: list[int | None] | None = None
+        self._counted_ticks: Ticks | None = None
         self._open()
-        stream = self._stream
-        length = stream.duration * stream.time_base if stream.duration and stream.time_base else 0
-        self.rate_hz = float(stream.average_rate or _USUAL_RATE)
-        self.seconds = float(length) or (self._container.duration or 0) / 1e6
-        if not self.seconds or not self._timed:
-            with explain_damage(key):
-                frames = len(self._ticks())
-            self.seconds = self.seconds or frames / self.rate_hz
-            self.rate_hz = frames / self.seconds if frames else self.rate_hz
+        self.rate_hz = rate_of(self._stream)
+        with explain_damage(key):
+            self._start = find_start(self._container, self._stream)
+            self.seconds = self._known_seconds() or len(self._ticks()) / self.rate_hz
 
     def close(self) -> None:
         """Free the decoder."""
@@ -150,6 +151,12 @@ class Video:
         self._proven = False  # … and whether it came out as it should
         self._spoiled = False  # whether a damaged frame came after the latest keyframe
 
+    def _known_seconds(self) -> float:
+        if not self._timed:
+            return 0.0
+        found_s = find_seconds(self._container, self._stream, self._start)
+        return found_s or stated_seconds(self._stream)
+
     def _rewind(self) -> None:
         """To the first packet, whatever the container's index says."""
         self._container.close()
@@ -158,7 +165,7 @@ class Video:
     def _tick(self, start_s: float) -> int:
         """Seconds after the first frame → the stream's own unit."""
         ticks = start_s / float(self._stream.time_base or 1)
-        return (self._stream.start_time or 0) + math.ceil(ticks - 1e-6)
+        return self._start + math.ceil(ticks - 1e-6)
 
     def _from(self, target: int, count: int) -> "list[VideoFrame] | None":
         """Up to `count` frames from `target` on; None where packets do not say when to show."""
@@ -210,7 +217,7 @@ class Video:
 
         base = float(self._stream.time_base or 1)
         for back_s in _STEPS_BACK_S:
-            place = max(target - round(back_s / base), self._stream.start_time or 0)
+            place = max(target - round(back_s / base), self._start)
             with suppress(FFmpegError):
                 self._container.seek(place, stream=self._stream)
                 packets = self._container.demux(self._stream)
@@ -235,25 +242,12 @@ class Video:
                 return frames
         return list(deque(self._all(), maxlen=count))
 
-    def _ticks(self) -> list[int | None]:
+    def _ticks(self) -> Ticks:
         """When each frame is shown, in the order of the file."""
         if self._counted_ticks is None:
             self._rewind()
-            ticks, reached_s = [], 0.0
-            for packet in self._container.demux():
-                if packet.stream is self._stream and packet.size and not packet.is_discard:
-                    ticks.append(packet.pts)
-                if packet.pts is not None:
-                    reached_s = max(reached_s, float(packet.pts * packet.time_base))
-            if reached_s < self.seconds * _SHORT_OF_STATED - 1 or len(ticks) < self._indexed():
-                raise DamagedSample(self._key, TRUNCATED)
-            self._counted_ticks = ticks
+            self._counted_ticks = read_ticks(self._container, self._stream, self._key)
         return self._counted_ticks
-
-    def _indexed(self) -> float:
-        """Frames that there must be by the file's own index, where such a count can be trusted."""
-        exact = "mp4" in self._container.format.name
-        return self._stream.frames * _SHORT_OF_STATED if exact else 0
 
     def _all(self) -> "Iterator[VideoFrame]":
         """Every frame of the file."""

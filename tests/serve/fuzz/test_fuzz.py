@@ -8,7 +8,9 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,9 +36,11 @@ from striate.serve.services.tagging import PhotoTagging
 
 CASES, PARTS, EDGE_CASES, WARM_UP, CHECK_EVERY = 50_000, 2, 2_000, 10_000, 500
 AT_ONCE, DEADLINE_S = 32, 20.0
+SIXTHS = 6
 GROWTH_BYTES = 0.7 * 2**10
-"""Of a case after the first ones: less than the smallest message of a call that is kept. What was
-measured is two thirds of it at most, the allocators' own."""
+"""Of a case after the first ones, in the sixth of them that is in the middle by its growth: less
+than the smallest message of a call that is kept. What leaks does so in every sixth. The allocators
+take theirs in steps of megabytes, now and then: measured were 1.0, 1.5, 0.0, 9.0, 0.4, 0.1 MiB."""
 WRITE_FAILED, UNWRITTEN = "Internal error from Core", "UNWRITTEN"
 """What `grpc.aio` makes of the status, by itself, when a server ends a stream before its caller has
 written all."""
@@ -199,22 +203,25 @@ def test_no_case_harms_a_server(part: int, servers: Start, hostile: SimpleNamesp
     """On the first server's own loop, which a case that blocks would stop."""
     running = servers(None)
     numbers = range(CASES)[part * CASES // PARTS : (part + 1) * CASES // PARTS]
+    sixth = len(numbers[WARM_UP:]) // SIXTHS
 
-    async def fuzz() -> int:
-        """Bytes by which the process grows."""
+    async def fuzz() -> list[int]:
+        """Bytes by which the process grows in each sixth of the cases."""
         channels = {name: grpc.aio.insecure_channel(s.address) for name, s in running.items()}
         caller = Caller(hostile, channels, running)
         await caller.run(numbers[:WARM_UP])
-        tasks, before = len(asyncio.all_tasks()), memory_in_use()
-        await caller.run(numbers[WARM_UP:])
-        grown = memory_in_use() - before
+        tasks, in_use = len(asyncio.all_tasks()), [memory_in_use()]
+        for start in range(numbers.start + WARM_UP, numbers.stop, sixth):
+            await caller.run(range(start, min(start + sixth, numbers.stop)))
+            in_use.append(memory_in_use())
         assert len(asyncio.all_tasks()) <= tasks + AT_ONCE
         _check_statuses(caller, hostile.happens)
         for channel in channels.values():
             await channel.close()
-        return grown
+        return [after - before for before, after in pairwise(in_use)]
 
-    assert running["photos"].run(fuzz()).result(500) < GROWTH_BYTES * len(numbers[WARM_UP:])
+    grown = running["photos"].run(fuzz()).result(500)
+    assert median(grown) < GROWTH_BYTES * sixth, grown
 
 
 def memory_in_use() -> int:

@@ -76,11 +76,9 @@ def retrain_head(host: list[FloatLayer], states: Tensor, labels: Tensor) -> Floa
         for layer in host[:-1]:
             states = layer.forward(states)
     head = _trainable(host[-1])
-    assert head.bias is not None
+    trained = [head.weight] if head.bias is None else [head.weight, head.bias]
     start = head.weight.detach().clone()
-    optimiser = torch.optim.LBFGS(
-        [head.weight, head.bias], max_iter=60, line_search_fn="strong_wolfe"
-    )
+    optimiser = torch.optim.LBFGS(trained, max_iter=60, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimiser.zero_grad()

@@ -12,8 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from striate.accelerators.chips.spec import ChipSpec, FixedPoint
+from striate.accelerators.compiler.arguments import (
+    check_calibration,
+    check_choices,
+    check_labels,
+)
 from striate.accelerators.compiler.constraints import find_problem
 from striate.accelerators.compiler.frontend import (
+    input_shape,
     layers_of,
 )
 from striate.accelerators.compiler.qat import finetune, retrain_head
@@ -93,8 +99,14 @@ def quantize(
 
     Raises:
         UnsupportedLayer: the chip cannot run a layer; names it, the reason and the fix.
+        UsageError: an argument cannot be meant.
     """
     layers = layers_of(model)
+    check_choices(layers, host_layers, on_unsupported, qat_epochs, seed)
+    check_calibration(calibration, input_shape(model), spec)
+    calibration = calibration.float()
+    if labels is not None:
+        check_labels(labels, calibration, layers[-1].outputs)
     cut = _cut(layers, spec, host_layers, on_unsupported)
     chip, host = layers[:cut], layers[cut:]
     scales = _calibrate(chip, spec, calibration)

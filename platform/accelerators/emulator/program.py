@@ -20,7 +20,7 @@ from striate.accelerators.ir.layers import (
 from striate.accelerators.ir.schedule import (
     Schedule,
 )
-from striate.core.errors import BundleError, RequestError
+from striate.core.errors import BundleError, RequestError, UsageError
 from striate.core.validation import describe_invalid
 
 
@@ -70,16 +70,27 @@ class Program:
         """Normalised images (N, C, H, W) → state codes; integers are taken as codes already.
 
         Raises:
-            RequestError: another shape, or integers that are no state codes.
+            RequestError: no tensor of numbers on the CPU, another shape, no image, values that are
+                not finite, or integers that are no state codes.
         """
         state = self.info.spec.state
+        if not isinstance(batch, Tensor) or batch.is_complex() or batch.device.type != "cpu":
+            raise RequestError(
+                f"The emulator cannot read a batch of type {_kind(batch)}.",
+                "Give a torch.Tensor of real numbers on the CPU.",
+            )
         if tuple(batch.shape[1:]) != self.info.input_shape:
             wanted = "×".join(str(size) for size in self.info.input_shape)
             given = "×".join(str(size) for size in batch.shape[1:])
             raise RequestError(f"The program takes inputs of {wanted}; these are {given}.")
+        if not len(batch):
+            raise RequestError("The batch is empty.", "Give at least one input.")
         if batch.is_floating_point():
+            if not bool(batch.isfinite().all()):
+                raise RequestError("The inputs hold NaN or infinity.")
+            batch = batch if batch.dtype == torch.float64 else batch.float()
             return state.encode((batch - self.info.input_zero) / self.info.input_scale)
-        if len(batch) and not state.low <= int(batch.min()) <= int(batch.max()) <= state.high:
+        if not state.low <= int(batch.min()) <= int(batch.max()) <= state.high:
             raise RequestError(
                 f"Integer inputs are state codes from {state.low} to {state.high}.",
                 "Give normalised images as floats to have them encoded.",
@@ -103,7 +114,13 @@ class Program:
         return self._emulator.execute(self.info.schedule, self.encode(batch))[1]
 
     def estimate(self, batch: int = 1) -> Report:
-        """What the schedule that `run` executes costs on the chip, for `batch` inputs."""
+        """What the schedule that `run` executes costs on the chip, for `batch` inputs.
+
+        Raises:
+            UsageError: `batch` is no count.
+        """
+        if not isinstance(batch, int) or batch < 1:
+            raise UsageError(f"There is no batch of {batch!r}.", "Give a whole number from 1.")
         return estimate(self.info.schedule, self.info.spec, batch)
 
     def save(self, folder: Path) -> None:
@@ -129,3 +146,10 @@ class Program:
     def predict(self, batch: Tensor) -> Tensor:
         """The class of each input, (N,) int64."""
         return torch.flatten(self.run(batch), 1).argmax(1)
+
+
+def _kind(batch: object) -> str:
+    """The type of what was given for a batch, for people."""
+    if not isinstance(batch, Tensor):
+        return type(batch).__name__
+    return f"{batch.dtype} on {batch.device.type}"

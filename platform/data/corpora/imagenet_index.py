@@ -34,7 +34,7 @@ UNREADABLE = "unreadable member"
 GZIPPED = "gzipped tar of a class, to be unpacked first"
 SCHEMA = pa.schema(
     {
-        "key": pa.string(),  # its name, as it is in the unpacked form: n01440764/n01440764_18.JPEG
+        "key": pa.string(),  # its path in the unpacked form: n01440764/n01440764_18.JPEG
         "folder": pa.string(),  # the wnid; empty for a flat set
         "offset": pa.int64(),  # in the tar; −1 for a file of its own
         "size": pa.int64(),
@@ -43,6 +43,7 @@ SCHEMA = pa.schema(
 )
 _BLOCK = 512
 _GZIP_MAGIC = b"\x1f\x8b"
+_FORM = 2  # of an index in the cache: what is in it changes with the code above
 _ENDS = 1 << 16
 _DIGEST = hashlib.sha256().digest_size
 _LISTERS = 8
@@ -86,7 +87,7 @@ def index_train_tar(opened: Opened, readers: int = 1) -> pa.Table:
 
     with opened() as file, ThreadPoolExecutor(readers) as pool:
         outer = index_tar(file)
-        parts = list(pool.map(index_class, outer.members))
+        parts = [*pool.map(index_class, outer.members), table_of(_unusable("", outer))]
         if outer.cut is not None:
             parts.append(_index_cut(file, outer))
     return _marked(pa.concat_tables([table_of([]), *parts]))
@@ -105,7 +106,7 @@ def index_val_tar(opened: Opened, readers: int = 1) -> pa.Table:
     del readers
     with opened() as file:
         index = index_tar(file)
-    rows = [_row("", member) for member in index.members]
+    rows = [*(_row("", member) for member in index.members), *_unusable("", index)]
     if index.cut is not None:
         rows.append(ImageRow(index.cut or "its end", reason=CUT))
     return _marked(table_of(rows))
@@ -154,6 +155,7 @@ def _index_class(file: BinaryIO, member: Member) -> pa.Table:
     except DataError:
         return table_of([ImageRow(name.name, reason=_unreadable(file, member))])
     rows = [_row(name.stem, image) for image in inner.members]
+    rows += _unusable(name.stem, inner)
     if inner.cut is not None:
         rows.append(ImageRow(name.name, reason=CUT))
     return table_of(rows)
@@ -167,7 +169,7 @@ def _unreadable(file: BinaryIO, member: Member) -> str:
 
 def _index_cut(file: BinaryIO, outer: TarIndex) -> pa.Table:
     """What is whole in the last tar, whose end is missing."""
-    last = outer.members[-1] if outer.members else Member("", 0, 0)
+    last = max(outer.members, key=lambda member: member.offset, default=Member("", 0, 0))
     found = table_of([])
     stop = file.seek(0, io.SEEK_END)
     file.seek(last.offset + -(-last.size // _BLOCK) * _BLOCK)
@@ -182,9 +184,24 @@ def _index_cut(file: BinaryIO, outer: TarIndex) -> pa.Table:
     return pa.concat_tables([images, table_of([ImageRow(outer.cut or "its end", reason=CUT)])])
 
 
+def _unusable(folder: str, index: TarIndex) -> list[ImageRow]:
+    """What cannot be read from a tar, each by its name."""
+    return [
+        ImageRow(_key(folder, member.name), folder, reason=member.reason)
+        for member in index.unusable
+    ]
+
+
 def _list_class(source: Source, folder: str) -> pa.Table:
+    """A class's files, those of folders in it as well; a hidden folder is no class."""
     wnid = PurePosixPath(folder).name
-    return table_of(_listed(wnid, entry) for entry in source.list(folder) if not entry.is_dir)
+    skip = len(folder) - len(wnid)
+    rows = (
+        _judged(entry.path[skip:], "" if is_hidden(wnid) else wnid, -1, entry.size)
+        for entry in source.list(folder, recursive=True)
+        if not entry.is_dir
+    )
+    return table_of(rows)
 
 
 def _listed(folder: str, entry: ListedFile) -> ImageRow:
@@ -192,10 +209,21 @@ def _listed(folder: str, entry: ListedFile) -> ImageRow:
 
 
 def _row(folder: str, member: Member) -> ImageRow:
-    name = PurePosixPath(member.name).name
-    key = f"{folder}/{name}" if folder else name
-    image = name.lower().endswith(SUFFIXES) and not is_hidden(name)
-    return ImageRow(key, folder, member.offset, member.size, "" if image else NOT_AN_IMAGE)
+    return _judged(_key(folder, member.name), folder, member.offset, member.size)
+
+
+def _judged(key: str, folder: str, offset: int, size: int) -> ImageRow:
+    image = key.lower().endswith(SUFFIXES) and not is_hidden(key)
+    return ImageRow(key, folder, offset, size, "" if image else NOT_AN_IMAGE)
+
+
+def _key(folder: str, name: str) -> str:
+    """The way from a class's folder, which its tar may name as well; without a class the name."""
+    parts = PurePosixPath(name).parts
+    if not folder:
+        return parts[-1] if parts else name
+    inside = parts[1:] if len(parts) > 1 and parts[0] == folder else parts
+    return "/".join((folder, *inside))
 
 
 def _marked(table: pa.Table) -> pa.Table:
@@ -215,7 +243,7 @@ def _kept_at(source: Source, tar: str, file: BinaryIO) -> Path:
     """A name that changes when the tar does: of its place, size, time of change and both ends."""
     size = file.seek(0, io.SEEK_END)
     changed = (source.local / tar).stat().st_mtime_ns if source.local else 0
-    digest = hashlib.sha256(repr((source.named(tar), size, changed)).encode())
+    digest = hashlib.sha256(repr((_FORM, source.named(tar), size, changed)).encode())
     for place in (0, max(0, size - _ENDS)):
         file.seek(place)
         digest.update(file.read(_ENDS))

@@ -1,13 +1,19 @@
 """Where the files of a tar lie, so that any of them is one seek and one read away."""
 
 import io
+import posixpath
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from striate.core.errors import DataError
 
+SPARSE = "sparse member"
+DANGLING = "link to what is not in the tar"
+SPECIAL = "neither file nor link"
 _BLOCK = 512
+_LINKS_IN_A_ROW = 8
 
 
 @dataclass(frozen=True)
@@ -20,17 +26,29 @@ class Member:
 
 
 @dataclass(frozen=True)
+class UnusableMember:
+    """A member that is no file whose content lies in the tar as it is, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class TarIndex:
-    """The files of a tar in their order.
+    """The files of a tar in their order, as unpacking it would give.
+
+    A hard or symbolic link to a file of the same tar is that file once more.
 
     Attributes:
-        members: those that are there whole.
+        members: those that are there whole, links last.
         cut: name of the member that the tar's end cuts off; empty where the tar ends between two
             members but without its end mark; None for a whole tar.
+        unusable: sparse members, links to nothing, devices; folders are none of them.
     """
 
     members: tuple[Member, ...]
     cut: str | None
+    unusable: tuple[UnusableMember, ...] = ()
 
 
 def index_tar(file: BinaryIO, start: int = 0, size: int | None = None) -> TarIndex:
@@ -46,24 +64,60 @@ def index_tar(file: BinaryIO, start: int = 0, size: int | None = None) -> TarInd
     """
     stop = (file.seek(0, io.SEEK_END) if size is None else start + size) - start
     part = _Part(file, start, stop)
-    members: list[Member] = []
+    found: list[Member] = []
+    links: list[tarfile.TarInfo] = []
+    unusable: list[UnusableMember] = []
     end, cut = 0, None
     try:
         with tarfile.open(fileobj=part, mode="r:") as tar:
             while (info := tar.next()) is not None:
                 tar.members.clear()  # type: ignore[attr-defined]  # a million of them is a gigabyte
-                end = info.offset_data + -(-info.size // _BLOCK) * _BLOCK
-                if info.offset_data + info.size > stop:
+                end = tar.offset  # of a sparse member, less than its size
+                if (end if info.issparse() else info.offset_data + info.size) > stop:
                     cut = info.name
+                elif info.issparse():
+                    unusable.append(UnusableMember(info.name, SPARSE))
                 elif info.isreg():
-                    members.append(Member(info.name, start + info.offset_data, info.size))
+                    found.append(Member(info.name, start + info.offset_data, info.size))
+                elif info.islnk() or info.issym():
+                    links.append(info)
+                elif not info.isdir():
+                    unusable.append(UnusableMember(info.name, SPECIAL))
     except tarfile.ReadError as error:
         if end == 0 and cut is None:
             raise DataError(f"This is no tar: {error}.", "Fetch the file again.") from None
         cut = cut or ""
     if cut is None and not _has_end_mark(part, end):
         cut = ""
-    return TarIndex(tuple(members), cut)
+    linked, dangling = _follow(links, found)
+    return TarIndex((*found, *linked), cut, (*unusable, *dangling))
+
+
+def _follow(
+    links: Sequence[tarfile.TarInfo], found: Sequence[Member]
+) -> tuple[list[Member], list[UnusableMember]]:
+    """Links as the files that they lead to, and those that lead nowhere."""
+    if not links:
+        return [], []
+    files = {posixpath.normpath(member.name): member for member in found}
+    targets = {posixpath.normpath(link.name): _target(link) for link in links}
+    linked, dangling = [], []
+    for link in links:
+        at = posixpath.normpath(link.name)
+        for _ in range(_LINKS_IN_A_ROW):
+            at = targets.get(at, at)
+        file = files.get(at)
+        if file is None:
+            dangling.append(UnusableMember(link.name, DANGLING))
+        else:
+            linked.append(Member(link.name, file.offset, file.size))
+    return linked, dangling
+
+
+def _target(link: tarfile.TarInfo) -> str:
+    """A hard link names its target from the top of the tar, a symbolic one from where it lies."""
+    folder = posixpath.dirname(link.name) if link.issym() else ""
+    return posixpath.normpath(posixpath.join(folder, link.linkname))
 
 
 def _has_end_mark(part: "_Part", end: int) -> bool:

@@ -4,6 +4,7 @@ import gzip
 import io
 import itertools
 import pickle
+import shutil
 import tarfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -238,6 +239,54 @@ def test_a_damaged_class_tar_and_strange_members_are_named(packed: Path) -> None
         ("missing class", "n03126707"),
     }
     assert samples(opened, "train")["n01440764/a.JPEG"] == (0, b"1")
+
+
+def test_the_unpacked_tar_gives_the_rows_of_the_tar(packed: Path, unpacked: Path) -> None:
+    """Links, nested folders, system files: one rule for both forms."""
+    out = io.BytesIO()
+    names = {
+        "./n01440764_0.JPEG": b"zero",
+        "n01440764/n01440764_1.JPEG": b"one",
+        "inside/n01440764_1.JPEG": b"another one",
+        "inside/deep/n01440764_2.JPEG": b"two",
+        "._n01440764_0.JPEG": b"resource fork",
+        "__MACOSX/n01440764_0.JPEG": b"resource fork",
+        "Thumbs.db": b"thumbs",
+    }
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, content in names.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+        for name, kind, target in (
+            ("hard.JPEG", tarfile.LNKTYPE, "./n01440764_0.JPEG"),
+            ("inside/soft.JPEG", tarfile.SYMTYPE, "deep/n01440764_2.JPEG"),
+        ):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, target
+            tar.addfile(info)
+    tars = {f"{wnid}.tar": tar_of(files) for wnid, files in train_files().items()}
+    tars["n01440764.tar"] = out.getvalue()
+    (packed / "ILSVRC2012_img_train.tar").write_bytes(tar_of(tars))
+    folder = unpacked / "train" / "n01440764"
+    shutil.rmtree(folder)
+    with tarfile.open(fileobj=io.BytesIO(out.getvalue())) as tar:
+        tar.extractall(folder, filter="data")
+    for path in (folder / "n01440764").iterdir():  # as unpacking beside the folders gives
+        path.rename(folder / path.name)
+    (folder / "n01440764").rmdir()
+    put(unpacked / "train" / ".ipynb_checkpoints", {"a.JPEG": b"x"})
+    one, other = open_imagenet(Source.of(packed)), open_imagenet(Source.of(unpacked))
+    assert samples(one, "train") == samples(other, "train")
+    assert samples(one, "train")["n01440764/inside/soft.JPEG"] == (0, b"two")
+    assert samples(one, "train")["n01440764/hard.JPEG"] == (0, b"zero")
+    hidden = ("not an image", ".ipynb_checkpoints/a.JPEG")
+    assert skipped(one, "train") | {hidden} == skipped(other, "train")
+    assert {key for _, key in skipped(one, "train")} == {
+        "n01440764/._n01440764_0.JPEG",
+        "n01440764/__MACOSX/n01440764_0.JPEG",
+        "n01440764/Thumbs.db",
+    }
 
 
 def test_what_is_wrong_in_folders_is_named(unpacked: Path) -> None:

@@ -128,7 +128,7 @@ def draw_class(
         folder: its place in the source.
         entries: the files there.
     """
-    images = [entry for entry in entries if entry.path.lower().endswith(SUFFIXES)]
+    images = [entry for entry in entries if _is_image(PurePosixPath(entry.path).name)]
     others = [entry for entry in entries if entry not in images]
     images.sort(key=lambda entry: _lot(name, PurePosixPath(entry.path).name))
     items = [ClassImage(entry.path, entry.size, label, draw) for draw, entry in enumerate(images)]
@@ -140,6 +140,10 @@ def _classes(source: Source, root: str) -> tuple[str, ...]:
     other = ("Annotations", "101_")
     names = (PurePosixPath(e.path).name for e in source.list(root) if e.is_dir)
     return tuple(name for name in names if not (name.startswith(other) or is_hidden(name)))
+
+
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES) and not is_hidden(name)
 
 
 def _lot(name: str, file: str) -> bytes:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from striate.core.errors import DataError
 from striate.core.text import decode_text, numbered_lines
+from striate.data.corpora.hidden_files import list_visible
 from striate.data.storage import Source
 from striate.data.transforms.audio.frames import FRAME_STEP, frames_in
 
@@ -109,8 +110,8 @@ def open_alignments(source: Source) -> Alignments | None:
     found = Alignments(source)
     digest = hashlib.sha256()
     highest = -1
-    for entry in source.list(FOLDER):
-        if entry.is_dir or entry.path == STATES_FILE:
+    for entry in list_visible(source, FOLDER):
+        if entry.path == STATES_FILE:
             continue
         digest.update(f"{entry.path} {entry.size}\n".encode())
         for utterance, place in _index(found, entry.path):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from striate.core.errors import DataError
 from striate.core.text import decode_text
+from striate.data.corpora.hidden_files import is_hidden
 from striate.data.corpora.lfw_lists import image_key, read_pairs, read_people
 from striate.data.shards.schema import (
     FieldKind,
@@ -187,6 +188,7 @@ def _items(source: Source, root: str) -> list[FaceImage]:
             key = entry.path[skip:]
             stem, _, ending = key.rpartition(".")
             image = ending.lower() == "jpg" and len(PurePosixPath(key).parts) == 2
+            image = image and not is_hidden(key)
             named = f"{stem}.jpg" if image else key  # as the lists name it
             items.append(FaceImage(named, entry.size, "" if image else NOT_AN_IMAGE, key))
     return items

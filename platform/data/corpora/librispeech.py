@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from striate.core.errors import DataError
 from striate.core.text import text_lines
+from striate.data.corpora.hidden_files import list_visible
 from striate.data.corpora.kaldi import Alignments, open_alignments
 from striate.data.corpora.utterances import Annotation, FrameLabels, Speech, Utterance, hash_of
 from striate.data.shards.schema import (
@@ -57,7 +58,7 @@ def open_librispeech(source: Source) -> OpenCorpus:
     Raises:
         DataError: there is no such tree, or its alignments are damaged.
     """
-    entries = [entry for entry in source.list("", recursive=True) if not entry.is_dir]
+    entries = list_visible(source, recursive=True)
     parts = _parts(entries)
     if not any(sounds for sounds, _ in parts.values()):
         raise DataError(

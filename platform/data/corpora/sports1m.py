@@ -31,6 +31,7 @@ from striate.data.corpora.base import (
     ListedFile,
     Source,
 )
+from striate.data.corpora.hidden_files import list_visible
 from striate.data.corpora.sports1m_lists import (
     DUPLICATED,
     GOOD,
@@ -174,7 +175,7 @@ def open_sports1m(source: Source) -> OpenCorpus:
             f"{source.name} has no folder {VIDEOS}.",
             "Put the videos that you have there, as <YouTube id>.<container>.",
         )
-    entries = [entry for entry in source.list(VIDEOS, recursive=True) if not entry.is_dir]
+    entries = list_visible(source, VIDEOS, recursive=True)
     for entry in entries:
         digest.update(f"{entry.path}\0{entry.size}\n".encode())
     found = _by_name(entries)

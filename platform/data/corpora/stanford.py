@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from striate.core.errors import DataError
 from striate.core.text import decode_text, text_lines
+from striate.data.corpora.hidden_files import list_visible
 from striate.data.shards.schema import (
     FieldKind,
     LabelColumn,
@@ -124,8 +125,8 @@ def open_stanford(source: Source) -> OpenCorpus:
     root = next((root for root in FOLDERS if source.is_dir(f"{root}images")), None)
     if root is None or not source.is_dir(f"{root}labels"):
         raise DataError(f"{source.name} has no folders images and labels.", _REMEDY)
-    entries = [entry for entry in source.list(f"{root}images") if not entry.is_dir]
-    labels = [entry for entry in source.list(f"{root}labels") if not entry.is_dir]
+    entries = list_visible(source, f"{root}images")
+    labels = list_visible(source, f"{root}labels")
     digest = hashlib.sha256()
     for entry in (*entries, *labels):
         digest.update(f"{entry.path}\0{entry.size}\n".encode())

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from striate.core.errors import DataError
 from striate.core.text import text_lines
+from striate.data.corpora.hidden_files import list_visible
 from striate.data.corpora.kaldi import Alignments, open_alignments
 from striate.data.corpora.utterances import (
     Annotation,
@@ -148,8 +149,8 @@ def label_frames(spans: Spans, labels: dict[str, int], samples: int) -> NDArray[
 def _find(source: Source) -> dict[tuple[str, ...], _Files]:
     """(TRAIN or TEST, region, speaker, sentence, folder) in capitals → its files."""
     found: dict[tuple[str, ...], _Files] = {}
-    for entry in source.list("", recursive=True):
-        match = None if entry.is_dir else _PATH.match(entry.path)
+    for entry in list_visible(source, recursive=True):
+        match = _PATH.match(entry.path)
         if match is None:
             continue
         *name, kind = (part.upper() for part in match.groups())

@@ -54,7 +54,6 @@ MISSING_CLASS = "missing class"
 MISSING_IMAGE = "missing image"
 NO_TRUTH = "no ground truth"
 UNREADABLE_FILE = "unreadable file"
-OUT_OF_RANGE = "label out of range"
 CONTRADICTED = "folder and ground truth differ"
 _HASHED_AT_ONCE = 1 << 16
 _NUMBER = re.compile(r"_(\d{8})\.\w+$")
@@ -221,8 +220,6 @@ def _with_truth(rows: pa.Table, devkit: Devkit) -> pa.Table:
 def _contradiction(again: bool, label: int, known: int) -> str:
     if again:
         return DUPLICATED
-    if known < 0:
-        return OUT_OF_RANGE
     return "" if label == known else CONTRADICTED
 
 

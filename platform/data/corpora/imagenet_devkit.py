@@ -73,7 +73,7 @@ class Devkit:
 
     @cached_property
     def truth_index(self) -> NDArray[np.int64]:
-        """(validation images,) class index of each; −1 where the file names no class."""
+        """(validation images,) class index of each."""
         index_of = {synset.ilsvrc_id: index for index, synset in enumerate(self.classes)}
         return np.array([index_of.get(int(number), -1) for number in self.truth], np.int64)
 
@@ -82,7 +82,8 @@ def read_devkit(source: Source) -> Devkit | None:
     """The development kit that lies in a source, packed or unpacked; None where there is none.
 
     Raises:
-        DataError: a file of it is missing or damaged, or two synsets have one id.
+        DataError: a file of it is missing or damaged, two synsets have one id, or the ground truth
+            has an id that no class has, which proves that its other ids are not to be trusted.
         PlatformError: scipy is not installed.
     """
     found = _read_files(source)
@@ -94,7 +95,9 @@ def read_devkit(source: Source) -> Devkit | None:
     _refuse_twins(leaves, source)
     digest = hashlib.sha256(meta)
     digest.update(truth)
-    return Devkit(tuple(leaves), _decode_truth(truth, source), digest.hexdigest())
+    devkit = Devkit(tuple(leaves), _decode_truth(truth, source), digest.hexdigest())
+    _refuse_impossible(devkit, source)
+    return devkit
 
 
 def decode_meta(content: bytes, name: str) -> list[Synset]:
@@ -213,6 +216,20 @@ def _refuse_twins(classes: Sequence[Synset], source: Source) -> None:
             raise DataError(
                 f"{source.named(META)} gives the {what} {twins[0]} to several classes.", _REMEDY
             )
+
+
+def _refuse_impossible(devkit: Devkit, source: Source) -> None:
+    """A list that begins at 0 fits all images but those of one class, and each of them wrongly."""
+    wrong = np.flatnonzero(devkit.truth_index < 0)
+    if not len(wrong):
+        return
+    number = int(devkit.truth[wrong[0]])
+    begins = " It seems to count classes from 0." if 0 in devkit.truth else ""
+    raise DataError(
+        f"{source.named(TRUTH)} line {wrong[0] + 1} has the id {number}, which no class has:"
+        f" none of its labels can be trusted.{begins}",
+        "Use the published file, of ILSVRC ids from 1.",
+    )
 
 
 def _decode_truth(content: bytes, source: Source) -> NDArray[np.int64]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from striate.core.errors import DataError
 from striate.core.text import decode_text, text_lines
@@ -45,6 +45,7 @@ SEED = 0
 FOLDERS = ("iccv09Data/", "")
 HORIZONS = "horizons.txt"
 REGIONS = ".regions.txt"
+_STRAIGHT = 1  # the EXIF orientation of an image that is shown as it is encoded
 _REMEDY = "Name the folder that holds iccv09Data."
 
 
@@ -103,14 +104,15 @@ class Stanford:
         regions = decode_regions(text)
         if isinstance(regions, str):
             return Skipped(number, regions, key)
-        size = _size_of(content)
-        if size is None:
+        header = _header_of(content)
+        if header is None:
             return Skipped(number, "unreadable image", key)
-        if size != regions.shape:
+        turned = _turned(regions, *header)
+        if turned is None:
             return Skipped(number, "labels and image differ in size", key)
-        height, width = regions.shape
+        height, width = turned.shape
         fields = {"height": height, "width": width, "fold": scene.fold}
-        return Sample(number, content, regions.tobytes(), key, fields)
+        return Sample(number, content, turned.tobytes(), key, fields)
 
 
 def open_stanford(source: Source) -> OpenCorpus:
@@ -184,10 +186,34 @@ def decode_regions(content: bytes) -> NDArray[np.int16] | str:
     return regions.astype("<i2")
 
 
-def _size_of(content: bytes) -> tuple[int, int] | None:
-    """(height, width) as the image's header says; nothing is decoded."""
+def _header_of(content: bytes) -> tuple[tuple[int, int], int] | None:
+    """(height, width) as it is encoded and the EXIF orientation, 1 to 8; nothing is decoded."""
     try:
         with Image.open(io.BytesIO(content)) as image:
-            return image.height, image.width
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
+            orientation = image.getexif().get(ExifTags.Base.Orientation, _STRAIGHT)
+            known = orientation if orientation in range(1, 9) else _STRAIGHT
+            return (image.height, image.width), known
+    except (
+        UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError
+    ):  # fmt: skip
         return None
+
+
+def _turned(
+    regions: NDArray[np.int16], encoded: tuple[int, int], orientation: int
+) -> NDArray[np.int16] | None:
+    """Labels as upright as the image is when it is decoded; None where they are not its own.
+
+    Labels are of the image as it is encoded, or, where their shape says so, already upright.
+    """
+    if orientation == _STRAIGHT:
+        return regions if regions.shape == encoded else None
+    import torch  # late: naming the corpora imports none of it
+
+    from striate.data.transforms.image.exif import swaps_axes, upright
+
+    if regions.shape == encoded:
+        turned: NDArray[np.int16] = upright(torch.from_numpy(regions), orientation).numpy()
+        return np.ascontiguousarray(turned, "<i2")
+    swapped = swaps_axes(orientation) and regions.shape == encoded[::-1]
+    return regions if swapped else None

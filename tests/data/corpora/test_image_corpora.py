@@ -21,6 +21,7 @@ from striate.data.shards.schema import (
     Skipped,
 )
 from striate.data.storage import Source
+from striate.data.transforms.image.decode import decode_image
 
 pytestmark = pytest.mark.unit
 
@@ -261,6 +262,36 @@ def test_there_are_five_folds_of_143() -> None:
     assert Counter(drawn.values()) == dict.fromkeys(range(5), 143)
     assert drawn == folds(ids[::-1])
     assert [drawn[name] for name in ids[:20]] != [n % 5 for n in range(20)]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("labelled", ["encoded", "upright"])
+def test_labels_turn_with_an_image_that_is_turned(
+    labelled: str, orientation: int, tmp_path: Path
+) -> None:
+    """Each pixel's colour says its class, whichever way the file is to be shown."""
+    encoded = np.random.default_rng(orientation).integers(0, 8, (6, 10))
+    colours = np.stack([encoded * 30] * 3, axis=-1).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    out = io.BytesIO()
+    Image.fromarray(colours).save(out, "PNG", exif=exif)
+    shown = decode_image(out.getvalue())
+    swapped = labelled == "upright" and orientation > 4
+    regions = shown[:, :, 0] // 30 if swapped else encoded
+    for name in ("a", "b"):
+        (tmp_path / "images").mkdir(exist_ok=True)
+        (tmp_path / "labels").mkdir(exist_ok=True)
+        (tmp_path / "images" / f"{name}.png").write_bytes(out.getvalue())
+        text = "".join(f"{' '.join(map(str, row))}\n" for row in regions.tolist())
+        (tmp_path / "labels" / f"{name}.regions.txt").write_text(text)
+    opened = open_stanford(Source.of(tmp_path))
+    (sample,) = opened.read("test", 0, 1)
+    assert isinstance(sample, Sample) and isinstance(sample.label, bytes)
+    size = (sample.fields["height"], sample.fields["width"])
+    assert size == shown.shape[:2]
+    classes = np.frombuffer(sample.label, "<i2").reshape(shown.shape[:2])
+    assert np.array_equal(classes, shown[:, :, 0] // 30)
 
 
 def test_the_test_split_is_fold_0(stanford: Path) -> None:

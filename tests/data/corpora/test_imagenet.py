@@ -306,12 +306,10 @@ def test_what_is_wrong_in_folders_is_named(unpacked: Path) -> None:
 
 
 def test_wrong_ground_truth_is_named(unpacked: Path) -> None:
-    write_devkit(unpacked, SYNSETS, [3, 2, 4, 99])  # 4 is no leaf, 99 nothing at all
+    write_devkit(unpacked, SYNSETS, [3, 2, 1, 1])
     put(unpacked / "val", {"ILSVRC2012_val_00000001.jpeg": b"again", "photo.JPEG": b"x"})
     opened = open_imagenet(Source.of(unpacked))
     assert skipped(opened, "val") >= {
-        ("label out of range", "ILSVRC2012_val_00000003.JPEG"),
-        ("label out of range", "ILSVRC2012_val_00000004.JPEG"),
         ("no ground truth", "ILSVRC2012_val_00000005.JPEG"),
         ("no ground truth", "photo.JPEG"),
         ("duplicated key", "ILSVRC2012_val_00000001.jpeg"),
@@ -319,7 +317,34 @@ def test_wrong_ground_truth_is_named(unpacked: Path) -> None:
     assert {key: label for key, (label, _) in samples(opened, "val").items()} == {
         "ILSVRC2012_val_00000001.JPEG": 1,
         "ILSVRC2012_val_00000002.JPEG": 0,
+        "ILSVRC2012_val_00000003.JPEG": 2,
+        "ILSVRC2012_val_00000004.JPEG": 2,
     }
+
+
+@pytest.mark.parametrize(
+    ("truth", "line", "number", "from_0"),
+    [
+        ([3, 2, 4, 99], 3, 4, False),  # 4 is no leaf, 99 nothing at all
+        ([3, 2, 1, 99], 4, 99, False),
+        ([-1, 2, 1, 1], 1, -1, False),
+        ([number - 1 for number in TRUTH], 3, 0, True),
+    ],
+)
+@pytest.mark.parametrize("form", ["packed", "unpacked"])
+def test_one_impossible_id_proves_the_ground_truth_wrong(
+    form: str,
+    truth: list[int],
+    line: int,
+    number: int,
+    from_0: bool,
+    request: pytest.FixtureRequest,
+) -> None:
+    place: Path = request.getfixturevalue(form)
+    write_devkit(place, SYNSETS, truth)
+    with pytest.raises(DataError, match=f"line {line} has the id {number}, which") as caught:
+        open_imagenet(Source.of(place))
+    assert ("from 0" in caught.value.message) == from_0
 
 
 def test_a_folder_that_the_ground_truth_contradicts_is_named(unpacked: Path) -> None:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from striate.core.numbers import Count, Positive
+
 FieldKind = Literal[
     "int32",
     "int64",
@@ -34,7 +36,7 @@ class PayloadColumn(BaseModel):
 
     kind: Literal["raw", "image", "video", "audio"] = "raw"
     dtype: Literal["uint8"] | None = None
-    shape: tuple[int, int, int] | None = None
+    shape: tuple[Count, Count, Count] | None = None
 
     @model_validator(mode="after")
     def _shape_is_for_raw(self) -> Self:
@@ -72,7 +74,7 @@ class LabelColumn(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["class", "multi", "frames", "dense", "none"] = "class"
-    frame_s: float | None = None
+    frame_s: Positive | None = None
 
 
 @dataclass(frozen=True)

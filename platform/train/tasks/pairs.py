@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from striate.core.bundle import INPUT, TensorSpec
+from striate.core.numbers import Positive
 from striate.data.stream.batch import Batch
 from striate.train.config import TaskConfig
 from striate.train.run.mistake import Mistake
@@ -40,8 +41,8 @@ class PairArguments(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    margin: float = Field(default=1.0, gt=0)
-    threshold: float = Field(default=0.5, gt=0)
+    margin: Positive = 1.0
+    threshold: Positive = 0.5
 
 
 class Pairs:

@@ -52,7 +52,7 @@ protos: $(DEV)  ## regenerate the gRPC code from the .proto files
 	$(BIN)/python -m striate.serve.protos.generate
 
 bench: $(DEV)  ## run every benchmark; QUICK=1 for the short form
-	@missed=""; for file in $$(grep -l __main__ benchmarks/*.py); do \
+	@missed=""; for file in $$(grep -lE '^from harness import .*main' benchmarks/*.py); do \
 	  $(BIN)/python $$file $(if $(QUICK),--quick) || missed="$$missed $$file"; \
 	done; test -z "$$missed" || { echo "targets missed in:$$missed"; exit 1; }
 

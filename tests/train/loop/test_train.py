@@ -155,7 +155,7 @@ def test_a_full_disk_does_not_end_training(
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_by_name(make_run: MakeRun) -> None:
-    run = make_run("lenet5-modern-digits", *SHORT, "optimizer.name=sgd", "optimizer.lr=1e9")
+    run = make_run("lenet5-modern-digits", *SHORT, "optimizer.name=sgd", "optimizer.lr=1e30")
     with pytest.raises(TrainingFailed, match=r"not finite at step \d+") as caught:
         train(run, World())
     assert "optimizer.lr" in caught.value.remedy

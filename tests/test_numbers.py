@@ -37,7 +37,7 @@ NO_CONFIGURATION = {
     "IngestReport", "ShardPlan", "ShardRecord", "PartStatus", "PlatformStatus", "PlatformProcess",
     "PlatformState", "CallStats", "AppStatus", "SubmittedJob", "Attempt", "RunOutcome", "RunSpec",
     "SweepResult", "TrialResult", "Comparison", "History", "MetricRecord", "RunSummary",
-    "ModelVersion", "LeaseHolder", "Provenance", "BundleSpec", "_StoredBundle", "AppTable",
+    "ModelVersion", "Provenance", "BundleSpec", "_StoredBundle", "AppTable",
 }  # fmt: skip
 TEXTS = {"replicas"}
 """Numbers with a validator of their own, since they may be ``MIN:MAX``; see `replica_range`."""

@@ -37,15 +37,10 @@ def options() -> Iterator[tuple[str, click.Parameter]]:
 
 
 OPTIONS = dict(options())
-BY_THE_REQUEST = {
-    f"striate data ingest {name}" for name in ("shard_mb", "max_skipped", "test_share")
-}
-"""Refused by `IngestRequest.check`, whose numbers `tests/test_numbers.py` tries."""
 NUMBERS = {
     path: one
     for path, one in OPTIONS.items()
     if isinstance(one.type, click.types.IntParamType | click.types.FloatParamType)
-    and path not in BY_THE_REQUEST
 }
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
 from striate.core.locks import hold_lock
-from striate.core.numbers import Count, UnixSeconds
+from striate.core.numbers import UnixSeconds
 from striate.serve.common.service_spec import ServiceSpec
 from striate.serve.edge.routing import ReplicaGroup, Route
 
@@ -63,7 +63,7 @@ class DeployedApp(BaseModel):
     declared: tuple[ServiceSpec, ...] = ()
     models: tuple[str, ...] = ()
     model_uri: str
-    aliases: dict[str, Count] = Field(default_factory=dict)
+    aliases: dict[str, int] = Field(default_factory=dict)
     model: str
     version: str
     pool: str | None = None

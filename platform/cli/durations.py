@@ -4,7 +4,7 @@ import re
 
 import click
 
-from striate.core.number_ends import LARGEST
+from striate.core.numbers import LARGEST
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _TIME = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>ms|s|m|h|d)?")

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from striate.core.number_ends import LARGEST, MOST_COUNT, MOST_SEED
+from striate.core.numbers import LARGEST, MOST_COUNT, MOST_SEED
 
 DAY_S = 86_400.0
 

@@ -10,8 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from striate.core.errors import BundleError
-from striate.core.number_ends import MOST_COUNT
-from striate.core.numbers import Total
+from striate.core.numbers import MOST_COUNT, Total
 
 FORMAT_VERSION = 2
 INPUT, OUTPUT = "input", "output"

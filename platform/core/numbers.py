@@ -9,7 +9,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from striate.core.number_ends import LARGEST, MOST_BYTES, MOST_COUNT, MOST_SEED, MOST_SIDE
+MOST_COUNT = 2**31 - 1
+MOST_BYTES = 2**50
+MOST_SEED = 2**53 - 1
+MOST_SIDE = 2**14
+LARGEST = 1e9
+"""Of a number that is no count; of seconds, thirty years."""
 
 Count = Annotated[int, Field(ge=1, le=MOST_COUNT)]
 """At least one."""

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from striate.core.errors import DataError, UsageError
 from striate.core.files import atomic_folder
-from striate.core.number_ends import MOST_COUNT
+from striate.core.numbers import MOST_COUNT
 from striate.data.corpora import ALL_CORPORA
 from striate.data.corpora.base import AS_FOUND, Corpus, FolderOptions
 from striate.data.shards.schema import (

@@ -2,8 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from striate.core.number_ends import MOST_BYTES
-from striate.core.numbers import Count, NonNegative
+from striate.core.numbers import MOST_BYTES, Count, NonNegative
 
 MEBIBYTE = 2**20
 MOST_IN_BATCH = 65_536

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from striate.core.arrays import Pixels
 from striate.core.errors import PayloadTooLarge, RequestError
-from striate.core.number_ends import MOST_SIDE
-from striate.core.numbers import Deviation, Real, Side
+from striate.core.numbers import MOST_SIDE, Deviation, Real, Side
 from striate.data.transforms.image.crops import centre_box, scale_shorter
 from striate.data.transforms.image.decode import MAX_PIXELS
 

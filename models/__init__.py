@@ -67,9 +67,8 @@ def build(architecture: Architecture) -> nn.Module:
     make = ALL_MODELS.find(architecture.name)
     try:
         return make(**architecture.arguments)
-    except (TypeError, ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
-        said = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
-        raise UsageError(f"The model {architecture.name} cannot be built: {said}.") from None
+    except TypeError as error:
+        raise UsageError(f"The model {architecture.name} cannot be built: {error}.") from None
 
 
 def build_from(bundle: Bundle) -> nn.Module:

@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from striate.cli.modules import module_option
-from striate.cli.numbers import POSITIVE, WITHIN_A_DAY
 from striate.cli.output import (
     console,
     json_option,
@@ -35,7 +34,7 @@ class Percent(click.ParamType[float]):
     ) -> float:
         """The number before the sign, from 0 to 100."""
         found = _PERCENT.fullmatch(str(value).strip())
-        if isinstance(value, float) and 0 <= value <= 100:
+        if isinstance(value, float):
             return value
         if found is None or not 0 <= float(found["number"]) <= 100:
             self.fail(f"{value!r} is no share; give one like 10%.", param, ctx)
@@ -51,16 +50,12 @@ class Percent(click.ParamType[float]):
 @click.option("--name", help="What callers ask for; the application's own name if left out.")
 @click.option("--pool", help="Where it runs: cpu, gpu, chip:NAME.")
 @click.option("--replicas", default="1", show_default=True, help="N, or MIN:MAX with the load.")
-@click.option(
-    "--in-flight", type=POSITIVE, help="Calls a replica that MIN:MAX aims at.  [default: 8]"
-)
-@click.option("--latency-ms", type=POSITIVE, help="99th percentile that MIN:MAX keeps under.")
+@click.option("--in-flight", type=float, help="Calls a replica that MIN:MAX aims at.  [default: 8]")
+@click.option("--latency-ms", type=float, help="99th percentile that MIN:MAX keeps under.")
 @click.option("--canary", type=Percent(), help="Try it on a share of the calls first, like 10%.")
-@click.option(
-    "--bake", "bake_s", type=WITHIN_A_DAY, help="Seconds that it is watched.  [default: 30]"
-)
+@click.option("--bake", "bake_s", type=float, help="Seconds that it is watched.  [default: 30]")
 @click.option("--max-error-rate", type=Percent(), help="Take it back above this.  [default: 1%]")
-@click.option("--max-latency-ms", type=POSITIVE, help="Take it back when 1% of calls are slower.")
+@click.option("--max-latency-ms", type=float, help="Take it back when 1% of calls are slower.")
 @click.option(
     "--program",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -100,9 +95,7 @@ def deploy(
     from striate.serve.deployment.deploy import deploy as deploy_app
 
     given = {"target_in_flight": in_flight, "latency_ms": latency_ms}
-    options = _fields(settings) | {
-        name: value for name, value in given.items() if value is not None
-    }
+    options = _fields(settings) | {name: value for name, value in given.items() if value}
     with progress_console.status(f"{name or app} comes up …") as status:
         deployed = deploy_app(
             app, models, Settings.load(), name=name, pool=pool, replicas=replicas,
@@ -207,7 +200,7 @@ def _fields(settings: tuple[str, ...]) -> dict[str, Any]:
             raise UsageError(f"--set {given} sets nothing.", "Give it as FIELD=VALUE.")
         try:
             found[field] = json.loads(value)
-        except ValueError:  # no JSON, or more digits than Python reads
+        except json.JSONDecodeError:
             found[field] = value
     return found
 

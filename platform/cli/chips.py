@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from striate.cli.modules import module_option
-from striate.cli.numbers import COUNT, SEED
 from striate.cli.output import json_option, print_json, print_note, print_table, progress_console
 from striate.core.errors import UsageError
 
@@ -71,8 +70,8 @@ def list_chips(provenance: bool, as_json: bool) -> None:
     help="What to do with layers that the chip cannot run.",
 )
 @click.option("--allow-reload", is_flag=True, help="Let weights be written again, at a cost.")
-@click.option("--qat-epochs", type=click.IntRange(0, 10_000), default=6, show_default=True)
-@click.option("--seed", type=SEED, default=0, show_default=True)
+@click.option("--qat-epochs", type=click.IntRange(0), default=6, show_default=True)
+@click.option("--seed", default=0, show_default=True)
 @module_option
 @json_option
 def compile_model(
@@ -150,7 +149,7 @@ def run_program(program: Path, shards: Path, split: str, as_json: bool) -> None:
 
 @chips.command("report")
 @click.argument("program", type=click.Path(path_type=Path))
-@click.option("--batch", type=COUNT, default=1, show_default=True)
+@click.option("--batch", type=click.IntRange(1), default=1, show_default=True)
 @json_option
 def report_program(program: Path, batch: int, as_json: bool) -> None:
     """Show what PROGRAM would cost on the chip, step by step, and how far to trust it.

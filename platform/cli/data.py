@@ -9,7 +9,6 @@ import click
 
 from striate.cli.data_show import list_shards, megabytes, show
 from striate.cli.modules import module_option
-from striate.cli.numbers import COUNT, SHARE, FiniteRange
 from striate.cli.output import json_option, print_json, print_note, progress_console
 from striate.core.cluster import connection
 from striate.core.settings import Settings
@@ -39,13 +38,11 @@ data.add_command(show)
 @click.argument("corpus")
 @click.argument("source")
 @click.argument("target")
-@click.option("--workers", type=COUNT, help="Ray tasks at a time.")
-@click.option("--shard-mb", type=FiniteRange(0, 1e6, min_open=True), default=128.0,
-              show_default=True, help="Megabytes in a shard.")  # fmt: skip
-@click.option("--size", type=COUNT, help="Size of a generated corpus that is written first.")
+@click.option("--workers", type=click.IntRange(1), help="Ray tasks at a time.")
+@click.option("--shard-mb", default=128.0, show_default=True, help="Megabytes in a shard.")
+@click.option("--size", type=int, help="Size of a generated corpus that is written first.")
 @click.option(
     "--max-skipped",
-    type=SHARE,
     default=1.0,
     show_default=True,
     help="Share of the samples that may be left out, from 0 to 1.",
@@ -61,7 +58,7 @@ data.add_command(show)
 @click.option("--split-column", help="Its column of splits.  [default: split, where there is one]")
 @click.option(
     "--test-share",
-    type=SHARE,
+    type=float,
     help="Share of your own files to hold out where no splits are given.  [default: 0.1]",
 )
 @click.option(

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from striate.cli.numbers import AMOUNT, COUNT
 from striate.cli.output import json_option, print_json, print_note, print_table
 from striate.core.errors import DataError
 from striate.core.settings import Settings
@@ -44,8 +43,8 @@ def list_shards(folder: str | None, as_json: bool) -> None:
 @click.command()
 @click.argument("target")
 @click.option("--split", help="Name of the split.  [default: the first]")
-@click.option("--rows", type=COUNT, help="How many samples.  [default: 10]")
-@click.option("--start", type=AMOUNT, default=0, help="First row of the table.")
+@click.option("--rows", type=click.IntRange(1), help="How many samples.  [default: 10]")
+@click.option("--start", type=click.IntRange(0), default=0, help="First row of the table.")
 @click.option(
     "--picture",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from striate.cli.numbers import COUNT
 from striate.cli.output import console, json_option, print_json, print_table
 from striate.core.errors import UsageError
 from striate.core.settings import Settings
@@ -99,7 +98,7 @@ def show(model_uri: str, as_json: bool) -> None:
 
 @models.command()
 @click.argument("name")
-@click.argument("version", type=COUNT)
+@click.argument("version", type=int)
 @click.option("--alias", default="champion", show_default=True, help="The alias to set.")
 @json_option
 def promote(name: str, version: int, alias: str, as_json: bool) -> None:

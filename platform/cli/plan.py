@@ -7,7 +7,6 @@ import click
 
 from striate.cli.durations import SECONDS
 from striate.cli.load import payloads, target_of
-from striate.cli.numbers import WITHIN_A_DAY, FiniteRange
 from striate.cli.output import console, json_option, print_json, print_table, progress_console
 from striate.core.errors import UsageError
 from striate.core.settings import Settings
@@ -18,19 +17,18 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _CALL_S = 30.0
-MOST_A_DAY = 1e15
 
 
 @click.command()
-@click.option("--photos-per-day", type=FiniteRange(0, MOST_A_DAY, min_open=True), required=True,
+@click.option("--photos-per-day", type=click.FloatRange(0, min_open=True), required=True,
               help="On average, for example 600e6.")  # fmt: skip
-@click.option("--peak", type=FiniteRange(1, 1000), default=1.0, show_default=True,
+@click.option("--peak", type=click.FloatRange(1), default=1.0, show_default=True,
               help="The busiest time's rate over the average's.")  # fmt: skip
 @click.option("--deadline", type=SECONDS, default="2s", show_default=True,
               help="99 of 100 photos are answered within.")  # fmt: skip
 @click.option("--app", "apps", multiple=True,
               help="An application that each photo goes to; all of them if left out.")  # fmt: skip
-@click.option("--measure", "measure_s", type=WITHIN_A_DAY, default=8.0, show_default=True,
+@click.option("--measure", "measure_s", type=click.FloatRange(0), default=8.0, show_default=True,
               help="Seconds that each application is loaded to measure it; 0 goes by what its"
               " replicas have measured since they came up.")  # fmt: skip
 @click.option("--times", type=_FILE,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from striate.cli.numbers import COUNT, DAY_S, SHARE, FiniteRange
 from striate.cli.output import console, json_option, print_json, print_table
 from striate.core.errors import PlatformError, StriateError
 from striate.core.settings import Settings
@@ -32,13 +31,7 @@ def _calling(command: Callable[..., None]) -> Callable[..., None]:
     options = (
         click.option("--app", help="The application's name; the edge's default if left out."),
         click.option("--address", help="HOST:PORT to call; the platform's edge if left out."),
-        click.option(
-            "--deadline",
-            type=FiniteRange(0, DAY_S, min_open=True),
-            default=10.0,
-            show_default=True,
-            help="Seconds.",
-        ),
+        click.option("--deadline", type=float, default=10.0, show_default=True, help="Seconds."),
         click.option("--ca", type=_FILE, help="Use TLS: PEM file of the edge's authority."),
         click.option("--cert", type=_FILE, help="Your certificate, where the edge asks for one."),
         click.option("--key", type=_FILE, help="Its private key."),
@@ -52,8 +45,10 @@ def _calling(command: Callable[..., None]) -> Callable[..., None]:
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _photos = click.argument("photos", nargs=-1, required=True, type=_FILE)
-_top_k = click.option("--top-k", type=COUNT, default=5, show_default=True)
-_min_score = click.option("--min-score", type=SHARE, default=0.0, show_default=True)
+_top_k = click.option("--top-k", type=click.IntRange(1), default=5, show_default=True)
+_min_score = click.option(
+    "--min-score", type=click.FloatRange(0, 1), default=0.0, show_default=True
+)
 
 
 @query.command()

@@ -8,7 +8,6 @@ import click
 from rich.live import Live
 from rich.table import Table
 
-from striate.cli.numbers import COUNT, DAY_S, FiniteRange
 from striate.cli.output import console, json_option, print_json, print_note
 from striate.core.settings import Settings
 
@@ -22,9 +21,9 @@ _COLUMNS = (
 
 
 @click.command()
-@click.option("--interval", type=FiniteRange(0.2, DAY_S), default=2.0, show_default=True,
+@click.option("--interval", type=click.FloatRange(0.2), default=2.0, show_default=True,
               help="Seconds between two looks.")  # fmt: skip
-@click.option("--looks", type=COUNT, help="End after so many; for ever if left out.")
+@click.option("--looks", type=click.IntRange(1), help="End after so many; for ever if left out.")
 @json_option
 def top(interval: float, looks: int | None, as_json: bool) -> None:
     """Show calls a second, latencies, batches and queues of every application, live.

@@ -7,10 +7,9 @@ names under which the Open Inference Protocol has always served them.
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, model_validator
 
 from striate.core.errors import BundleError
-from striate.core.numbers import MOST_COUNT, Total
 
 FORMAT_VERSION = 2
 INPUT, OUTPUT = "input", "output"
@@ -24,8 +23,7 @@ DEFAULT_SIZE = 32
 
 DimensionName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 TensorName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:/-]{1,128}$")]
-Size = Annotated[int, Field(gt=0, le=MOST_COUNT)]
-Shape = tuple[Size | DimensionName, ...]
+Shape = tuple[PositiveInt | DimensionName, ...]
 
 
 class _Document(BaseModel):
@@ -79,9 +77,9 @@ class DimensionSpec(_Document):
         multiple_of: what every size is a multiple of.
     """
 
-    least: Size = 1
-    most: Size | None = None
-    multiple_of: Size = 1
+    least: PositiveInt = 1
+    most: PositiveInt | None = None
+    multiple_of: PositiveInt = 1
 
     @model_validator(mode="after")
     def _has_a_size(self) -> Self:
@@ -148,7 +146,7 @@ class FileEntry(_Document):
     """Hash and size of one file of a bundle."""
 
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    size_bytes: Total
+    size_bytes: int = Field(ge=0)
 
 
 class BundleSpec(_Document):

@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from striate.core.errors import DataError, SettingsError, nearest
-from striate.core.numbers import NonNegative
 from striate.core.text import decode_text
 from striate.core.validation import first_invalid
 
@@ -65,7 +64,7 @@ class Settings(BaseModel):
     grpc_address: str | None = None
     grpc_ca: Path | None = None
     token: str | None = Field(default=None, repr=False)
-    cache_gb: NonNegative = 50.0
+    cache_gb: float = Field(default=50.0, ge=0)
     modules: tuple[str, ...] = ()
 
     @field_validator("home")

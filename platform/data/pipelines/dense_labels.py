@@ -12,12 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from striate.core.arrays import Pixels
 from striate.core.errors import DataError, RecipeError, RequestError
-from striate.core.numbers import Deviation, Real, Side
 from striate.core.validation import describe_invalid
 from striate.data.pipelines.base import DamagedSample, Places, Stored
 from striate.data.pipelines.images import MEAN, STD
@@ -49,11 +48,11 @@ class DenseArguments(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    height: Side
-    width: Side
-    canvas: tuple[Side, Side] | None = None
-    mean: tuple[Real, Real, Real] = MEAN
-    std: tuple[Deviation, Deviation, Deviation] = STD
+    height: int = Field(ge=1)
+    width: int = Field(ge=1)
+    canvas: tuple[int, int] | None = None
+    mean: tuple[float, float, float] = MEAN
+    std: tuple[float, float, float] = STD
     flip: bool = True
 
 

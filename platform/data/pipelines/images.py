@@ -12,11 +12,10 @@ from typing import Any, Literal, Self, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from torch import Tensor
 
 from striate.core.errors import PayloadTooLarge, RecipeError, RequestError
-from striate.core.numbers import Deviation, NonNegative, Positive, Real, Share, Side
 from striate.core.validation import describe_invalid
 from striate.data.pipelines.base import DamagedSample, Places, Stored
 from striate.data.transforms.image.crops import (
@@ -57,9 +56,9 @@ _DRAWS = CROP_DRAWS + 5
 class _Arguments(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    size: Side = 224
-    mean: tuple[Real, Real, Real] = MEAN
-    std: tuple[Deviation, Deviation, Deviation] = STD
+    size: int = Field(default=224, ge=1)
+    mean: tuple[float, float, float] = MEAN
+    std: tuple[float, float, float] = STD
 
 
 class TrainArguments(_Arguments):
@@ -79,11 +78,11 @@ class TrainArguments(_Arguments):
     """
 
     crop: Literal["area", "jitter"] = "area"
-    area: tuple[Share, Share] = (0.08, 1.0)
-    ratio: tuple[Positive, Positive] = (3 / 4, 4 / 3)
-    shorter: tuple[Side, Side] = (256, 512)
+    area: tuple[float, float] = (0.08, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    shorter: tuple[int, int] = (256, 512)
     flip: bool = True
-    colour_noise: NonNegative = 0.1
+    colour_noise: float = Field(default=0.1, ge=0)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -107,7 +106,7 @@ class TestArguments(_Arguments):
         crops: 1 for the centre, 10 for corners and centre and their mirror images.
     """
 
-    shorter: tuple[Side, ...] = (256,)
+    shorter: tuple[int, ...] = (256,)
     crops: Literal[1, 10] = 1
 
     @model_validator(mode="after")

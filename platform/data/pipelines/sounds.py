@@ -32,7 +32,7 @@ class SoundArguments(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seconds: float = Field(default=1.0, ge=FRAME_S, le=3600, allow_inf_nan=False)
+    seconds: float = Field(default=1.0, ge=FRAME_S)
     bands: int = Field(default=BANDS, ge=1, le=128)
     columns: int = Field(default=WINDOW, ge=1, le=1000)
 

@@ -9,7 +9,6 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from striate.core.errors import DataError, UnknownName
-from striate.core.numbers import Positive, Total
 from striate.core.validation import describe_invalid
 from striate.data.shards.schema import (
     FieldKind,
@@ -46,11 +45,11 @@ class ShardEntry(_Document):
 
     file: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")
     split: str
-    rows: Total
-    units: Total | None = None
-    bytes: Total
+    rows: int = Field(ge=0)
+    units: int | None = Field(default=None, ge=0)
+    bytes: int = Field(ge=0)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    skipped: dict[str, Total] = Field(default_factory=dict)
+    skipped: dict[str, int] = Field(default_factory=dict)
     skipped_keys: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
@@ -98,11 +97,11 @@ class Manifest(_Document):
     format_version: Literal[1] = FORMAT_VERSION
     corpus: str
     columns: Columns = Field(alias="schema")
-    splits: dict[str, Total]
+    splits: dict[str, int]
     labels: tuple[str, ...]
     shards: tuple[ShardEntry, ...]
     source_sha256: str
-    shard_mb: Positive
+    shard_mb: float
     assets: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from striate.core.numbers import Count, Positive
-
 FieldKind = Literal[
     "int32",
     "int64",
@@ -36,7 +34,7 @@ class PayloadColumn(BaseModel):
 
     kind: Literal["raw", "image", "video", "audio"] = "raw"
     dtype: Literal["uint8"] | None = None
-    shape: tuple[Count, Count, Count] | None = None
+    shape: tuple[int, int, int] | None = None
 
     @model_validator(mode="after")
     def _shape_is_for_raw(self) -> Self:
@@ -74,7 +72,7 @@ class LabelColumn(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["class", "multi", "frames", "dense", "none"] = "class"
-    frame_s: Positive | None = None
+    frame_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ It also tags photos, and answers the Open Inference Protocol for each of its mod
 from pydantic import Field
 from ray import serve
 
-from striate.core.numbers import Positive, Share
 from striate.core.registry import fetch
 from striate.serve.apps.factory import LoadedModel, inference_of, load, name_model
 from striate.serve.apps.replica import ReplicaArgs, application
@@ -38,9 +37,9 @@ class AnalyzeArgs(ReplicaArgs):
     tagger: str
     faces: str | None = None
     content: str | None = None
-    thresholds: dict[str, Share] = Field(default_factory=dict)
+    thresholds: dict[str, float] = Field(default_factory=dict)
     policy: RegionPolicy = RegionPolicy()
-    deadline_s: Positive = DEADLINE_S
+    deadline_s: float = Field(default=DEADLINE_S, gt=0)
     device: str = "cpu"
 
 

@@ -44,12 +44,9 @@ class Demand:
     deadline_s: float = 2.0
 
     def __post_init__(self) -> None:
-        known = map(math.isfinite, (self.photos_per_day, self.peak, self.deadline_s))
-        least = self.photos_per_day > 0 and self.peak >= 1 and self.deadline_s > 0
-        if not (least and all(known)):
+        if not self.photos_per_day > 0 or not self.peak >= 1 or not self.deadline_s > 0:
             raise UsageError(
-                "A demand needs photos a day above 0, a peak of 1 or more and a deadline above 0,"
-                " none of them infinite."
+                "A demand needs photos a day above 0, a peak of 1 or more and a deadline above 0."
             )
 
     @property

@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
 from striate.core.locks import hold_lock
-from striate.core.numbers import UnixSeconds
 from striate.serve.common.service_spec import ServiceSpec
 from striate.serve.edge.routing import ReplicaGroup, Route
 
@@ -69,9 +68,9 @@ class DeployedApp(BaseModel):
     pool: str | None = None
     replicas: int | str = 1
     arguments: dict[str, Any] = Field(default_factory=dict)
-    deployed_unix_s: UnixSeconds
+    deployed_unix_s: float
     canary: "DeployedApp | None" = None
-    canary_percent: float = Field(default=0, ge=0, le=100, allow_inf_nan=False)
+    canary_percent: float = Field(default=0, ge=0, le=100)
     history: tuple["DeployedApp", ...] = ()
 
     @property

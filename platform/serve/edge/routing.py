@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from striate.core.numbers import Count, Port
 from striate.serve.common.metadata import (
     ACCEPT_ENCODING,
     APP_KEY,
@@ -39,8 +38,8 @@ class DnsReplicas:
     """
 
     host: str
-    port: Port
-    most: Count = 64
+    port: int
+    most: int = 64
     nameservers: tuple[str, ...] = ()
 
 

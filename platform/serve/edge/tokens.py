@@ -17,7 +17,6 @@ from pydantic import BaseModel, ConfigDict
 from striate.core.errors import PlatformError, UnknownName, UsageError
 from striate.core.files import write_atomic
 from striate.core.locks import hold_lock
-from striate.core.numbers import Amount, Total
 from striate.serve.common.service_table import token_scopes
 
 NEVER_S = 253_402_300_799  # the last second of the year 9999
@@ -40,9 +39,9 @@ class Token(BaseModel):
 
     name: str
     scopes: tuple[str, ...]
-    expires_unix_s: Total = NEVER_S
-    rate: Amount = 0
-    created_unix_s: Total
+    expires_unix_s: int = NEVER_S
+    rate: int = 0
+    created_unix_s: int
 
     @property
     def expired(self) -> bool:

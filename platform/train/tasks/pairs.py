@@ -9,11 +9,10 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from striate.core.bundle import INPUT, TensorSpec
-from striate.core.numbers import Positive
 from striate.data.stream.batch import Batch
 from striate.train.config import TaskConfig
 from striate.train.run.mistake import Mistake
@@ -41,8 +40,8 @@ class PairArguments(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    margin: Positive = 1.0
-    threshold: Positive = 0.5
+    margin: float = Field(default=1.0, gt=0)
+    threshold: float = Field(default=0.5, gt=0)
 
 
 class Pairs:

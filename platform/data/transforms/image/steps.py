@@ -1,7 +1,7 @@
 """The steps that preprocessing is made of, by name."""
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -11,7 +11,6 @@ from torch import Tensor
 
 from striate.core.arrays import Pixels
 from striate.core.errors import PayloadTooLarge, RequestError
-from striate.core.numbers import MOST_SIDE, Deviation, Real, Side
 from striate.data.transforms.image.crops import centre_box, scale_shorter
 from striate.data.transforms.image.decode import MAX_PIXELS
 
@@ -60,8 +59,8 @@ class Resize(FitStep):
     """Resize to exactly `height` × `width`, with antialiasing."""
 
     op: Literal["resize"]
-    height: Side
-    width: Side
+    height: int = Field(ge=1)
+    width: int = Field(ge=1)
 
     def fit(self, image: Pixels) -> Pixels:
         return _resized(image, (self.height, self.width))
@@ -71,7 +70,7 @@ class ResizeShorter(FitStep):
     """Resize so that the shorter side has `size` pixels, keeping the shape, with antialiasing."""
 
     op: Literal["resize_shorter"]
-    size: Side
+    size: int = Field(ge=1)
 
     def fit(self, image: Pixels) -> Pixels:
         height, width = scale_shorter((image.shape[0], image.shape[1]), self.size)
@@ -84,8 +83,8 @@ class CentreCrop(FitStep):
     """Keep the middle `height` × `width` pixels."""
 
     op: Literal["centre_crop"]
-    height: Side
-    width: Side
+    height: int = Field(ge=1)
+    width: int = Field(ge=1)
 
     def fit(self, image: Pixels) -> Pixels:
         if image.shape[0] < self.height or image.shape[1] < self.width:
@@ -101,8 +100,8 @@ class Pad(BatchStep):
     """Add `margin` pixels of `value` on all four sides."""
 
     op: Literal["pad"]
-    margin: int = Field(ge=0, le=MOST_SIDE)
-    value: Real = 0.0
+    margin: int = Field(ge=0)
+    value: float = 0.0
 
     def apply(self, images: Tensor) -> Tensor:
         return torch.nn.functional.pad(images, (self.margin,) * 4, value=self.value)
@@ -112,8 +111,8 @@ class Scale(BatchStep):
     """Each pixel × `factor` + `offset`."""
 
     op: Literal["scale"]
-    factor: Real
-    offset: Real = 0.0
+    factor: float
+    offset: float = 0.0
 
     def apply(self, images: Tensor) -> Tensor:
         return images * self.factor + self.offset
@@ -123,8 +122,8 @@ class Normalise(BatchStep):
     """Each channel less its `mean`, divided by its `std`; in levels of 255."""
 
     op: Literal["normalise"]
-    mean: tuple[Real, ...] = Field(min_length=1)
-    std: tuple[Deviation, ...] = Field(min_length=1)
+    mean: tuple[float, ...] = Field(min_length=1)
+    std: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
 
     def apply(self, images: Tensor) -> Tensor:
         mean, std = (images.new_tensor(one).view(1, -1, 1, 1) for one in (self.mean, self.std))

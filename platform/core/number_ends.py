@@ -1,8 +1,0 @@
-"""How large a number may be; apart from `striate.core.numbers`, which waits for pydantic."""
-
-MOST_COUNT = 2**31 - 1
-MOST_BYTES = 2**50
-MOST_SEED = 2**53 - 1
-MOST_SIDE = 2**14
-LARGEST = 1e9
-"""Of a number that is no count; of seconds, thirty years."""

@@ -144,11 +144,6 @@ def test_the_model_answers_the_open_inference_protocol_too(
     assert list(found.inputs[0].shape)[1:] == [3, 32, 32]
 
 
-@pytest.mark.xfail(
-    reason="on a local platform with a second node, what a job with an extension runs from vanishes"
-    " under it: a known fault, not yet understood",
-    strict=False,
-)
 def test_a_submitted_job_takes_it_along(
     said: dict[str, Any], environment: dict[str, str], work: Path, ray_cluster: Any
 ) -> None:

@@ -139,7 +139,7 @@ PARTS: Final[Mapping[str, tuple[PrivatePart, ...]]] = {
         PrivatePart(
             "ray._private.parameter:RayParams",
             "keeps Ray on loopback",
-            ("node_ip_address", "ray_client_server_port"),
+            ("node_ip_address", "ray_client_server_port", "runtime_env_dir_name"),
         ),
         PrivatePart(
             f"{_CONSTANTS}:RAY_WORKER_NICENESS", "shares the cores fairly", value=WORKER_NICENESS
@@ -278,13 +278,19 @@ def quiet_job_client() -> None:
             logging.getLogger(module).setLevel(logging.WARNING)
 
 
-def bind_node(parameters: Any, host: str) -> None:
+def bind_node(parameters: Any, host: str, head: bool) -> None:
     """Have a node that ``ray start`` is about to start listen on one address alone.
+
+    A further node of the machine gets a folder of its own for what jobs and replicas run from:
+    it has the head's otherwise, and unpacks a job's files anew there, under the running job.
 
     Args:
         parameters: Ray's own, as its start hook gets them.
         host: the address.
+        head: whether it is the first node.
     """
+    if not head:
+        parameters.runtime_env_dir_name = f"{parameters.runtime_env_dir_name}-{os.getpid()}"
     parameters.node_ip_address = host
     parameters.ray_client_server_port = None  # drivers connect to the control service itself
     os.environ[KEEP_ADDRESS] = "0"

@@ -1,4 +1,4 @@
-"""Keeps every socket of a local Ray node on the loopback interface.
+"""Keeps every socket of a local Ray node on the loopback interface, and nodes apart on one disk.
 
 `ray start` turns 127.0.0.1 into the machine's outward address, and then listens on every
 interface. Its start hook sees the parameters after that step.
@@ -15,7 +15,7 @@ _MAPPED: Final = "[::ffff:127.0.0.1]"
 
 def bind(parameters: Any, head: bool) -> None:
     """Ray calls this with its `RayParams` before it starts the node's processes."""
-    ray_private.bind_node(parameters, HOST)
+    ray_private.bind_node(parameters, HOST, head)
 
 
 def ray_address(host: str, port: int) -> str:

@@ -120,13 +120,29 @@ def test_variables_are_passed_on_for_the_block_alone(monkeypatch: pytest.MonkeyP
 
 
 def test_a_node_listens_on_one_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray._private.parameter import RayParams
+
     monkeypatch.setenv(ray_private.START_HOOK, "striate.local.loopback.bind")
     monkeypatch.setenv(ray_private.KEEP_ADDRESS, "1")
-    parameters: Any = SimpleNamespace(node_ip_address="10.0.0.7", ray_client_server_port=10001)
-    ray_private.bind_node(parameters, "127.0.0.1")
+    parameters = RayParams(node_ip_address="10.0.0.7", ray_client_server_port=10001)
+    ray_private.bind_node(parameters, "127.0.0.1", True)
     assert (parameters.node_ip_address, parameters.ray_client_server_port) == ("127.0.0.1", None)
     assert os.environ[ray_private.KEEP_ADDRESS] == "0"
     assert ray_private.START_HOOK not in os.environ
+
+
+def test_nodes_of_one_machine_unpack_what_jobs_run_from_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ray unpacks a job's files anew on each node that works for it, over what is there."""
+    from ray._private.parameter import RayParams
+
+    monkeypatch.setenv(ray_private.KEEP_ADDRESS, "1")  # put back as it was
+    first, further = RayParams(), RayParams()
+    ray_private.bind_node(first, "127.0.0.1", True)
+    ray_private.bind_node(further, "127.0.0.1", False)
+    assert first.runtime_env_dir_name == RayParams().runtime_env_dir_name
+    assert further.runtime_env_dir_name != first.runtime_env_dir_name
 
 
 def test_the_client_of_jobs_is_quiet() -> None:

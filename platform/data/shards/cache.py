@@ -24,20 +24,20 @@ _CHUNK = 4 << 20
 
 
 @dataclass(frozen=True)
-class Lease:
+class HeldShard:
     """A cached shard that is not evicted while this object lives.
 
     Attributes:
         path: the file.
-        held: the open file that carries the lock.
+        file: opened, it carries the lock.
     """
 
     path: Path
-    held: BinaryIO
+    file: BinaryIO
 
     def close(self) -> None:
         """Give the shard back."""
-        self.held.close()
+        self.file.close()
 
 
 class ShardCache:
@@ -54,7 +54,7 @@ class ShardCache:
         self.folder = folder
         self.limit_bytes = limit_bytes
 
-    def fetch(self, place: Source, entry: ShardEntry) -> Lease:
+    def fetch(self, place: Source, entry: ShardEntry) -> HeldShard:
         """The shard, from the cache, or from its place and then into the cache.
 
         Raises:
@@ -63,9 +63,9 @@ class ShardCache:
         """
         path = self.folder / f"{entry.sha256}.arrow"
         while True:
-            lease = _lease(path, entry.bytes)
-            if lease is not None:
-                return lease
+            held = _hold(path, entry.bytes)
+            if held is not None:
+                return held
             with self._lock_file(entry.sha256) as alone:
                 lock(alone)
                 if _size(path) != entry.bytes:
@@ -137,7 +137,7 @@ class ShardCache:
             temporary.unlink(missing_ok=True)
 
 
-def _lease(path: Path, size: int) -> Lease | None:
+def _hold(path: Path, size: int) -> HeldShard | None:
     """Hold a cached shard, or None when it is not there whole."""
     try:
         file = path.open("rb")
@@ -150,7 +150,7 @@ def _lease(path: Path, size: int) -> Lease | None:
         return None
     with suppress(OSError):
         os.utime(path)  # what "recently" is measured by
-    return Lease(path, file)
+    return HeldShard(path, file)
 
 
 def _size(path: Path) -> int | None:

@@ -54,8 +54,8 @@ class ShardFolder:
         if self.cache is None:
             assert self.place.local is not None
             return open_shard(self.place.local, entry, self.manifest.columns)
-        lease = self.cache.fetch(self.place, entry)
-        return read_shard(lease.path, entry, self.manifest.columns, lease)
+        held = self.cache.fetch(self.place, entry)
+        return read_shard(held.path, entry, self.manifest.columns, held)
 
 
 def default_cache() -> ShardCache:

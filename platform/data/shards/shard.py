@@ -37,14 +37,12 @@ class Shard:
         rows: samples in it.
         columns: what each of them has.
         batch: all of it, as Arrow.
-        lease: what keeps the file from being evicted, where it comes from the cache.
+        held: what keeps the file from being evicted, where it comes from the cache.
     """
 
-    def __init__(
-        self, batch: pa.RecordBatch, columns: Columns, lease: object | None = None
-    ) -> None:
+    def __init__(self, batch: pa.RecordBatch, columns: Columns, held: object | None = None) -> None:
         self.batch = batch
-        self.lease = lease
+        self.held = held
         self.columns = columns
         self.rows = int(batch.num_rows)
         self._payloads = _bytes_of(batch.column("payload"), self.rows)
@@ -190,7 +188,7 @@ def open_shard(target: Path, entry: ShardEntry, columns: Columns) -> Shard:
 
 
 def read_shard(
-    path: Path, entry: ShardEntry, columns: Columns, lease: object | None = None
+    path: Path, entry: ShardEntry, columns: Columns, held: object | None = None
 ) -> Shard:
     """Map a shard into memory whose hash has been checked.
 
@@ -198,11 +196,11 @@ def read_shard(
         DataError: it has another number of rows.
     """
     with pa.memory_map(str(path)) as file:
-        return shard_of(file, str(path), entry, columns, lease)
+        return shard_of(file, str(path), entry, columns, held)
 
 
 def shard_of(
-    file: pa.NativeFile, name: str, entry: ShardEntry, columns: Columns, lease: object | None = None
+    file: pa.NativeFile, name: str, entry: ShardEntry, columns: Columns, held: object | None = None
 ) -> Shard:
     """A shard from an open file of it.
 
@@ -214,4 +212,4 @@ def shard_of(
         raise DataError(
             f"The shard {name} has {batch.num_rows} rows, not {entry.rows}.", DAMAGED_REMEDY
         )
-    return Shard(batch, columns, lease)
+    return Shard(batch, columns, held)

@@ -45,9 +45,9 @@ def test_the_least_recently_opened_goes_first(remote: Path, tmp_path: Path) -> N
     four = entries(remote)[:4]
     cache = ShardCache(tmp_path / "cache", sum(entry.bytes for entry in four[:3]) + 1000)
     for at, entry in enumerate((*four[:3], four[0])):
-        lease = cache.fetch(Source.of(remote), entry)
-        os.utime(lease.path, (at, at))  # a clock that is fine enough
-        lease.close()
+        held = cache.fetch(Source.of(remote), entry)
+        os.utime(held.path, (at, at))  # a clock that is fine enough
+        held.close()
     cache.fetch(Source.of(remote), four[3]).close()
     assert kept(cache) == {four[0].sha256, four[2].sha256, four[3].sha256}
     assert cache.bytes <= cache.limit_bytes
@@ -56,11 +56,11 @@ def test_the_least_recently_opened_goes_first(remote: Path, tmp_path: Path) -> N
 def test_what_is_in_use_stays(remote: Path, tmp_path: Path) -> None:
     first, *others = entries(remote)[:6]
     cache = ShardCache(tmp_path / "cache", 2 * first.bytes)
-    lease = cache.fetch(Source.of(remote), first)
-    os.utime(lease.path, (0, 0))  # the least recently opened of all
+    held = cache.fetch(Source.of(remote), first)
+    os.utime(held.path, (0, 0))  # the least recently opened of all
     columns = Manifest.load(remote).columns
-    shard = read_shard(lease.path, first, columns, lease)
-    del lease
+    shard = read_shard(held.path, first, columns, held)
+    del held
     before = shard.images.copy()
     for entry in others:
         cache.fetch(Source.of(remote), entry).close()
@@ -112,10 +112,10 @@ def _read_all(remote: str, cache: ShardCache, rounds: int) -> None:
     wanted = entries(Path(remote))
     for at in range(rounds * len(wanted)):
         entry = wanted[(at * 7 + os.getpid()) % len(wanted)]
-        lease = cache.fetch(Source.of(remote), entry)
-        assert hashlib.sha256(lease.held.read()).hexdigest() == entry.sha256
-        assert lease.path.exists()
-        lease.close()
+        held = cache.fetch(Source.of(remote), entry)
+        assert hashlib.sha256(held.file.read()).hexdigest() == entry.sha256
+        assert held.path.exists()
+        held.close()
 
 
 def test_several_processes_share_a_small_cache(remote: Path, tmp_path: Path) -> None:

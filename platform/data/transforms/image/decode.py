@@ -40,7 +40,7 @@ _REMEDY = f"Send {_ACCEPTED}, or HEIC where striate[heif] is installed."
 _END = b"\xff\xd9"
 
 
-class Tally:
+class SafeCount:
     """Counts in this process, from any thread."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Tally:
             self.count += 1
 
 
-UNENDED = Tally()
+UNENDED = SafeCount()
 """JPEG images that lacked nothing but their end marker, and were decoded all the same."""
 
 

@@ -18,9 +18,7 @@ from striate.core.files import explain_full_disk
 from striate.data.corpora.lfw import gather_faces, read_lists
 from striate.data.corpora.lfw_lists import image_key, write_pairs
 from striate.data.corpora.packaged import find_packaged_file
-from striate.data.shards.schema import (
-    OpenCorpus,
-)
+from striate.data.shards.schema import OpenCorpus
 from striate.data.storage import Source
 from striate.data.transforms.random import uniforms
 

@@ -1,0 +1,1 @@
+"""What comes after a face network's training: descriptors, codes, verification, bootstrapping."""

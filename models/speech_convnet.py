@@ -8,6 +8,7 @@ the original: 64 kernels of 9×9, 64 of 5×5 and 128 of 3×3 with two 2×2 pools
 4096, 3000 states. 54,427,896 parameters and 75,464,704 multiply-accumulates a frame.
 """
 
+from striate.core.numbers import BelowOne, Classes, FieldSide, Maps, Width
 from striate.models.layers.init import he_normal
 from striate.models.layers.tower import Conv, MaxPool, Tower
 
@@ -19,11 +20,11 @@ LAYERS = (
 
 
 def speech_convnet(
-    classes: int = 3000,
-    field: int = 40,
-    width: float = 1.0,
-    dropout: float = 0.5,
-    channels: int = 1,
+    classes: Classes = 3000,
+    field: FieldSide = 40,
+    width: Width = 1.0,
+    dropout: BelowOne = 0.5,
+    channels: Maps = 1,
 ) -> Tower:
     """The proposal, with He's initial weights.
 

@@ -1,15 +1,15 @@
 """The pipeline ``speech-frames``: one window of features for each labelled frame of speech."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from striate.core.errors import DataError, RecipeError, RequestError
-from striate.core.validation import first_invalid
+from striate.core.validation import check_arguments
 from striate.data.pipelines.base import DamagedSample, Places, Stored
 from striate.data.transforms.audio.features import BANDS, WINDOW, features_of, pad_edges
 from striate.data.transforms.audio.load import load_mono, reason_of
@@ -33,6 +33,13 @@ class SpeechFrames(BaseModel):
     coefficients: int = Field(default=BANDS, ge=1, le=128)
     window: int = Field(default=WINDOW, ge=1, le=1000)
     delta_orders: Literal[0, 1, 2] = 0
+    layout: ClassVar[str] = "CFT"
+
+    @property
+    def units(self) -> str:
+        """What a window holds, for people."""
+        kind = "log-mel energy" if self.features == "log-mel" else "cepstral coefficient"
+        return f"normalised {kind}"
 
     @property
     def units_per_row(self) -> None:
@@ -91,15 +98,7 @@ def speech_frames(arguments: Mapping[str, Any], training: bool) -> SpeechFrames:
         RecipeError: an unknown or wrong argument.
     """
     del training
-    try:
-        made = SpeechFrames.model_validate(dict(arguments))
-    except ValidationError as error:
-        invalid = first_invalid(error)
-        given = f"{invalid.path} = {invalid.value!r}"
-        raise RecipeError(
-            f"The pipeline speech-frames cannot take {given}: {invalid.reason}.",
-            f"It knows {', '.join(SpeechFrames.model_fields)}.",
-        ) from None
+    made = check_arguments(SpeechFrames, arguments, "pipeline speech-frames")
     if made.features == "mfcc" and made.coefficients > made.bands:
         raise RecipeError(
             f"{made.bands} mel bands do not have {made.coefficients} cepstral coefficients.",

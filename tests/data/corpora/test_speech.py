@@ -16,9 +16,7 @@ from striate.data.corpora.timit import open_timit, parse_spans
 from striate.data.ingest.ingest import ingest
 from striate.data.pipelines.base import DamagedSample, Places, Stored
 from striate.data.pipelines.registry import pipeline_of
-from striate.data.shards.schema import (
-    Sample,
-)
+from striate.data.shards.schema import Sample
 from striate.data.show.spectrogram import spans_of_frames, speech_picture
 from striate.data.storage import Source
 from striate.data.stream.spec import StreamSpec

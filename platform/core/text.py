@@ -17,6 +17,12 @@ _WIDE = {
 _REMEDY = "Save it as UTF-8."
 
 
+def wide_encoding(content: bytes) -> str | None:
+    """``UTF-16`` or ``UTF-32`` where a file begins with the mark of that encoding."""
+    marks = (encoding for mark, encoding in _WIDE.items() if content.startswith(mark))
+    return next(marks, None)
+
+
 def decode_text(content: bytes, name: str, fallback: str | None = None) -> str:
     """The text of a file, its lines ending in LF, without a byte-order mark.
 
@@ -28,9 +34,8 @@ def decode_text(content: bytes, name: str, fallback: str | None = None) -> str:
     Raises:
         DataError: it is not UTF-8; the message says what it is where that can be told.
     """
-    for mark, encoding in _WIDE.items():
-        if content.startswith(mark):
-            raise DataError(f"{name} is {encoding}, not UTF-8.", _REMEDY)
+    if (encoding := wide_encoding(content)) is not None:
+        raise DataError(f"{name} is {encoding}, not UTF-8.", _REMEDY)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -56,3 +61,13 @@ def text_lines(content: bytes, name: str, fallback: str | None = None) -> list[s
         DataError: it is not UTF-8.
     """
     return [line for _, line in numbered_lines(decode_text(content, name, fallback))]
+
+
+def last_line(said: object) -> str:
+    """The last line that is not blank of what an engine says: after a trace, the reason.
+
+    >>> last_line("Traceback:\\n  …\\nValueError: no room\\n")
+    'ValueError: no room'
+    """
+    lines = [line.strip() for line in str(said).splitlines() if line.strip()]
+    return lines[-1] if lines else ""

@@ -26,25 +26,25 @@ LARGE = 1 << 20
 """Parameters from which a layer is gathered and let go by itself; smaller ones go together."""
 
 
-def shard(model: nn.Module, place: World) -> None:
+def shard(model: nn.Module, world: World) -> None:
     """Divide a model's parameters among the workers; they are gathered when a layer needs them."""
-    mesh = init_device_mesh(place.device.type, (place.world,))
+    mesh = init_device_mesh(world.device.type, (world.world_size,))
     for layer in list(model.modules()):
         size = sum(parameter.numel() for parameter in layer.parameters())
         if isinstance(layer, nn.Linear | _ConvNd) and layer is not model and size >= LARGE:
             fully_shard(layer, mesh=mesh)
     fully_shard(model, mesh=mesh)
     if statistics(model):
-        model.register_forward_pre_hook(lambda module, _: _same_while_training(module, place))
+        model.register_forward_pre_hook(lambda module, _: _same_while_training(module, world))
 
 
-def wrap_model(model: nn.Module, place: World) -> nn.Module:
+def wrap_model(model: nn.Module, world: World) -> nn.Module:
     """What to call in training: the model alone or sharded, or its replica under DDP."""
-    if place.world == 1 or isinstance(model, FSDPModule):
+    if world.world_size == 1 or isinstance(model, FSDPModule):
         return model
     replica = DistributedDataParallel(
         model,
-        device_ids=None if place.device.type == "cpu" else [place.device],
+        device_ids=None if world.device.type == "cpu" else [world.device],
         gradient_as_bucket_view=True,
     )
     replica.broadcast_buffers = bool(statistics(model))  # constants need no traffic at each step
@@ -97,9 +97,9 @@ def statistics(model: nn.Module) -> list[Tensor]:
     return [buffer for norm in norms for buffer in norm.buffers()]
 
 
-def broadcast_statistics(model: nn.Module, place: World) -> None:
+def broadcast_statistics(model: nn.Module, world: World) -> None:
     """Give every worker the running statistics of rank 0; every worker must call."""
-    if place.world > 1:
+    if world.world_size > 1:
         for buffer in statistics(model):
             dist.broadcast(buffer, 0)
 
@@ -127,6 +127,6 @@ def distribute_like(tensor: Tensor, other: Tensor) -> Tensor:
     return torch.empty_like(other, dtype=tensor.dtype).copy_(tensor)
 
 
-def _same_while_training(model: nn.Module, place: World) -> None:
+def _same_while_training(model: nn.Module, world: World) -> None:
     if model.training:
-        broadcast_statistics(model, place)
+        broadcast_statistics(model, world)

@@ -8,7 +8,7 @@ import pytest
 from striate.core.errors import DataError, StriateError
 from striate.core.settings import Settings
 from striate.core.text import decode_text, numbered_lines, text_lines
-from striate.data.corpora.base import FolderOptions, ListedFile
+from striate.data.corpora.base import FolderOptions
 from striate.data.corpora.imagenet_devkit import META, TRUTH, Synset, encode_meta, read_devkit
 from striate.data.corpora.kaldi import open_alignments
 from striate.data.corpora.label_table import read_table
@@ -18,7 +18,7 @@ from striate.data.corpora.librispeech import open_librispeech, parse_speakers
 from striate.data.corpora.sports1m import open_sports1m
 from striate.data.corpora.stanford import decode_regions, open_stanford
 from striate.data.corpora.timit import parse_spans
-from striate.data.storage import Source
+from striate.data.storage import ListedFile, Source
 from striate.serve.capacity.service_times import read_times
 from striate.train.recipes.resolve import load, resolve
 
@@ -212,10 +212,29 @@ def test_a_blank_line_between_classes_shifts_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize("reader", sorted(READERS.keys() - {"alignment"}))
 def test_what_is_utf_16_is_refused_by_that_name(tmp_path: Path, reader: str) -> None:
     read, plain, _ = READERS[reader]
-    if reader in {"regions", "phones"}:  # one of many files: counted by its reason
+    if reader == "phones":  # one of many files, counted by its reason: see test_timit.py
+        assert parse_spans(plain.decode().encode("utf-16")) is None
+        return
+    if reader == "regions":  # the same
+        assert read(tmp_path, plain.decode().encode("utf-16")) == "labels are UTF-16, not UTF-8"
         return
     with pytest.raises(StriateError, match="UTF-16, not UTF-8"):
         read(tmp_path, plain.decode().encode("utf-16"))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"2\n\n1\n0\n", "line 4 has the id 0, which no class has"),
+        (b"2\n\none\n", "line 3 is no whole number"),
+        (b"2\n" + b"9" * 30, "line 2 is no whole number"),
+    ],
+)
+def test_the_line_of_a_wrong_ground_truth_is_the_files_own(
+    tmp_path: Path, content: bytes, says: str
+) -> None:
+    with pytest.raises(DataError, match=says):
+        truth(tmp_path, content)
 
 
 def test_a_list_that_is_not_utf_8_is_named() -> None:

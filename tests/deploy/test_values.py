@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import helm_python
@@ -10,6 +11,8 @@ import pytest
 import yaml
 
 pytestmark = pytest.mark.unit
+
+CHART = Path(__file__).parents[2] / "deploy" / "helm" / "striate"
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a typo at the top": ({"clutser": {}}, "clutser"),
@@ -76,6 +79,66 @@ def _closed(schema: Any, at: str = "") -> Iterator[str]:
 def test_the_schema_is_closed_everywhere(chart: Any) -> None:
     schema = json.loads((chart.path / "values.schema.json").read_text(encoding="utf-8"))
     assert list(_closed(schema)) == []
+
+
+def _numbers(schema: Any, at: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """The numbers that a schema takes, with where they stand in it."""
+    if isinstance(schema, dict):
+        if schema.get("type") in ("integer", "number"):
+            yield at, schema
+        for key, value in schema.items():
+            yield from _numbers(value, f"{at}/{key}")
+    elif isinstance(schema, list):
+        for place, value in enumerate(schema):
+            yield from _numbers(value, f"{at}/{place}")
+
+
+def test_every_number_of_the_schema_has_two_ends(chart: Any) -> None:
+    schema = json.loads((chart.path / "values.schema.json").read_text(encoding="utf-8"))
+    for at, number in _numbers(schema):
+        assert {"minimum", "maximum"} <= set(number), f"{at} takes any number"
+
+
+def _places(values: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Where the chart's own values have a number."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _places(value, (*at, key))
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield (*at, key)
+
+
+NUMBERS = list(_places(yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))))
+
+
+def _values(place: tuple[str, ...], value: object) -> Any:
+    for key in reversed(place):
+        value = {key: value}
+    return value
+
+
+@pytest.mark.parametrize("place", NUMBERS, ids="/".join)
+def test_a_number_out_of_range_is_refused_by_name(chart: Any, place: tuple[str, ...]) -> None:
+    for wrong in (-1, 0.5, 10**20, 1e300, "1", "inf", "nan"):
+        with pytest.raises(helm_python.HelmError, match="/".join(place)):
+            chart.texts(_values(place, wrong))
+    for no_json in (float("inf"), float("nan")):  # which a values file cannot even say
+        with pytest.raises((helm_python.HelmError, ValueError)):
+            chart.texts(_values(place, no_json))
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        {"replicas": 5},
+        {"replicas": 0},
+        {"minReplicas": 5},
+        {"replicas": 3, "minReplicas": 3, "maxReplicas": 2},
+    ],
+)
+def test_a_reversed_or_excluding_range_is_refused(chart: Any, group: dict[str, int]) -> None:
+    with pytest.raises(helm_python.HelmError, match=r"workerGroups\.cpu\.replicas"):
+        chart.texts({"serve": {"workerGroups": {"cpu": group}}})
 
 
 def test_every_value_has_a_comment(chart: Any) -> None:

@@ -34,6 +34,11 @@ headGroupSpec:
 workerGroupSpecs:
   {{- range $name, $group := .spec.workerGroups }}
   {{- if and $group $group.enabled }}
+  {{- $least := int64 $group.minReplicas }}
+  {{- $most := int64 $group.maxReplicas }}
+  {{- if or (lt (int64 $group.replicas) $least) (gt (int64 $group.replicas) $most) }}
+  {{- fail (printf "workerGroups.%s.replicas %d lies outside of minReplicas %d to maxReplicas %d." $name (int64 $group.replicas) $least $most) }}
+  {{- end }}
   - groupName: {{ $name }}
     replicas: {{ $group.replicas }}
     minReplicas: {{ $group.minReplicas }}

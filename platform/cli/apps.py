@@ -2,25 +2,30 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from striate.cli.modules import module_option
+from striate.cli.number_options import POSITIVE, WITHIN_A_DAY
 from striate.cli.output import (
-    console,
     json_option,
     print_json,
+    print_line,
     print_note,
     print_table,
-    progress_console,
+    wide_option,
 )
+from striate.cli.progress import stage
+from striate.cli.tables import Column, Table, show_id
 from striate.cli.top import top
 from striate.core.errors import UsageError
 from striate.core.settings import Settings
 
 BAKE_S = 30.0
+_wait = click.option("--wait", is_flag=True, help="Wait for room that others hold.")
 _PERCENT = re.compile(r"(?P<number>\d+(\.\d+)?)\s*%")
 
 
@@ -34,7 +39,7 @@ class Percent(click.ParamType[float]):
     ) -> float:
         """The number before the sign, from 0 to 100."""
         found = _PERCENT.fullmatch(str(value).strip())
-        if isinstance(value, float):
+        if isinstance(value, float) and 0 <= value <= 100:
             return value
         if found is None or not 0 <= float(found["number"]) <= 100:
             self.fail(f"{value!r} is no share; give one like 10%.", param, ctx)
@@ -50,17 +55,24 @@ class Percent(click.ParamType[float]):
 @click.option("--name", help="What callers ask for; the application's own name if left out.")
 @click.option("--pool", help="Where it runs: cpu, gpu, chip:NAME.")
 @click.option("--replicas", default="1", show_default=True, help="N, or MIN:MAX with the load.")
-@click.option("--in-flight", type=float, help="Calls a replica that MIN:MAX aims at.  [default: 8]")
-@click.option("--latency-ms", type=float, help="99th percentile that MIN:MAX keeps under.")
+@click.option(
+    "--in-flight",
+    type=POSITIVE,
+    help="Calls in flight a replica that MIN:MAX aims at.  [default: 8]",
+)
+@click.option("--latency-ms", type=POSITIVE, help="99th percentile that MIN:MAX keeps under.")
 @click.option("--canary", type=Percent(), help="Try it on a share of the calls first, like 10%.")
-@click.option("--bake", "bake_s", type=float, help="Seconds that it is watched.  [default: 30]")
+@click.option(
+    "--bake", "bake_s", type=WITHIN_A_DAY, help="Seconds that it is watched.  [default: 30]"
+)
 @click.option("--max-error-rate", type=Percent(), help="Take it back above this.  [default: 1%]")
-@click.option("--max-latency-ms", type=float, help="Take it back when 1% of calls are slower.")
+@click.option("--max-latency-ms", type=POSITIVE, help="Take it back when 1% of calls are slower.")
 @click.option(
     "--program",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="For a chip: folder of the model's program; compiled if left out.",
 )
+@_wait
 @click.option(
     "--set", "settings", multiple=True, metavar="FIELD=VALUE",
     help="A further field of the application's, as JSON or text.",
@@ -76,6 +88,7 @@ def deploy(
     in_flight: float | None,
     latency_ms: float | None,
     program: Path | None,
+    wait: bool,
     settings: tuple[str, ...],
     as_json: bool,
     **trial: float | None,
@@ -86,6 +99,8 @@ def deploy(
     drains. With --canary, --bake, --max-error-rate or --max-latency-ms it is watched first, and
     taken back by itself when it does not keep its limits.
 
+    Where its pool has no room, it is said at once who holds it; with --wait, it is waited for.
+
     \b
     Example: striate deploy photos --model models:/lenet5-digits@champion
              striate deploy photos --model models:/lenet5-digits/4 --canary 10% --bake 60
@@ -95,21 +110,23 @@ def deploy(
     from striate.serve.deployment.deploy import deploy as deploy_app
 
     given = {"target_in_flight": in_flight, "latency_ms": latency_ms}
-    options = _fields(settings) | {name: value for name, value in given.items() if value}
-    with progress_console.status(f"{name or app} comes up …") as status:
+    options = _fields(settings) | {
+        name: value for name, value in given.items() if value is not None
+    }
+    with stage(f"{name or app} comes up") as shown:
         deployed = deploy_app(
             app, models, Settings.load(), name=name, pool=pool, replicas=replicas,
-            program=program, trial=_trial(**trial),
-            on_progress=lambda what: status.update(f"{what} …"), **options,
+            program=program, trial=_trial(**trial), wait=wait, on_progress=shown.tell, **options,
         )  # fmt: skip
     _say_deployed(deployed, as_json)
 
 
 @click.command()
 @click.argument("name")
+@_wait
 @module_option
 @json_option
-def rollback(name: str, as_json: bool) -> None:
+def rollback(name: str, wait: bool, as_json: bool) -> None:
     """Go back to the version before, or take back the one that is on trial.
 
     \b
@@ -117,10 +134,8 @@ def rollback(name: str, as_json: bool) -> None:
     """
     from striate.serve.deployment.deploy import rollback as roll_back
 
-    with progress_console.status(f"{name} goes back …") as status:
-        deployed = roll_back(
-            name, Settings.load(), on_progress=lambda what: status.update(f"{what} …")
-        )
+    with stage(f"{name} goes back") as shown:
+        deployed = roll_back(name, Settings.load(), wait=wait, on_progress=shown.tell)
     _say_deployed(deployed, as_json)
 
 
@@ -137,13 +152,15 @@ apps.add_command(top)
 
 
 @apps.command("ls")
+@wide_option
 @json_option
 def list_(as_json: bool) -> None:
-    """List the deployed applications; the first answers callers that name none.
+    """List the deployed applications.
 
-    Replicas are those that run of those that are wanted, and the bounds between them; a canary is
-    the version on trial and its share of the calls; `before` counts the versions to go back to.
-    An application whose model's alias has moved since it was deployed is named.
+    The first answers callers that name none. Replicas are those that run of those that are wanted,
+    and the bounds between them; a canary is the version on trial and its share of the calls;
+    `before` counts the versions to go back to. An application whose model's alias has moved since
+    it was deployed is named.
 
     \b
     Example: striate apps ls
@@ -166,8 +183,7 @@ def list_(as_json: bool) -> None:
             "No application is deployed. Example: striate deploy photos --model models:/NAME@ALIAS"
         )
         return
-    columns = ("name", "app", "status", "model", "version", "pool", "replicas", "canary", "before")
-    print_table("Deployed applications", columns, [_shown_row(entry) for entry in found])
+    print_table(apps_table(found))
     for one in behind:
         print_note(str(one))
 
@@ -183,12 +199,12 @@ def undeploy(name: str, as_json: bool) -> None:
     """
     from striate.serve.deployment.deploy import undeploy as undeploy_app
 
-    with progress_console.status(f"{name} drains and ends …"):
+    with stage(f"{name} drains and ends"):
         undeploy_app(name, Settings.load())
     if as_json:
         print_json({"undeployed": name})
     else:
-        console.print(f"{name} is down.", markup=False)
+        print_line(f"{name} is down.")
 
 
 def _fields(settings: tuple[str, ...]) -> dict[str, Any]:
@@ -200,7 +216,7 @@ def _fields(settings: tuple[str, ...]) -> dict[str, Any]:
             raise UsageError(f"--set {given} sets nothing.", "Give it as FIELD=VALUE.")
         try:
             found[field] = json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # no JSON, or more digits or depth than Python reads
             found[field] = value
     return found
 
@@ -230,7 +246,7 @@ def _say_deployed(deployed: Any, as_json: bool) -> None:
         print_json(deployed.model_dump())
         return
     model = f" with {deployed.model} version {deployed.version}" if deployed.model else ""
-    console.print(f"{deployed.name} answers at {deployed.address}{model}.", markup=False)
+    print_line(f"{deployed.name} answers at {deployed.address}{model}.")
 
 
 def _app_row(entry: Any) -> dict[str, Any]:
@@ -249,6 +265,16 @@ def _app_row(entry: Any) -> dict[str, Any]:
         "canary": canary,
         "before": [former.version for former in app.history],
     }
+
+
+def apps_table(found: Sequence[Any]) -> Table:
+    """Deployed applications for people."""
+    columns = (
+        Column("name", 0), Column("app", 7), Column("status", 1), Column("model", 3),
+        Column("version", 2, show=show_id), Column("pool", 6), Column("replicas", 4),
+        Column("canary", 5), Column("before", 8),
+    )  # fmt: skip
+    return Table("Deployed applications", columns, [_shown_row(entry) for entry in found])
 
 
 def _shown_row(entry: Any) -> list[object]:

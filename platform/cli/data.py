@@ -1,15 +1,19 @@
 """`striate data`: corpora to shards, what is there, and whether it is whole."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from striate.cli.data_show import list_shards, megabytes, show
+from striate.cli.data_clean import clean
+from striate.cli.data_show import list_shards, show
 from striate.cli.modules import module_option
-from striate.cli.output import json_option, print_json, print_note, progress_console
+from striate.cli.number_options import COUNT
+from striate.cli.numbers import format_megabytes, format_seconds
+from striate.cli.output import json_option, print_json, print_note
+from striate.cli.progress import stage
 from striate.core.cluster import connection
 from striate.core.settings import Settings
 
@@ -30,6 +34,7 @@ def data() -> None:
     """
 
 
+data.add_command(clean)
 data.add_command(list_shards)
 data.add_command(show)
 
@@ -38,9 +43,9 @@ data.add_command(show)
 @click.argument("corpus")
 @click.argument("source")
 @click.argument("target")
-@click.option("--workers", type=click.IntRange(1), help="Ray tasks at a time.")
+@click.option("--workers", type=COUNT, help="Ray tasks at a time.")
 @click.option("--shard-mb", default=128.0, show_default=True, help="Megabytes in a shard.")
-@click.option("--size", type=int, help="Size of a generated corpus that is written first.")
+@click.option("--size", type=COUNT, help="Size of a generated corpus that is written first.")
 @click.option(
     "--max-skipped",
     default=1.0,
@@ -62,6 +67,9 @@ data.add_command(show)
     help="Share of your own files to hold out where no splits are given.  [default: 0.1]",
 )
 @click.option(
+    "--group-column", help="Of a table of texts: what has one value there is held out together."
+)
+@click.option(
     "--check-md5",
     is_flag=True,
     help="First hold the source's files against the checksums they are published with.",
@@ -77,7 +85,8 @@ def ingest(
     nodes), on a Ray of its own when --workers is given and none is known, else in this process.
     Interrupted and run again, it goes on where it stopped. A bundled or generated corpus is
     written to SOURCE first when there is no such folder. Your own files are the corpora images,
-    clips and sounds: in a folder for each class, or with a table of their labels.
+    clips and sounds: in a folder for each class, or with a table of their labels; and lines and
+    parallel: text.
 
     \b
     Example: striate data ingest digits corpora/digits shards/digits
@@ -99,7 +108,7 @@ def ingest(
         _check_md5(corpus, request.source)
     with (
         _ray(Settings.load().ray_address, request.workers),
-        _progress_bar("Writing shards") as progress,
+        _counted("Writing shards") as progress,
     ):
         report = run_ingest(corpus, source, target, progress=progress, **options)
     if as_json:
@@ -107,14 +116,23 @@ def ingest(
         return
     rows = ", ".join(f"{split} {count:,}" for split, count in report.splits.items())
     click.echo(
-        f"{report.corpus}: {rows} in {report.shards} shards ({megabytes(report.bytes)}) at"
+        f"{report.corpus}: {rows} in {report.shards} shards ({format_megabytes(report.bytes)}) at"
         f" {report.target}; {report.written} written, {report.kept} kept,"
-        f" {report.seconds:.1f} s, {report.mb_per_s:,.1f} MB/s."
+        f" {format_seconds(report.seconds)} s, {report.mb_per_s:,.1f} MB/s."
     )
     for reason, count in report.skipped.items():
-        first = ", ".join(report.skipped_keys.get(reason, ())[:_SKIPPED_SHOWN])
-        more = ", …" if count > _SKIPPED_SHOWN else ""
-        click.echo(f"Skipped {count:,}: {reason} ({first}{more}).")
+        click.echo(f"Skipped {count:,}: {reason} ({_first(report.skipped_keys, reason, count)}).")
+    for flaw, count in report.flaws.items():
+        click.echo(
+            f"Stored {count:,} all the same: {flaw} ({_first(report.flawed_keys, flaw, count)})."
+        )
+    if report.swept.count:
+        print_note(
+            f"Removed what interrupted ingests had left half written: {report.swept.count}"
+            f" ({format_megabytes(report.swept.bytes)})."
+        )
+    if report.swept.unknown:
+        print_note(f"Of interrupted ingests nothing was removed. {report.swept.unknown}")
 
 
 @data.command()
@@ -128,21 +146,27 @@ def verify(target: str, as_json: bool) -> None:
     """
     from striate.data.shards.verify import verify as run_verify
 
-    with _progress_bar("Checking shards") as progress:
+    with _counted("Checking shards") as progress:
         report = run_verify(target, progress)
     if as_json:
         print_json(vars(report))
         return
     click.echo(
         f"{target.partition('?')[0]} is whole: {report.corpus}, {report.shards} shards,"
-        f" {sum(report.splits.values()):,} samples, {megabytes(report.bytes)}."
+        f" {sum(report.splits.values()):,} samples, {format_megabytes(report.bytes)}."
     )
+
+
+def _first(names: Mapping[str, Sequence[str]], reason: str, count: int) -> str:
+    """The first names of a reason, and whether there are more."""
+    more = ", …" if count > _SKIPPED_SHOWN else ""
+    return ", ".join(names.get(reason, ())[:_SKIPPED_SHOWN]) + more
 
 
 def _check_md5(corpus: str, source: "Source") -> None:
     from striate.data.ingest.checksums import check_md5
 
-    with _progress_bar("Checking MD5 sums (bytes)") as progress:
+    with _counted("Checking MD5 sums (bytes)") as progress:
         checked = check_md5(corpus, source, progress)
     print_note(f"As published: {', '.join(checked)}.")
 
@@ -160,12 +184,7 @@ def _ray(address: str | None, workers: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def _progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error that counts shards."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
-
-    columns = (what, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    quiet = not progress_console.is_terminal  # where no bar moves, none leaves an empty line
-    with Progress(*columns, console=progress_console, transient=True, disable=quiet) as bar:
-        task = bar.add_task("shards", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+def _counted(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A stage that is counted: of shards, or of bytes."""
+    with stage(what) as shown:
+        yield lambda done, total: shown.tell(done=done, total=total)

@@ -1,11 +1,15 @@
 """`striate data ls` and `striate data show`: what is there, and what it looks like."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from striate.cli.output import json_option, print_json, print_note, print_table
+from striate.cli.number_options import AMOUNT, COUNT
+from striate.cli.numbers import format_megabytes
+from striate.cli.output import json_option, print_json, print_note, print_table, wide_option
+from striate.cli.tables import Column, Table, show_id
 from striate.core.errors import DataError
 from striate.core.settings import Settings
 
@@ -13,11 +17,10 @@ if TYPE_CHECKING:
     from striate.data.shards.manifest import Manifest
     from striate.data.storage import Source
 
-_LONGEST_CELL = 40
-
 
 @click.command("ls")
 @click.argument("folder", required=False)
+@wide_option
 @json_option
 def list_shards(folder: str | None, as_json: bool) -> None:
     """List the shards in FOLDER, or what folders of shards lie in it.
@@ -43,14 +46,15 @@ def list_shards(folder: str | None, as_json: bool) -> None:
 @click.command()
 @click.argument("target")
 @click.option("--split", help="Name of the split.  [default: the first]")
-@click.option("--rows", type=click.IntRange(1), help="How many samples.  [default: 10]")
-@click.option("--start", type=click.IntRange(0), default=0, help="First row of the table.")
+@click.option("--rows", type=COUNT, help="How many samples.  [default: 10]")
+@click.option("--start", type=AMOUNT, default=0, help="First row of the table.")
 @click.option(
     "--picture",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="OUT.png",
     help="Draw samples from all over the split.",
 )
+@wide_option
 @json_option
 def show(
     target: str,
@@ -91,29 +95,22 @@ def show(
             f"The split {chosen} has no row {start}: it has {folder.manifest.rows(chosen):,}."
         )
     else:
-        _print_rows(f"{folder.place}: {folder.manifest.corpus}, {chosen}", found)
+        print_table(samples_table(f"{folder.place}: {folder.manifest.corpus}, {chosen}", found))
 
 
-def megabytes(count: int) -> str:
-    """A size in bytes, for people."""
-    return f"{count / 1e6:,.1f} MB"
-
-
-def _print_rows(title: str, found: list[dict[str, Any]]) -> None:
-    """Without lists, and without columns that are empty throughout; long values are cut."""
-    columns = [
+def samples_table(title: str, found: list[dict[str, Any]]) -> Table:
+    """Samples for people: without lists, and without columns that are empty throughout."""
+    names = [
         name
         for name, value in found[0].items()
         if not isinstance(value, list) and any(row[name] != "" for row in found)
     ]
-    cells = [[_cut(row[name]) for name in columns] for row in found]
-    print_table(title, [name.replace("_", " ") for name in columns], cells)
-
-
-def _cut(value: Any) -> Any:
-    if isinstance(value, str) and len(value) > _LONGEST_CELL:
-        return value[: _LONGEST_CELL - 1] + "…"
-    return value
+    number, *others = names
+    columns = [
+        Column(number, 0, show=show_id),
+        *(Column(name.replace("_", " "), rank, folds=True) for rank, name in enumerate(others, 1)),
+    ]
+    return Table(title, columns, [[row[name] for name in names] for row in found])
 
 
 def _list_one(place: "Source", as_json: bool) -> None:
@@ -123,16 +120,13 @@ def _list_one(place: "Source", as_json: bool) -> None:
     if as_json:
         print_json({"path": place.name, "sha256": manifest.sha256} | _document(manifest))
         return
-    print_table(
-        f"{place}: {manifest.corpus}, {len(manifest.labels)} classes",
-        ["Shard", "Split", "Samples", "Size", "SHA-256"],
-        [
-            [shard.file, shard.split, shard.rows, megabytes(shard.bytes), shard.sha256[:12]]
-            for shard in manifest.shards
-        ],
-    )
+    title = f"{place}: {manifest.corpus}, {len(manifest.labels)} classes"
+    print_table(shards_table(title, manifest))
     for reason, count in manifest.skipped.items():
         print_note(f"Skipped {count:,}: {reason} ({', '.join(manifest.skipped_keys[reason])}).")
+    for flaw, count in manifest.flaws.items():
+        names = ", ".join(manifest.flawed_keys[flaw])
+        print_note(f"Stored {count:,} all the same: {flaw} ({names}).")
 
 
 def _list_many(place: "Source", as_json: bool) -> None:
@@ -149,20 +143,39 @@ def _list_many(place: "Source", as_json: bool) -> None:
     elif not found:
         print_note(f"There are no shards in {place}; `striate data ingest` makes some.")
     else:
-        print_table(
-            place.name,
-            ["Folder", "Corpus", "Samples", "Shards", "Size"],
-            [
-                [
-                    name,
-                    manifest.corpus,
-                    ", ".join(f"{split} {rows:,}" for split, rows in manifest.splits.items()),
-                    len(manifest.shards),
-                    megabytes(manifest.bytes),
-                ]
-                for name, manifest in found.items()
-            ],
+        print_table(folders_table(place.name, found))
+
+
+def shards_table(title: str, manifest: "Manifest") -> Table:
+    """The shards of a folder for people."""
+    columns = (
+        Column("shard", 0), Column("split", 2), Column("samples", 1),
+        Column("size", 3, show=format_megabytes), Column("SHA-256", 4),
+    )  # fmt: skip
+    rows = [
+        (shard.file, shard.split, shard.rows, shard.bytes, shard.sha256[:12])
+        for shard in manifest.shards
+    ]
+    return Table(title, columns, rows)
+
+
+def folders_table(title: str, found: Mapping[str, "Manifest"]) -> Table:
+    """Folders of shards for people."""
+    columns = (
+        Column("folder", 0), Column("corpus", 2), Column("samples", 1, folds=True),
+        Column("shards", 4), Column("size", 3, show=format_megabytes),
+    )  # fmt: skip
+    rows = [
+        (
+            name,
+            manifest.corpus,
+            ", ".join(f"{split} {rows:,}" for split, rows in manifest.splits.items()),
+            len(manifest.shards),
+            manifest.bytes,
         )
+        for name, manifest in found.items()
+    ]
+    return Table(title, columns, rows)
 
 
 def _summary(path: str, manifest: "Manifest") -> dict[str, Any]:

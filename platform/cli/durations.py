@@ -4,6 +4,8 @@ import re
 
 import click
 
+from striate.core.number_ends import LARGEST
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _TIME = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>ms|s|m|h|d)?")
 
@@ -17,12 +19,13 @@ class Seconds(click.ParamType[float]):
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """Seconds, above 0."""
-        if isinstance(value, float):
+        if isinstance(value, float) and 0 < value <= LARGEST:
             return value
         found = _TIME.fullmatch(str(value).strip())
-        if found is None or not float(found["number"]) > 0:
+        seconds = 0.0 if found is None else float(found["number"]) * _UNITS[found["unit"] or "s"]
+        if not 0 < seconds <= LARGEST:
             self.fail(f"{value!r} is no time; give one like 2s, 500ms or 1h.", param, ctx)
-        return float(found["number"]) * _UNITS[found["unit"] or "s"]
+        return seconds
 
 
 SECONDS = Seconds()

@@ -1,30 +1,34 @@
 """`striate jobs`, and `striate train --submit`: trainings that run as jobs of a cluster."""
 
-import datetime
 import os
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from striate.cli import sweep_progress, train_progress
+from striate.cli.numbers import format_seconds
 from striate.cli.output import (
     console,
+    format_time,
     json_option,
     print_json,
     print_note,
     print_table,
     progress_console,
+    wide_option,
 )
+from striate.cli.tables import Column, Table
 from striate.core.errors import PlatformError, TrainingFailed, TrainingStopped
 from striate.core.settings import Settings
 from striate.local import state, token
 
 if TYPE_CHECKING:
-    from striate.train.launch.ray_jobs import JobServer
-    from striate.train.recipes.resolve import Recipe
+    from striate.train.config import Recipe
+    from striate.train.launch.ray_jobs import JobServer, SubmittedJob
 
 _address = click.option(
     "--address", metavar="http://HOST:8265", help="The cluster's head; the local platform's else."
@@ -60,6 +64,7 @@ def jobs() -> None:
 
 @jobs.command("ls")
 @_address
+@wide_option
 @json_option
 def list_jobs(address: str | None, as_json: bool) -> None:
     """List the jobs of a cluster that Striate submitted, newest first.
@@ -71,28 +76,36 @@ def list_jobs(address: str | None, as_json: bool) -> None:
     if as_json:
         print_json([job.model_dump(mode="json") for job in found])
         return
+    if not found:
+        print_note("There are no jobs; `striate train RECIPE --submit ADDRESS` sends one.")
+        return
+    print_table(jobs_table(found))
+
+
+def jobs_table(found: "Sequence[SubmittedJob]") -> Table:
+    """Jobs for people."""
+    columns = (
+        Column("job", 0), Column("status", 1), Column("began", 2),
+        Column("seconds", 3, show=format_seconds),
+    )  # fmt: skip
     rows = [
-        (
-            job.job_id,
-            job.status.lower(),
-            datetime.datetime.fromtimestamp(job.started_unix_s).strftime("%Y-%m-%d %H:%M"),
-            None if job.seconds is None else round(job.seconds, 1),
-        )
+        (job.job_id, job.status.lower(), format_time(job.started_unix_s), job.seconds)
         for job in found
     ]
-    print_table("jobs", ("job", "status", "began", "seconds"), rows)
+    return Table("jobs", columns, rows)
 
 
 @jobs.command()
 @click.argument("job_id", metavar="JOB")
 @click.option("-f", "--follow", is_flag=True, help="Go on to the job's end, with its progress.")
 @_address
+@wide_option
 @json_option
 def logs(job_id: str, follow: bool, address: str | None, as_json: bool) -> None:
-    """Print what a job has said; JOB may be a part of its id that only one has.
+    """Print what a job has said.
 
-    With --follow, a job is watched as `striate train` would show it, to its result. Ctrl-C leaves
-    it running.
+    JOB may be a part of its id that only one has. With --follow, a job is watched as `striate
+    train` would show it, to its result. Ctrl-C leaves it running.
 
     \b
     Example: striate jobs logs -f lenet5-digits-1f0c
@@ -127,7 +140,7 @@ def stop(job_id: str, address: str | None, as_json: bool) -> None:
         print_json({"job_id": job.job_id, "stopped": stopped})
     else:
         said = "is being stopped" if stopped else f"had ended: {job.status.lower()}"
-        console.print(f"{job.job_id} {said}")
+        console.print(f"{job.job_id} {said}", markup=False, soft_wrap=True)
 
 
 def send(
@@ -155,7 +168,7 @@ def send(
         if as_json:
             print_json({"job_id": job_id, "address": server.address})
         else:
-            console.print(job_id)
+            console.print(job_id, markup=False, soft_wrap=True)
             _say_how_to_come_back(server, job_id)
         return
     _follow(server, job_id, as_json, f"The job {job_id} runs at {server.address}. {_LEAVE}")
@@ -219,7 +232,7 @@ def _notes(as_json: bool) -> "train_progress.OnLine":
 
 def _say_how_to_come_back(server: "JobServer", job_id: str) -> None:
     where = f"--address {server.address}"
-    progress_console.print(f"{job_id} runs on. Come back to it, or end it:")
+    progress_console.print(f"{job_id} runs on. Come back to it, or end it:", soft_wrap=True)
     progress_console.print(f"  striate jobs logs -f {job_id} {where}", soft_wrap=True)
     progress_console.print(f"  striate jobs stop {job_id} {where}", soft_wrap=True)
 

@@ -15,9 +15,11 @@ import click
 
 from striate.cli.modules import module_option
 from striate.cli.verbs import ALL_COMMANDS, SUMMARIES, VERBS
-from striate.core.errors import StriateError, UnknownName, nearest
+from striate.core.errors import PlatformError, StriateError, UnknownName, nearest
 from striate.core.extension_sources import installed_offers
 from striate.local import token
+
+_LONGEST_LINE = 2000
 
 
 class _Verbs(click.Group):
@@ -84,16 +86,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         error.show()  # the whole help, as it stands
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        click.echo(f"striate: {_one_line(error)}", err=True)
+        _say(_one_line(error))
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("striate: interrupted", err=True)
+        _say("interrupted")
         sys.exit(130)
     except StriateError as error:
         if "--debug" in given:
             raise
-        click.echo(f"striate: {error}", err=True)
+        _say(str(error))
         sys.exit(error.exit_code)
+    except OSError as error:  # a path that no room expected to be so: too long, under a file, …
+        if "--debug" in given or error.filename is None or error.strerror is None:
+            raise
+        place = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "A file"
+        _say(f"{place} cannot be used: {error.strerror}. Name another place, or mend this one.")
+        sys.exit(PlatformError.exit_code)
 
 
 def entry() -> NoReturn:
@@ -118,6 +126,14 @@ def entry() -> NoReturn:
 
 def _end(number: int, frame: FrameType | None) -> None:
     sys.exit(128 + number)
+
+
+def _say(text: str) -> None:
+    """One line on standard error, whatever somebody put into a name that it repeats."""
+    line = " ".join(text.splitlines()).encode(errors="backslashreplace").decode()
+    if len(line) > _LONGEST_LINE:
+        line = f"{line[: _LONGEST_LINE // 2]} … {line[-_LONGEST_LINE // 2 :]}"
+    click.echo(f"striate: {line}", err=True)
 
 
 def _one_line(error: click.ClickException) -> str:

@@ -1,17 +1,28 @@
 """`striate models`: registered versions, their aliases and figures."""
 
-import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from striate.cli.output import console, json_option, print_json, print_table
+from striate.cli.number_options import COUNT
+from striate.cli.numbers import format_metric, format_score
+from striate.cli.output import (
+    console,
+    format_time,
+    json_option,
+    print_json,
+    print_note,
+    print_table,
+    wide_option,
+)
+from striate.cli.tables import Column, Table, facts, show_id
 from striate.core.errors import UsageError
 from striate.core.settings import Settings
 
 if TYPE_CHECKING:  # pydantic's models are made when a command needs them
-    from striate.core.bundle import Architecture, TensorSpec
+    from striate.core.bundle import Architecture, BundleSpec, TensorSpec
+    from striate.core.model_version import ModelVersion
 
 
 @click.group()
@@ -25,6 +36,7 @@ def models() -> None:
 
 @models.command("ls")
 @click.argument("name", required=False)
+@wide_option
 @json_option
 def list_models(name: str | None, as_json: bool) -> None:
     """List all registered versions, or those of NAME.
@@ -39,28 +51,20 @@ def list_models(name: str | None, as_json: bool) -> None:
     if as_json:
         print_json([version.model_dump(mode="json") for version in versions])
         return
-    print_table(
-        "models",
-        ("model", "version", "aliases", "top-1", "registered", "run"),
-        [
-            (
-                version.name,
-                version.version,
-                ", ".join(version.aliases),
-                version.metrics.get("top1"),
-                _when(version.created_unix_s),
-                version.run_id and version.run_id[:10],
-            )
-            for version in versions
-        ],
-    )
+    if not versions:
+        print_note("No model is registered; `striate train` registers one.")
+        return
+    print_table(models_table(versions))
 
 
 @models.command()
 @click.argument("model_uri", metavar="MODEL")
+@wide_option
 @json_option
 def show(model_uri: str, as_json: bool) -> None:
-    """Show what a bundle says of itself; MODEL is NAME, a model URI or a bundle's folder.
+    """Show what a bundle says of itself.
+
+    MODEL is NAME, a model URI or a bundle's folder.
 
     \b
     Example: striate models show models:/lenet5-digits@champion
@@ -77,6 +81,33 @@ def show(model_uri: str, as_json: bool) -> None:
         registered = version.model_dump(mode="json") if version else None
         print_json({"version": registered, "bundle": spec.model_dump(mode="json")})
         return
+    print_table(model_table(model_uri, spec, version))
+
+
+def models_table(versions: "Sequence[ModelVersion]") -> Table:
+    """Registered versions for people."""
+    columns = (
+        Column("model", 0), Column("version", 0, show=show_id), Column("aliases", 1, folds=True),
+        Column("top-1", 2, show=format_score), Column("registered", 3), Column("run", 4),
+    )  # fmt: skip
+    rows = [
+        (
+            version.name,
+            version.version,
+            ", ".join(version.aliases),
+            version.metrics.get("top1"),
+            format_time(version.created_unix_s),
+            version.run_id and version.run_id[:10],
+        )
+        for version in versions
+    ]
+    return Table("models", columns, rows)
+
+
+def model_table(title: str, spec: "BundleSpec", version: "ModelVersion | None") -> Table:
+    """What a bundle says of itself, for people."""
+    from striate.train.tracking.metric_names import display_name
+
     origin = spec.provenance
     rows = [
         ("registered as", version.uri if version else None),
@@ -87,18 +118,21 @@ def show(model_uri: str, as_json: bool) -> None:
         *_tensor_rows("output", spec.outputs),
         ("labels", ", ".join(spec.labels[:12]) + (", …" if len(spec.labels) > 12 else "")),
         ("preprocessing", ", ".join(str(step["op"]) for step in spec.preprocessing)),
-        *((f"held-out {name}", value) for name, value in origin.metrics.items()),
+        *(
+            (f"held-out {display_name(key)}", format_metric(key, value))
+            for key, value in origin.metrics.items()
+        ),
         ("recipe", origin.recipe),
         ("run", origin.run_id),
         ("data manifest", origin.data_manifest_sha256),
         ("made by", origin.source_revision),
     ]
-    print_table(model_uri, ("", "value"), rows)
+    return facts(title, rows)
 
 
 @models.command()
 @click.argument("name")
-@click.argument("version", type=int)
+@click.argument("version", type=COUNT)
 @click.option("--alias", default="champion", show_default=True, help="The alias to set.")
 @json_option
 def promote(name: str, version: int, alias: str, as_json: bool) -> None:
@@ -113,9 +147,8 @@ def promote(name: str, version: int, alias: str, as_json: bool) -> None:
     from striate.core.registry import list_versions
     from striate.core.registry import promote as set_alias
     from striate.core.tracking import tracking_uri_of
-    from striate.serve.deployment.canary import edge_folder
     from striate.serve.deployment.followed_aliases import apps_behind
-    from striate.serve.edge.app_table import read_table
+    from striate.serve.edge.app_table import edge_folder, read_table
 
     if not alias or any(c in alias for c in "/@: "):
         raise UsageError(f"{alias!r} is no alias.", "Use letters, digits and dashes.")
@@ -128,14 +161,10 @@ def promote(name: str, version: int, alias: str, as_json: bool) -> None:
         print_json(promoted.model_dump(mode="json"))
         return
     behind = apps_behind(
-        read_table(edge_folder(settings)).apps, {f"models:/{name}@{alias}": version}
+        read_table(edge_folder(settings.home)).apps, {f"models:/{name}@{alias}": version}
     )
     for line in (*describe_move(alias, promoted, former), *map(str, behind)):
         console.print(line, markup=False, soft_wrap=True)
-
-
-def _when(unix_s: float) -> str:
-    return datetime.datetime.fromtimestamp(unix_s).strftime("%Y-%m-%d %H:%M")
 
 
 def _architecture(architecture: "Architecture") -> str:

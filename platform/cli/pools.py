@@ -1,8 +1,15 @@
 """`striate pools`: what the cluster offers of each kind."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
 
-from striate.cli.output import json_option, print_json, print_table
+from striate.cli.output import json_option, print_json, print_table, wide_option
+from striate.cli.tables import Column, Table
+
+if TYPE_CHECKING:
+    from striate.accelerators.placement.pools import Pool
 
 
 @click.group()
@@ -15,9 +22,12 @@ def pools() -> None:
 
 
 @pools.command("ls")
+@wide_option
 @json_option
 def list_pools(as_json: bool) -> None:
-    """List the pools of the cluster, read from Ray's own resources and labels.
+    """List the pools of the cluster.
+
+    They are read from Ray's own resources and labels.
 
     \b
     Example: striate pools ls --json
@@ -31,6 +41,15 @@ def list_pools(as_json: bool) -> None:
     if as_json:
         print_json([pool.model_dump(mode="json") for pool in found])
         return
+    print_table(pools_table(found))
+
+
+def pools_table(found: "Sequence[Pool]") -> Table:
+    """Pools for people."""
+    columns = (
+        Column("pool", 0), Column("kind", 3), Column("total", 2), Column("free", 1),
+        Column("nodes", 4), Column("labels", 5, folds=True),
+    )  # fmt: skip
     rows = [
         (
             pool.name,
@@ -42,4 +61,4 @@ def list_pools(as_json: bool) -> None:
         )
         for pool in found
     ]
-    print_table("Pools", ("pool", "kind", "total", "free", "nodes", "labels"), rows)
+    return Table("Pools", columns, rows)

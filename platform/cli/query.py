@@ -1,20 +1,24 @@
 """`striate query`: calls to a deployed application over gRPC."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from striate.cli.output import console, json_option, print_json, print_table
-from striate.core.errors import PlatformError, StriateError
-from striate.core.settings import Settings
+from striate.cli.calling import EXISTING_FILE, calling, open_client
+from striate.cli.number_options import COUNT, SHARE
+from striate.cli.numbers import format_ms, format_probability
+from striate.cli.output import console, print_json, print_table
+from striate.cli.tables import Column, Table
+from striate.core.errors import StriateError
 
 if TYPE_CHECKING:
     from striate.serve.client.client import Client, TagResult
-    from striate.serve.client.results import AnalysisPart
+    from striate.serve.client.results import AnalysisPart, AnalyzeResult
+    from striate.serve.common.types import Tag
 
 
 @click.group()
@@ -26,28 +30,16 @@ def query() -> None:
     """
 
 
-def _calling(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that every call has."""
-    options = (
-        click.option("--app", help="The application's name; the edge's default if left out."),
-        click.option("--address", help="HOST:PORT to call; the platform's edge if left out."),
-        click.option("--deadline", type=float, default=10.0, show_default=True, help="Seconds."),
-        click.option("--ca", type=_FILE, help="Use TLS: PEM file of the edge's authority."),
-        click.option("--cert", type=_FILE, help="Your certificate, where the edge asks for one."),
-        click.option("--key", type=_FILE, help="Its private key."),
-        click.option("--token", help="Bearer token; better given in STRIATE_TOKEN."),
-        json_option,
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_photos = click.argument("photos", nargs=-1, required=True, type=_FILE)
-_top_k = click.option("--top-k", type=click.IntRange(1), default=5, show_default=True)
+_photos = click.argument("photos", nargs=-1, required=True, type=EXISTING_FILE)
+_top_k = click.option(
+    "--top-k", type=COUNT, default=5, show_default=True, help="Labels of a photo."
+)
 _min_score = click.option(
-    "--min-score", type=click.FloatRange(0, 1), default=0.0, show_default=True
+    "--min-score",
+    type=SHARE,
+    default=0.0,
+    show_default=True,
+    help="Leave out labels below this.",
 )
 
 
@@ -56,21 +48,21 @@ _min_score = click.option(
 @_top_k
 @_min_score
 @click.option("--stream", is_flag=True, help="Send all photos on one call; best for many.")
-@_calling
+@calling
 def tag(
     photos: tuple[Path, ...],
     top_k: int,
     min_score: float,
     stream: bool,
     as_json: bool,
-    **calling: Any,
+    **where: Any,
 ) -> None:
     """Tag photos: the labels that each shows, the best first.
 
     \b
     Example: striate query tag photo.png --top-k 3
     """
-    with _client(**calling) as client:
+    with open_client(**where) as client:
         if stream:
             _tag_stream(client, photos, top_k, min_score, as_json)
             return
@@ -78,9 +70,14 @@ def tag(
     if as_json:
         print_json([_tag_row(path, result, took_ms) for path, result, took_ms in answers])
         return
-    for path, result, took_ms in answers:
-        title = f"{path.name}: {result.model} version {result.version}, {took_ms:.1f} ms"
-        print_table(title, ("label", "score"), [(tag.name, tag.score) for tag in result.labels])
+    print_table(*(tags_table(*answer) for answer in answers))
+
+
+def tags_table(photo: Path, result: "TagResult", took_ms: float) -> Table:
+    """A photo's labels for people."""
+    title = f"{photo.name}: {result.model} version {result.version}, {format_ms(took_ms)} ms"
+    columns = (Column("label", 0, folds=True), Column("score", 0, show=format_probability))
+    return Table(title, columns, [(tag.name, tag.score) for tag in result.labels])
 
 
 @query.command()
@@ -88,50 +85,41 @@ def tag(
 @click.option("--region", default="", help="Where the photos' owner is: DE, US-CA, EU.")
 @_top_k
 @_min_score
-@_calling
+@calling
 def analyze(
     photos: tuple[Path, ...],
     region: str,
     top_k: int,
     min_score: float,
     as_json: bool,
-    **calling: Any,
+    **where: Any,
 ) -> None:
-    """Analyze photos: tags, faces, and content to be filtered, within two seconds.
+    """Analyze photos: tags, faces, content to filter.
 
-    A part that is late, switched off or failed says so; the others are answered.
+    The answer is there within two seconds. A part that is late, switched off or failed says so;
+    the others are answered.
 
     \b
     Example: striate query analyze photo.jpg --region US
     """
-    with _client(**calling) as client:
+    with open_client(**where) as client:
         found = [
             (path, client.analyze(path.read_bytes(), region, top_k, min_score)) for path in photos
         ]
     if as_json:
         print_json([{"photo": str(path), **asdict(result)} for path, result in found])
         return
-    for path, result in found:
-        parts = {"tags": result.tags, "faces": result.faces, "content": result.content}
-        rows = [(name, part.status, _said(part), part.model.name) for name, part in parts.items()]
-        print_table(path.name, ("part", "status", "answer", "model"), rows)
+    print_table(*(analysis_table(path.name, result) for path, result in found))
 
 
-def _client(
-    app: str | None,
-    address: str | None,
-    deadline: float,
-    ca: Path | None,
-    cert: Path | None,
-    key: Path | None,
-    token: str | None,
-) -> "Client":
-    from striate.serve.client.client import ChannelSecurity, Client
-
-    settings = Settings.load()
-    ca, token = ca or settings.grpc_ca, token or settings.token
-    security = ChannelSecurity(ca=ca, certificate=cert, key=key, token=token)
-    return Client(address or _address(), app, deadline, security)
+def analysis_table(title: str, result: "AnalyzeResult") -> Table:
+    """What a photo shows, for people."""
+    columns = (
+        Column("part", 0), Column("status", 0), Column("answer", 0, folds=True), Column("model", 1),
+    )  # fmt: skip
+    parts = {"tags": result.tags, "faces": result.faces, "content": result.content}
+    rows = [(name, part.status, _said(part), part.model.name) for name, part in parts.items()]
+    return Table(title, columns, rows)
 
 
 def _tag_stream(
@@ -148,9 +136,9 @@ def _tag_stream(
             said = str(answer)
         else:
             rows.append(_tag_row(Path(name), answer, None))
-            said = ", ".join(f"{tag.name} {tag.score:.3f}" for tag in answer.labels)
+            said = _list_tags(answer.labels)
         if not as_json:
-            console.print(f"{name}: {said}", markup=False)
+            console.print(f"{name}: {said}", markup=False, soft_wrap=True)
     if as_json:
         print_json(rows)
     if failed:
@@ -163,16 +151,11 @@ def _said(part: "AnalysisPart") -> str:
         return part.reason
     if part.vector:
         return f"a vector of {len(part.vector)} numbers"
-    return ", ".join(f"{tag.name} {tag.score:.3f}" for tag in part.labels) or "nothing"
+    return _list_tags(part.labels) or "nothing"
 
 
-def _address() -> str:
-    address = Settings.load().grpc_address
-    if address is None:
-        raise PlatformError(
-            "No gRPC edge is known.", "Run `striate up`, or give --address HOST:PORT."
-        )
-    return address
+def _list_tags(tags: "Sequence[Tag]") -> str:
+    return ", ".join(f"{tag.name} {format_probability(tag.score)}" for tag in tags)
 
 
 def _timed(client: "Client", path: Path, top_k: int, min_score: float) -> tuple["TagResult", float]:

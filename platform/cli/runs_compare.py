@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from striate.cli.output import console, print_table
+from striate.cli.numbers import (
+    format_difference,
+    format_metric,
+    format_rate,
+    format_seconds,
+    format_share,
+)
+from striate.cli.output import print_labelled, print_line, print_table
+from striate.cli.tables import Column, Table, show_value
 from striate.core.files import explain_full_disk, write_atomic
 from striate.core.tracking import connect, explain_unavailable
 from striate.train.tracking.compare import Comparison, History, Values, compare_runs, history_of
@@ -12,6 +20,7 @@ from striate.train.tracking.metric_names import display_name
 from striate.train.tracking.runs import RunSummary, find_run
 
 _FOLDER = "comparisons"
+_NAME = Column("", 0, folds=True)
 
 
 def compare(tracking_uri: str, run_ids: Sequence[str], home: Path) -> tuple[Comparison, Path]:
@@ -54,7 +63,6 @@ def draw(runs: Sequence[RunSummary], histories: Sequence[History], path: Path) -
             loss=history.loss,
             score=history.score,
             timed=history.minutes,
-            began_ms=1000 * run.started_unix_s,
         )
         for run, history in zip(runs, histories, strict=True)
     ]
@@ -63,44 +71,57 @@ def draw(runs: Sequence[RunSummary], histories: Sequence[History], path: Path) -
 
 def print_comparison(result: Comparison, runs: Sequence[str], picture: Path) -> None:
     """The comparison for people."""
-    columns = ("", *(run_id[:8] for run_id in runs))
-    print_table("metrics", _with_differences(columns), _metric_rows(result))
-    print_table("time, data and energy", columns, _rows(result.costs))
+    print_table(metrics_table(result, runs), costs_table(result.costs, runs))
     if "energy of the devices, kJ" not in result.costs:
-        console.print("energy: no device of these runs reports it")
+        print_line("energy: no device of these runs reports it")
     for title, values in (
         ("configuration", result.configuration),
         ("data", result.data),
         ("code", result.code),
     ):
         if values:
-            print_table(title, columns, _rows(values))
+            print_table(differences_table(title, values, runs))
         else:
-            console.print(f"{title}: the same")
-    console.print(f"curves: {picture}", soft_wrap=True)
+            print_line(f"{title}: the same")
+    print_labelled([("curves", str(picture))])
 
 
-def _with_differences(columns: Sequence[str]) -> list[str]:
-    """One column a run, and for each run but the first one what differs from the first."""
-    _, first, *others = columns
-    return ["", first, *(part for name in others for part in (name, "difference"))]
-
-
-def _metric_rows(result: Comparison) -> list[list[Any]]:
+def metrics_table(result: Comparison, runs: Sequence[str]) -> Table:
+    """One column a run, and for each but the first one how far it is from the first."""
+    columns = [_NAME]
+    for rank, run_id in enumerate(runs):
+        columns.append(Column(run_id[:8], rank, right=True))
+        if rank:
+            columns.append(Column(f"less {runs[0][:8]}", rank, right=True))
     rows = []
     for name, values in result.metrics.items():
-        pairs = list(zip(values, result.differences[name], strict=True))[1:]
-        further = [part for value, less in pairs for part in (value, _signed(less))]
-        rows.append([display_name(name), values[0], *further])
-    return rows
+        row = [display_name(name)]
+        for value, less in zip(values, result.differences[name], strict=True):
+            row += [format_metric(name, value), format_difference(name, less)]
+        rows.append([*row[:2], *row[3:]])  # the first is not held against itself
+    return Table("metrics", columns, rows)
 
 
-def _signed(value: float | None) -> str | None:
-    return None if value is None else f"{value:+.4g}"
+def costs_table(costs: Values, runs: Sequence[str]) -> Table:
+    """What runs took, a column each."""
+    columns = [_NAME, *(Column(run_id[:8], rank, right=True) for rank, run_id in enumerate(runs))]
+    rows = [[name, *(_cost(name, value) for value in row)] for name, row in costs.items()]
+    return Table("time, data and energy", columns, rows)
 
 
-def _rows(values: Values) -> list[list[Any]]:
-    return [[name, *row] for name, row in values.items()]
+def differences_table(title: str, values: Values, runs: Sequence[str]) -> Table:
+    """In what runs differ, a column each."""
+    runs_columns = (Column(run_id[:8], rank, folds=True) for rank, run_id in enumerate(runs))
+    return Table(title, [_NAME, *runs_columns], [[name, *row] for name, row in values.items()])
+
+
+def _cost(name: str, value: Any) -> str:
+    """A cost in the digits of its kind."""
+    if name.startswith("seconds"):
+        return format_seconds(value)
+    if name.startswith("share"):
+        return format_share(value)
+    return format_rate(value) if "a second" in name else show_value(value)
 
 
 def _steps_per_epoch(run: RunSummary) -> float:

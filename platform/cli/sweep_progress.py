@@ -2,15 +2,23 @@
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from striate.cli import train_progress
-from striate.cli.output import console, print_json, print_table, progress_console
+from striate.cli.numbers import format_loss, format_metric, format_seconds
+from striate.cli.output import (
+    print_json,
+    print_labelled,
+    print_line,
+    print_note,
+    print_table,
+)
+from striate.cli.progress import Opener, Stage, stage, stages
+from striate.cli.tables import Column, Link, Table
 from striate.core.errors import TrainingFailed
 from striate.core.settings import Settings
 
@@ -42,10 +50,16 @@ def run_sweep(
 
     trials = grid(recipe, sweeps)
     # Ray tells of its workers on standard output, where only the result belongs.
+    out = sys.__stdout__
+
+    def tell_parent(run_id: str, run_url: str) -> None:
+        train_progress.tell_run(run_id, run_url, out)
+
     with redirect_stdout(sys.stderr), _shown(events, as_json) as on_trial:
         result = sweep(
             recipe, trials, settings,
-            register_best=register_best, promoted=promoted, on_trial=on_trial,
+            register_best=register_best, promoted=promoted,
+            on_parent=tell_parent if events else None, on_trial=on_trial,
         )  # fmt: skip
     document = result.model_dump(mode="json")
     if events:
@@ -73,98 +87,89 @@ def _shown(events: bool, as_json: bool) -> "Iterator[OnTrial]":
 @contextmanager
 def bars(hidden: bool = False) -> "Iterator[OnTrial]":
     """A bar for each trial that has begun."""
-    with _trial_bars(hidden) as progress:
-        yield _teller(progress)
+    with stages(hidden=hidden, kept=True) as opened:
+        yield _teller(opened)
 
 
 @contextmanager
 def show_run_or_sweep(hidden: bool = False) -> "Iterator[tuple[OnEvent, OnTrial]]":
     """What shows a run, and what shows a sweep, whichever a job turns out to be."""
     shown: list[Any] = []
-    waiting = progress_console.status("waiting for the job to begin")
-    if not hidden:
-        waiting.start()
+    with ExitStack() as all_shown, ExitStack() as waiting:
+        waiting.enter_context(stage("waiting for the job to begin", hidden=hidden))
 
-    def opened(kind: Any) -> Any:
-        if not shown:
-            waiting.stop()
-            context = kind(hidden)
-            shown.extend([context, context.__enter__()])
-        return shown[1]
+        def opened(kind: Any) -> Any:
+            if not shown:
+                waiting.close()
+                shown.append(all_shown.enter_context(kind(hidden)))
+            return shown[0]
 
-    try:
         yield (
             lambda event: opened(train_progress.progress)(event),
             lambda event: opened(bars)(event),
         )
-    finally:
-        waiting.stop()
-        if shown:
-            shown[0].__exit__(*sys.exc_info())
 
 
 def print_sweep(result: Mapping[str, Any]) -> None:
     """The trials, best first, and where they are kept."""
+    trials: list[Mapping[str, Any]] = list(result["trials"])
+    print_table(trials_table(trials, result["headline"]))
+    for trial in trials:
+        if trial["error"]:
+            values = " ".join(f"{field}={value}" for field, value in trial["values"].items())
+            print_labelled([("failed", f"{values}: {trial['error']}")])
+    kept = {"model": result["model_uri"], "picture": result["picture"]}
+    url = str(result["run_url"])
+    print_labelled(
+        [("sweep", Link(url, url)), *((name, str(where)) for name, where in kept.items() if where)]
+    )
+    if result.get("champion"):
+        print_note(result["champion"])
+    print_line(f"{len(trials)} trials, {format_seconds(result['seconds'])} s")
+
+
+def trials_table(trials: Sequence[Mapping[str, Any]], headline: str) -> Table:
+    """The trials for people."""
     from striate.train.tracking.metric_names import display_name
 
-    trials: list[Mapping[str, Any]] = list(result["trials"])
     fields = list(trials[0]["values"])
-    columns = ("run", *fields, display_name(result["headline"]), "loss", "seconds")
+    columns = (
+        Column("run", 0),
+        *(Column(field, 2, right=True) for field in fields),
+        Column(display_name(headline), 1, right=True),
+        Column("loss", 3, show=format_loss),
+        Column("seconds", 4, show=format_seconds),
+    )
     rows = [
         (
             trial["run_id"][:8] or None,
             *(_short(trial["values"][field]) for field in fields),
-            "failed" if trial["error"] else trial["score"],
+            "failed" if trial["error"] else format_metric(headline, trial["score"]),
             trial["metrics"].get("loss"),
-            None if trial["seconds"] is None else round(trial["seconds"], 1),
+            trial["seconds"],
         )
         for trial in trials
     ]
-    print_table("trials, best first", columns, rows)
-    for trial in trials:
-        if trial["error"]:
-            values = " ".join(f"{field}={value}" for field, value in trial["values"].items())
-            console.print(f"failed   {values}: {trial['error']}", soft_wrap=True)
-    if result["model_uri"]:
-        console.print(f"model    {result['model_uri']}")
-    url = result["run_url"]
-    console.print(f"sweep    [link={url}]{url}[/link]", soft_wrap=True)
-    if result["picture"]:
-        console.print(f"picture  {result['picture']}", soft_wrap=True)
-    console.print(f"{len(trials)} trials, {result['seconds']:.1f} s")
+    return Table("trials, best first", columns, rows)
 
 
 def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _trial_bars(hidden: bool) -> Progress:
-    return Progress(
-        TextColumn("[bold]{task.description}"),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[state]}"),
-        console=progress_console,
-        disable=hidden,
-    )
-
-
-def _teller(progress: Progress) -> "OnTrial":
-    """Shows each trial's latest in a bar of its own."""
+def _teller(opened: Opener) -> "OnTrial":
+    """Shows each trial's latest in a stage of its own."""
     from striate.train.tracking.metric_names import display_name
 
-    tasks: dict[int, Any] = {}
+    begun: dict[int, Stage] = {}
 
     def tell(event: "TrialEvent") -> None:
-        if event.number not in tasks:
-            tasks[event.number] = progress.add_task(event.name, total=None, state="")
-        score = "" if event.score is None else f"{display_name(event.headline)} {event.score:.4f}"
-        state = "  ".join(filter(None, [score, event.status]))
-        progress.update(
-            tasks[event.number],
-            completed=event.step,
-            total=event.total_steps or None,
-            state=state,
-        )
+        if event.number not in begun:
+            begun[event.number] = opened(event.name)
+        figure = f"{display_name(event.headline)} {format_metric(event.headline, event.score)}"
+        state = "  ".join([*([] if event.score is None else [figure]), event.status])
+        begun[event.number].tell(done=event.step, total=event.total_steps or None, state=state)
+        if event.status != "running":
+            begun[event.number].end()
 
     return tell

@@ -1,14 +1,28 @@
 """`striate token create`, `ls` and `revoke`: who may call the gRPC edge, and what."""
 
 import re
-import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from striate.cli.output import console, json_option, print_json, print_table
+from striate.cli.output import (
+    console,
+    format_time,
+    json_option,
+    print_json,
+    print_line,
+    print_note,
+    print_table,
+    wide_option,
+)
+from striate.cli.tables import Column, Table
 from striate.core.errors import UsageError
 from striate.core.settings import Settings
+
+if TYPE_CHECKING:
+    from striate.serve.edge.tokens import Token
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _FILE = click.option(
@@ -48,14 +62,23 @@ def token() -> None:
     cls=_ScopesOption,
     metavar="SCOPE[,SCOPE…]",
 )
-@click.option("--expires", metavar="TIME", help="When it ends, for example 12h or 30d; never.")
-@click.option("--rate", metavar="N/s", help="Most calls a second, for example 100/s; any.")
+@click.option(
+    "--expires", metavar="TIME", help="When it ends, for example 12h or 30d; never unless given."
+)
+@click.option(
+    "--rate", metavar="N/s", help="Most calls a second, for example 100/s; any number unless given."
+)
 @_FILE
 @json_option
 def create(
     name: str, scopes: str, expires: str | None, rate: str | None, file: Path | None, as_json: bool
 ) -> None:
-    """Create a token and print it; it is shown this once, since only its hash is kept.
+    """Create a token and print it.
+
+    It is shown this once, since only its hash is kept.
+
+    Services know the caller by NAME: whoever gets the name of a revoked token gets at what its
+    holder stored.
 
     \b
     Example: striate token create mobile-app --scope tag,infer --expires 30d --rate 100/s
@@ -70,12 +93,15 @@ def create(
         print_json({"token": secret, **made.model_dump(mode="json"), "file": str(file)})
     else:
         console.print(secret, markup=False, soft_wrap=True)
-        console.print(f"Callers send it as the metadata `authorization: Bearer {secret[:12]}…`, "
-                      "`striate query` takes it from STRIATE_TOKEN.", markup=False)  # fmt: skip
+        print_line(
+            f"Callers send it as the metadata `authorization: Bearer {secret[:12]}…`, "
+            "`striate query` takes it from STRIATE_TOKEN."
+        )
 
 
 @token.command()
 @_FILE
+@wide_option
 @json_option
 def ls(file: Path | None, as_json: bool) -> None:
     """List the tokens: what each allows and until when.
@@ -83,20 +109,34 @@ def ls(file: Path | None, as_json: bool) -> None:
     \b
     Example: striate token ls
     """
-    from striate.serve.edge.tokens import NEVER_S, read_tokens
+    from striate.serve.edge.tokens import read_tokens
 
     found = list(read_tokens(file or _file()).values())
     if as_json:
         print_json([{**one.model_dump(mode="json"), "expired": one.expired} for one in found])
         return
+    if not found:
+        print_note("There are no tokens; `striate token create` makes one.")
+        return
+    print_table(tokens_table(found))
+
+
+def tokens_table(found: "Sequence[Token]") -> Table:
+    """Tokens for people."""
+    from striate.serve.edge.tokens import NEVER_S
+
+    columns = (
+        Column("name", 0), Column("scopes", 1, folds=True), Column("rate", 3), Column("created", 4),
+        Column("ends", 2),
+    )  # fmt: skip
     rows = [
         [one.name, ", ".join(one.scopes), f"{one.rate}/s" if one.rate else None,
-         _day(one.created_unix_s),
+         format_time(one.created_unix_s),
          "never" if one.expires_unix_s == NEVER_S
-         else _day(one.expires_unix_s) + (" (over)" if one.expired else "")]
+         else format_time(one.expires_unix_s) + (" (over)" if one.expired else "")]
         for one in found
     ]  # fmt: skip
-    print_table("Tokens", ["name", "scopes", "rate", "created", "ends"], rows)
+    return Table("Tokens", columns, rows)
 
 
 @token.command()
@@ -105,6 +145,8 @@ def ls(file: Path | None, as_json: bool) -> None:
 @json_option
 def revoke(name: str, file: Path | None, as_json: bool) -> None:
     """Revoke a token: the edge refuses the very next call that shows it.
+
+    What services stored for its holder stays, and goes to whoever gets a token of that name next.
 
     \b
     Example: striate token revoke mobile-app
@@ -117,7 +159,7 @@ def revoke(name: str, file: Path | None, as_json: bool) -> None:
     if as_json:
         print_json({"revoked": gone.name, "file": str(file)})
     else:
-        console.print(f"Revoked {gone.name}.", markup=False)
+        print_line(f"Revoked {gone.name}.")
 
 
 def _file() -> Path:
@@ -127,8 +169,9 @@ def _file() -> Path:
         UsageError: the edge runs without one.
     """
     from striate.serve.edge import control
+    from striate.serve.edge.app_table import edge_folder
 
-    folder = Settings.load().home / "edge"
+    folder = edge_folder(Settings.load().home)
     state = control.read_state(folder)
     if state is not None and state.token_file is not None:
         return state.token_file
@@ -143,8 +186,9 @@ def _file() -> Path:
 def _tell(file: Path) -> None:
     """Let the running edge go by the file at once, if it is the edge's."""
     from striate.serve.edge import control, secrets
+    from striate.serve.edge.app_table import edge_folder
 
-    folder = Settings.load().home / "edge"
+    folder = edge_folder(Settings.load().home)
     state = control.read_state(folder)
     if state is not None and state.token_file == file:
         secrets.sync_tokens(folder)
@@ -176,7 +220,3 @@ def _rate(text: str | None) -> int:
     if found is None or int(found[1]) == 0:
         raise UsageError(f"--rate {text!r} is no rate.", "Write calls a second, such as 100/s.")
     return int(found[1])
-
-
-def _day(unix_s: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(unix_s))

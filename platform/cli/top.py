@@ -1,35 +1,53 @@
 """`striate apps top`: what the deployed applications do now, live."""
 
+import itertools
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
+from rich.console import Group
 from rich.live import Live
-from rich.table import Table
 
-from striate.cli.output import console, json_option, print_json, print_note
+from striate.cli.number_options import COUNT, DAY_S, FiniteRange
+from striate.cli.numbers import format_mean, format_mebibytes, format_ms, format_rate, format_share
+from striate.cli.output import (
+    console,
+    json_option,
+    print_json,
+    print_note,
+    print_table,
+    table_width,
+    wide_option,
+)
+from striate.cli.tables import Column, Table, table_lines
 from striate.core.settings import Settings
 
 if TYPE_CHECKING:
     from striate.serve.capacity.metrics_scrape import Figures, MetricSample
 
 _COLUMNS = (
-    "application", "replicas", "calls/s", "faults", "p50 ms", "p99 ms", "batch", "queue ms",
-    "in flight", "queued", "memory MiB", "versions",
+    Column("application", 0), Column("replicas", 4), Column("calls/s", 1, show=format_rate),
+    Column("faults", 3, show=format_share), Column("p50 ms", 5, show=format_ms),
+    Column("p99 ms", 2, show=format_ms), Column("batch", 9, show=format_mean),
+    Column("queue ms", 8, show=format_ms), Column("in flight", 7), Column("queued", 6),
+    Column("memory", 10, show=format_mebibytes), Column("versions", 11, folds=True),
 )  # fmt: skip
 
 
 @click.command()
-@click.option("--interval", type=click.FloatRange(0.2), default=2.0, show_default=True,
+@click.option("--interval", type=FiniteRange(0.2, DAY_S), default=2.0, show_default=True,
               help="Seconds between two looks.")  # fmt: skip
-@click.option("--looks", type=click.IntRange(1), help="End after so many; for ever if left out.")
+@click.option("--looks", type=COUNT, help="End after so many; for ever if left out.")
+@wide_option
 @json_option
 def top(interval: float, looks: int | None, as_json: bool) -> None:
-    """Show calls a second, latencies, batches and queues of every application, live.
+    """Show the load of every application, live.
 
-    Figures are those of the last interval, from the replicas' own metrics. Ctrl-C ends it. With
-    --json, one look is printed.
+    Calls a second, latencies, batches and queues: figures of the last interval, from the replicas'
+    own metrics. Ctrl-C ends it. With --json, one look is printed. To a pipe or a file, and with
+    --wide, a table is printed each look.
 
     \b
     Example: striate apps top --interval 1
@@ -45,14 +63,25 @@ def top(interval: float, looks: int | None, as_json: bool) -> None:
         time.sleep(interval)
         print_json([asdict(figures) for figures in _between(before, _look(settings), interval)])
         return
-    with Live(_table([]), console=console, refresh_per_second=4) as live:
-        shown = 0
-        while looks is None or shown < looks:
-            began = time.monotonic()
-            time.sleep(interval)
-            now = _look(settings)
-            live.update(_table(_between(before, now, time.monotonic() - began)))
-            before, shown = now, shown + 1
+    if table_width() is None:
+        for found in _looks(settings, before, interval, looks):
+            print_table(top_table(found))
+        return
+    with Live(_drawn([]), console=console, refresh_per_second=4) as live:
+        for found in _looks(settings, before, interval, looks):
+            live.update(_drawn(found))
+
+
+def _looks(
+    settings: Settings, before: dict[str, list["MetricSample"]], interval: float, looks: int | None
+) -> Iterator[list["Figures"]]:
+    """Figures between two looks, so many times."""
+    for _ in itertools.count() if looks is None else range(looks):
+        began = time.monotonic()
+        time.sleep(interval)
+        now = _look(settings)
+        yield _between(before, now, time.monotonic() - began)
+        before = now
 
 
 def _look(settings: Settings) -> dict[str, list["MetricSample"]]:
@@ -60,11 +89,10 @@ def _look(settings: Settings) -> dict[str, list["MetricSample"]]:
     from striate.core.errors import PlatformError
     from striate.serve.capacity import metrics_scrape
     from striate.serve.deployment import ray_serve
-    from striate.serve.deployment.deploy import edge_folder
-    from striate.serve.edge.app_table import read_table
+    from striate.serve.edge.app_table import edge_folder, read_table
 
     found: dict[str, list[MetricSample]] = {}
-    for app in read_table(edge_folder(settings)).apps:
+    for app in read_table(edge_folder(settings.home)).apps:
         addresses: list[str] = []
         for version in app.versions:
             try:
@@ -85,32 +113,18 @@ def _between(
     return [figures(app, before.get(app, []), now, seconds) for app, now in after.items()]
 
 
-def _table(rows: list["Figures"]) -> Table:
-    table = Table(header_style="bold")
-    for index, column in enumerate(_COLUMNS):
-        last = index in (0, len(_COLUMNS) - 1)
-        table.add_column(column, justify="left" if last else "right", no_wrap=not last)
-    for row in rows:
-        table.add_row(*_cells(row))
-    return table
+def top_table(rows: list["Figures"]) -> Table:
+    """What applications do now, for people."""
+    return Table("", _COLUMNS, [_row(row) for row in rows])
 
 
-def _cells(row: "Figures") -> list[str]:
-    def number(value: Any, digits: int = 1) -> str:
-        return "–" if value is None else f"{value:,.{digits}f}"
+def _drawn(rows: list["Figures"]) -> Group:
+    return Group(*table_lines(top_table(rows), table_width()))
 
-    versions = ", ".join(f"{name} {rate:,.1f}/s" for name, rate in row.versions.items())
+
+def _row(row: "Figures") -> list[object]:
+    versions = ", ".join(f"{name} {format_rate(rate)}/s" for name, rate in row.versions.items())
     return [
-        row.app,
-        str(row.replicas),
-        number(row.rate),
-        f"{row.errors:.1%}",
-        number(row.p50_ms),
-        number(row.p99_ms),
-        number(row.mean_batch),
-        number(row.queue_ms, 2),
-        str(row.in_flight),
-        str(row.queued),
-        number(row.memory_bytes / 2**20, 0),
-        versions or "–",
-    ]
+        row.app, row.replicas, row.rate, row.errors, row.p50_ms, row.p99_ms, row.mean_batch,
+        row.queue_ms, row.in_flight, row.queued, row.memory_bytes, versions or None,
+    ]  # fmt: skip

@@ -10,13 +10,13 @@ import click
 
 from striate.cli import train_progress
 from striate.cli.modules import module_option
-from striate.cli.output import json_option, print_json
+from striate.cli.output import json_option, print_json, wide_option
 from striate.core.errors import UsageError
 from striate.core.settings import Settings
 
 if TYPE_CHECKING:
     from striate.cli.jobs import Sent
-    from striate.train.recipes.resolve import Recipe
+    from striate.train.config import Recipe
 
 _WORKERS = "Ray Train workers; MIN:MAX come and go with the cluster's nodes; 0 trains here."
 _SWEEP = "Train a grid of these values on Ray Tune; may be repeated."
@@ -39,6 +39,7 @@ _SUBMIT = "Send it to the cluster with this head as a job, and follow it."
               help="With --submit: a variable of the job; may be repeated.")  # fmt: skip
 @click.option("--events", is_flag=True, help="Print what happens as JSON lines, for programs.")
 @module_option
+@wide_option
 @json_option
 def train(
     recipe: str | None,
@@ -79,8 +80,7 @@ def train(
         return
     with train_progress.errors_as_lines(events):
         chosen = _chosen(recipe, overrides, resume, settings)
-        if promote and chosen.registered_name is None:
-            raise UsageError("--promote belongs to a model that is registered.", _SET_NAME)
+        _check_registers(chosen, register_best, promote)
         _present_token()
         if sweeps:
             from striate.cli.sweep_progress import run_sweep
@@ -109,6 +109,20 @@ def _check_options(
         )
 
 
+def _check_registers(chosen: "Recipe", register_best: bool, promote: bool) -> None:
+    """Refuse to register, or promote, the model of a recipe that gives it no name."""
+    if chosen.registered_name is not None:
+        return
+    if register_best:
+        raise UsageError(
+            f"--register-best has no name to register under: registered_name of {chosen.name} is"
+            " null.",
+            "Set registered_name, or leave --register-best out.",
+        )
+    if promote:
+        raise UsageError("--promote belongs to a model that is registered.", _SET_NAME)
+
+
 def _show(
     chosen: "Recipe", settings: Settings, resume: str | None, promote: bool, as_json: bool
 ) -> None:
@@ -135,6 +149,7 @@ def _tell(chosen: "Recipe", settings: Settings, resume: str | None, promote: boo
     with train_progress.lines() as on_event:
         result = run(
             chosen, settings, resume=resume, promoted=promote, on_event=on_event,
+            on_run=lambda spec: train_progress.tell_run(spec.run_id, spec.run_url),
             command_unix_s=_command_unix_s(),
         )  # fmt: skip
     click.echo(line_of("result", train_progress.result_document(result)))
@@ -181,6 +196,7 @@ def _sent(
     if recipe is None:
         raise UsageError("No recipe is named.", "See `striate train --help`.")
     chosen = resolve(recipe, overrides, shards_here=False)
+    _check_registers(chosen, register_best, promote)
     if not sweeps:
         return Sent(chosen.name, chosen, promoted)
     from striate.train.sweep.grid import grid

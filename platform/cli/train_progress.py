@@ -5,12 +5,20 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from striate.cli.output import console, print_note, progress_console
+from striate.cli.numbers import (
+    format_loss,
+    format_metric,
+    format_rate,
+    format_seconds,
+    format_share,
+)
+from striate.cli.output import print_labelled, print_line, print_note
+from striate.cli.progress import stages
+from striate.cli.tables import Link
 from striate.core import errors
 from striate.core.errors import StriateError, TrainingFailed
 
@@ -25,36 +33,24 @@ _PLAIN_EVERY_S = 1.0
 
 @contextmanager
 def progress(hidden: bool = False, ending: str = "published") -> "Iterator[OnEvent]":
-    """A bar with the step, loss, samples a second and the share of time spent waiting for data.
+    """The step, loss, samples a second and the share of time spent waiting for data.
 
     Args:
         hidden: show nothing.
-        ending: what the bar says when the block is left without an error.
+        ending: what is said when the block is left without an error.
     """
-    columns = (
-        TextColumn("[bold]{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[state]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=progress_console, disable=hidden) as bars:
-        bar = bars.add_task("starting", total=None, state="")
+    with stages(hidden=hidden, kept=True) as opened:
+        shown = opened("starting")
 
         def show(event: "TrainEvent") -> None:
             if event.note and not hidden:
                 print_note(event.note)
             if event.loss is not None:
-                bars.update(
-                    bar,
-                    description="training",
-                    completed=event.step,
-                    total=event.total_steps,
-                    state=state_of(event),
-                )
+                total = event.total_steps
+                shown.tell("training", done=event.step, total=total, state=state_of(event))
 
         yield show
-        bars.update(bar, description=ending)
+        shown.end(ending)
 
 
 def state_of(event: "TrainEvent") -> str:
@@ -62,17 +58,17 @@ def state_of(event: "TrainEvent") -> str:
 
     >>> from striate.train.tracking.events import TrainEvent
     >>> state_of(TrainEvent(1, 9, loss=2.5, samples_per_s=80.0, unit="clips", wait_share=0.1))
-    'loss 2.5  80 clips/s  data wait 10%'
+    'loss 2.5  80 clips/s  data wait 10.0%'
     """
     from striate.train.tracking.metric_names import display_name
 
-    parts = [] if event.loss is None else [f"loss {event.loss:.4g}"]
+    parts = [] if event.loss is None else [f"loss {format_loss(event.loss)}"]
     if event.samples_per_s is not None:
-        parts.append(f"{event.samples_per_s:,.0f} {event.unit}/s")
+        parts.append(f"{format_rate(event.samples_per_s)} {event.unit}/s")
     if event.wait_share is not None:
-        parts.append(f"data wait {event.wait_share:.0%}")
+        parts.append(f"data wait {format_share(event.wait_share)}")
     if event.score is not None:
-        parts.append(f"{display_name(event.headline)} {event.score:.4f}")
+        parts.append(f"{display_name(event.headline)} {format_metric(event.headline, event.score)}")
     return "  ".join(parts)
 
 
@@ -95,6 +91,13 @@ def lines() -> "Iterator[OnEvent]":
     yield tell
     for event in last:
         click.echo(event_line(event))
+
+
+def tell_run(run_id: str, run_url: str, out: TextIO | None = None) -> None:
+    """Print which run it is, before anything that it says, as a line that a program reads."""
+    from striate.train.tracking.events import line_of
+
+    click.echo(line_of("run", {"run_id": run_id, "run_url": run_url}), file=out)
 
 
 @contextmanager
@@ -173,16 +176,20 @@ def print_summary(result: Mapping[str, Any]) -> None:
 
     metrics: dict[str, float] = dict(result["metrics"])
     headline = str(result["headline"])
-    score = metrics.pop(headline)
-    others = ", ".join(f"{display_name(name)} {value:.4f}" for name, value in metrics.items())
-    name = f"held-out {display_name(headline)}"
-    width = max(16, len(name) + 1)
-    console.print(f"{name:<{width}} [bold]{score:.4f}[/bold]  ({others})")
-    console.print(f"{'model':<{width}} {result['model_uri']}")
-    url = result["run_url"]
-    console.print(f"{'run':<{width}} [link={url}]{url}[/link]", soft_wrap=True)
-    console.print(f"{'bundle':<{width}} {result['bundle_path']}", soft_wrap=True)
-    console.print(f"{result['steps']:,} steps, {result['seconds']:.1f} s")
+    score = format_metric(headline, metrics.pop(headline))
+    others = ", ".join(
+        f"{display_name(name)} {format_metric(name, value)}" for name, value in metrics.items()
+    )
+    url = str(result["run_url"])
+    print_labelled(
+        [
+            (f"held-out {display_name(headline)}", f"{score} ({others})" if others else score),
+            ("model", str(result["model_uri"])),
+            ("run", Link(url, url)),
+            ("bundle", str(result["bundle_path"])),
+        ]
+    )
+    print_line(f"{result['steps']:,} steps, {format_seconds(result['seconds'])} s")
 
 
 def plain(line: str) -> str:
@@ -198,13 +205,13 @@ def plain(line: str) -> str:
         event = TrainEvent(**said)
         return f"step {event.step:,} of {event.total_steps:,}  {event.note or state_of(event)}"
     if kind == "trial":
-        score = (
-            ""
-            if said["score"] is None
-            else f"  {display_name(said['headline'])} {said['score']:.4f}"
-        )
-        return f"trial {said['number']} ({said['name']})  {said['status']}{score}"
+        headline, score = said["headline"], said["score"]
+        figure = f"  {display_name(headline)} {format_metric(headline, score)}"
+        end = "" if score is None else figure
+        return f"trial {said['number']} ({said['name']})  {said['status']}{end}"
     if kind == "error":
         return f"error  {to_error(said)}"
+    if kind == "run":
+        return f"run  {said['run_url']}"
     kept = said.get("model_uri") or f"{len(said.get('trials', ()))} trials"
     return f"result  {kept}, run {said['run_id']}"

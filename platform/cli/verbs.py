@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from striate.core.extensions import Extended, extended
+from striate.core.extensions import Extended
 
 # Verb → module and attribute. A module is imported when its verb is used, so that `--help` and
 # `status` do not wait for torch.
@@ -26,6 +26,7 @@ VERBS = {
     "load": "striate.cli.load:load",
     "plan": "striate.cli.plan:plan",
     "token": "striate.cli.token:token",
+    "faces": "striate.cli.faces:faces",
     "chips": "striate.cli.chips:chips",
     "pools": "striate.cli.pools:pools",
     "demo": "striate.cli.demo:demo",
@@ -41,16 +42,17 @@ SUMMARIES = {
     "runs": "List, show and compare tracked runs.",
     "models": "List, show and promote registered models.",
     "deploy": "Deploy a registered model behind gRPC.",
-    "rollback": "Go back to an application's version before.",
+    "rollback": "Go back to the version that an application ran before.",
     "apps": "List and watch deployed applications.",
     "undeploy": "Take an application down.",
     "query": "Call a deployed application over gRPC.",
     "load": "Load an application at a rate, and show how long callers wait.",
     "plan": "How many replicas and GPUs a demand takes.",
     "token": "Create, list and revoke tokens of the gRPC edge.",
+    "faces": "Find, recognise, enrol and forget faces.",
     "chips": "Compile for, run on and report on emulated ConvNet chips.",
     "pools": "Show what the cluster offers: CPUs, GPUs, chips.",
     "demo": "Walk the whole way once, on this machine, in minutes.",
 }
-ALL_COMMANDS: Extended[Any] = extended("commands", VERBS, of=click.Command)
+ALL_COMMANDS: Extended[Any] = Extended("commands", VERBS, of=click.Command)
 """With those that extensions add; the house's own verbs work whatever extensions do."""

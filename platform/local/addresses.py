@@ -1,8 +1,8 @@
 """Which ports the parts prefer, and the addresses by which their callers reach them."""
 
-import socket
 from collections.abc import Mapping
 
+from striate.core.addresses import LOOPBACK, mapped_loopback, outward_address
 from striate.local import loopback
 
 PREFERRED = {"mlflow": 5000, "dashboard": 8265, "edge": 9000, "ray": 6379}
@@ -27,7 +27,7 @@ def addresses_of(host: str, chosen: Mapping[str, int]) -> dict[str, str]:
         chosen: ports by the names of `PREFERRED`.
     """
     return {
-        "ray_address": loopback.ray_address(loopback.HOST, chosen["ray"]),
+        "ray_address": mapped_loopback(chosen["ray"]),
         "ray_dashboard": f"http://{loopback.HOST}:{chosen['dashboard']}",
         "tracking_uri": f"http://{loopback.HOST}:{chosen['mlflow']}",
         "grpc_address": f"{reachable(host)}:{chosen['edge']}",
@@ -44,7 +44,18 @@ def listening_host(part: str, edge_host: str) -> str:
 
 def others_host(host: str) -> str:
     """The name or address by which other machines reach a server that listens on `host`."""
-    return _outward() if host == "0.0.0.0" else host
+    return outward_address() if host == "0.0.0.0" else host
+
+
+def ray_program_note(addresses: Mapping[str, str]) -> str:
+    """One sentence on what a Ray program that is not Striate's takes; empty where Ray needs none.
+
+    Args:
+        addresses: settings' names to addresses.
+    """
+    if outward_address() == LOOPBACK:
+        return ""  # what Ray makes of 127.0.0.1
+    return f"A Ray program of your own: RAY_ADDRESS='{addresses['ray_address']}'."
 
 
 def tunnel(addresses: Mapping[str, str], host: str) -> str:
@@ -60,13 +71,3 @@ def tunnel(addresses: Mapping[str, str], host: str) -> str:
         "MLflow and Ray listen on this machine alone; from another one, reach them by"
         f" `ssh -N {forwards} USER@{host}`."
     )
-
-
-def _outward() -> str:
-    """The address of the interface that leads outward; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe_socket:
-        try:
-            probe_socket.connect(("192.0.2.1", 9))  # TEST-NET-1, RFC 5737
-        except OSError:
-            return loopback.HOST
-        return str(probe_socket.getsockname()[0])

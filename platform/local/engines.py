@@ -21,7 +21,7 @@ from striate.local import loopback, processes
 from striate.local.folders import keep_private
 from striate.local.security import EdgeSecurity, tls_of
 from striate.local.state import PlatformProcess
-from striate.serve.edge.app_table import TABLE_FILE
+from striate.serve.edge.app_table import TABLE_FILE, edge_folder
 from striate.serve.edge.constants import DRAINING_FILE, LIVING_FILE
 
 _HEAD_STORE_BYTES = 2 << 30
@@ -29,6 +29,7 @@ _CHIP_STORE_BYTES = 80_000_000  # Ray's least is 75 MB
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     ray_private.COLLECT_METRICS: "0",  # nothing here scrapes it
+    ray_private.LOOK_FOR_LOGS_OFTEN: "0",  # else two nodes cost 5 % of a core and more, idle or not
     ray_private.DRAIN_WITHIN_S: "2",  # a whole local platform has nowhere to drain to
     ray_private.DRAIN_POLL_S: "0.1",
     # Ray's 15 would put replicas behind HAProxy and their callers wherever they share cores, at the
@@ -121,11 +122,6 @@ def start_edge(
     log = folder / control.LOG_FILE
     created_s = psutil.Process(pid).create_time()
     return PlatformProcess(name="edge", pid=pid, created_s=created_s, port=port, log=str(log))
-
-
-def edge_folder(home: Path) -> Path:
-    """Where the edge keeps its configuration, its routes and its control socket."""
-    return home / "edge"
 
 
 def forget_routes(home: Path) -> None:

@@ -33,7 +33,7 @@ def _tables(commands: Extended[object]) -> Sequence[Extended[object]]:
     from striate.data.corpora import ALL_CORPORA
     from striate.data.pipelines.registry import ALL_PIPELINES
     from striate.models import ALL_MODELS
-    from striate.serve.apps import ALL_APPS
+    from striate.serve.apps.app_kinds import ALL_APPS
     from striate.serve.common.service_table import ALL_SERVICES
     from striate.serve.predictors import ALL_PREDICTORS
     from striate.train.recipes import ALL_RECIPES

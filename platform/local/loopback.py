@@ -7,21 +7,12 @@ interface. Its start hook sees the parameters after that step.
 from typing import Any, Final
 
 from striate.core import ray_private
+from striate.core.addresses import LOOPBACK
 
-HOST: Final = "127.0.0.1"
+HOST: Final = LOOPBACK
 HOOK: Final = "striate.local.loopback.bind"
-_MAPPED: Final = "[::ffff:127.0.0.1]"
 
 
 def bind(parameters: Any, head: bool) -> None:
     """Ray calls this with its `RayParams` before it starts the node's processes."""
     ray_private.bind_node(parameters, HOST, head)
-
-
-def ray_address(host: str, port: int) -> str:
-    """The address by which a driver reaches the control service.
-
-    Ray rewrites the text ``127.0.0.1`` of a driver's address as it does a node's; the same
-    address in its IPv6-mapped form (RFC 4291, section 2.5.5.2) is left alone.
-    """
-    return f"{_MAPPED if host == HOST else host}:{port}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from striate.core import ray_private
+from striate.core.addresses import plain_address
 from striate.core.errors import PlatformError
 from striate.core.progress import OnProgress
 from striate.core.retry import Backoff, retry
@@ -15,6 +16,7 @@ from striate.local.addresses import PREFERRED, SETTING, addresses_of, listening_
 from striate.local.folders import keep_private
 from striate.local.security import EdgeSecurity
 from striate.local.state import PlatformProcess, PlatformState, exclusive, forget, load, save
+from striate.serve.edge.app_table import edge_folder
 
 READY_S = 90.0
 
@@ -199,7 +201,7 @@ class _Start:
         }
         addresses = addresses_of(self.state.host, chosen)
         if authority := self.state.security.authority:
-            addresses["grpc_ca"] = str(engines.edge_folder(self.home) / authority)
+            addresses["grpc_ca"] = str(edge_folder(self.home) / authority)
         self.state = self.state.model_copy(update={"addresses": addresses})
         return None
 
@@ -260,7 +262,7 @@ def _refuse_changes(former: PlatformState | None, options: PlatformOptions) -> N
     if former is None:
         return
     differing = [
-        f"{name} at {former.addresses[SETTING[name]]}, not on port {port}"
+        f"{name} at {plain_address(former.addresses[SETTING[name]])}, not on port {port}"
         for name, port in options.ports.items()
         if not former.addresses[SETTING[name]].endswith(f":{port}")
     ]

@@ -1,10 +1,14 @@
 """Free ports, and who holds the others."""
 
 import socket
+import sys
 
 import psutil
 
 from striate.core.errors import PlatformError
+
+_claims: dict[int, socket.socket] = {}
+"""Ports that this process gave out, each with the name by which others see it."""
 
 
 def pick(part: str, host: str, preferred: int, asked: int | None, taken: set[int]) -> int:
@@ -21,13 +25,13 @@ def pick(part: str, host: str, preferred: int, asked: int | None, taken: set[int
         PlatformError: the port asked for is taken.
     """
     if asked is not None:
-        if asked in taken or not is_free(host, asked):
+        if asked in taken or not (is_free(host, asked) and _claim(asked)):
             raise PlatformError(
                 f"The port {asked} for {part} is taken{describe_holder(asked)}.",
                 f"End that process, or give {part} another port.",
             )
         port = asked
-    elif preferred not in taken and is_free(host, preferred):
+    elif preferred not in taken and is_free(host, preferred) and _claim(preferred):
         port = preferred
     else:
         port = _any_free(host, taken)
@@ -81,5 +85,24 @@ def _any_free(host: str, taken: set[int]) -> int:
                     "Name an interface of this machine.",
                 ) from None
             port = int(probe.getsockname()[1])
-        if port not in taken:
+        if port not in taken and _claim(port):
             return port
+
+
+def _claim(port: int) -> bool:
+    """Keep a port that nobody listens on yet from others who choose ports in this moment.
+
+    A part listens seconds after its port was chosen, and a second Ray at the port of a first one
+    ends with an error about sessions. The claim is a socket of Linux's abstract names, which all
+    users of the machine see and which goes with this process.
+    """
+    if port in _claims or not sys.platform.startswith("linux"):
+        return True
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        claim.bind(f"\0striate-port-{port}")
+    except OSError:
+        claim.close()
+        return False
+    _claims[port] = claim
+    return True

@@ -1,5 +1,6 @@
 """Processes by identity: start them, find all that came of them, end exactly those."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -71,12 +72,9 @@ def members(state: PlatformState) -> list[psutil.Process]:
     marked = [process for process in everyone if _is_marked(process, state.id)]
     sessions = {part.pid for part in state.parts if _owns_session(part)}
     sessions |= {process.pid for process in marked if _session(process) == process.pid}
-    found = {p.pid: p for p in everyone if _session(p) in sessions}
-    found |= {process.pid: process for process in marked}
-    for process in list(found.values()):
-        found |= {child.pid: child for child in _descendants(process)}
-    found.pop(os.getpid(), None)
-    return [process for process in found.values() if _running(process)]
+    found = [*marked, *(p for p in everyone if _session(p) in sessions)]
+    found = [p for p in _with_descendants(found, everyone) if p.pid != os.getpid()]
+    return [process for process in found if _running(process)]
 
 
 def end(state: PlatformState, parts: Iterable[PlatformProcess]) -> list[psutil.Process]:
@@ -173,11 +171,22 @@ def _session(process: psutil.Process) -> int | None:
         return None
 
 
-def _descendants(process: psutil.Process) -> list[psutil.Process]:
-    try:
-        return process.children(recursive=True)
-    except psutil.Error:
-        return []
+def _with_descendants(
+    some: Iterable[psutil.Process], everyone: Iterable[psutil.Process]
+) -> list[psutil.Process]:
+    """Those with all that came of them, each once; each process is asked for its parent once."""
+    children: dict[int, list[psutil.Process]] = {}
+    for process in everyone:
+        with contextlib.suppress(psutil.Error):
+            children.setdefault(process.ppid(), []).append(process)
+    found: dict[int, psutil.Process] = {}
+    waiting = list(some)
+    while waiting:
+        process = waiting.pop()
+        if process.pid not in found:
+            found[process.pid] = process
+            waiting += children.get(process.pid, ())
+    return list(found.values())
 
 
 def _signal(process: psutil.Process, force: bool) -> None:

@@ -1,11 +1,12 @@
 """Ray's token authentication: one private token for this user's local clusters."""
 
-import ipaddress
 import os
 import secrets
 from collections.abc import MutableMapping
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from striate.core.addresses import is_loopback
 
 MODE = "RAY_AUTH_MODE"
 _GIVEN = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
@@ -61,14 +62,7 @@ def for_head(environment: MutableMapping[str, str], address: str) -> str | None:
 def is_near(address: str) -> bool:
     """Whether ``HOST:PORT`` is on this machine."""
     host = address.rpartition(":")[0].strip("[]")
-    if host in {"", "localhost"}:
-        return True
-    try:
-        ip = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    return (mapped or ip).is_loopback
+    return not host or is_loopback(host)
 
 
 def _create(path: Path) -> None:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from striate.cli.main import main
 from striate.core.settings import ENVIRONMENT
+from striate.data.shards.manifest import RECORDS_FOLDER
 
 pytestmark = pytest.mark.unit
 
@@ -174,7 +175,20 @@ def test_an_address_where_no_cluster_answers_is_said(
     assert f"The Ray cluster at {address} does not answer" in said
 
 
-@pytest.mark.parametrize("command", ["ingest", "ls", "verify", "show"])
+def test_an_ingest_is_told_to_run_again_only_where_one_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "begun" / RECORDS_FOLDER).mkdir(parents=True)
+    for place in ("absent", "empty"):
+        _, said = failing(capsys, "verify", place)
+        assert "again" not in said and "Ingest a corpus into it" in said
+    _, said = failing(capsys, "verify", "begun")
+    assert "Run `striate data ingest` again." in said
+
+
+@pytest.mark.parametrize("command", ["ingest", "ls", "verify", "show", "clean"])
 def test_help_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     main(["data", command, "--help"])
     assert f"Example: striate data {command}" in capsys.readouterr().out

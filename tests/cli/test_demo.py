@@ -49,9 +49,7 @@ class Listening:
 
     def _watch(self) -> None:
         while not self._over.wait(1.0):
-            for process in _processes_of(self._home):
-                with suppress(psutil.Error, OSError):
-                    self.found |= {(process.name(), ip) for ip in _listening(process)}
+            self.found |= _listening(_processes_of(self._home))
 
 
 def _processes_of(home: Path) -> list[psutil.Process]:
@@ -68,9 +66,17 @@ def _uses(process: psutil.Process, home: Path) -> bool:
         return False
 
 
-def _listening(process: psutil.Process) -> set[str]:
-    found = process.net_connections("tcp")
-    return {one.laddr.ip for one in found if one.laddr and one.status == psutil.CONN_LISTEN}
+def _listening(processes: list[psutil.Process]) -> set[tuple[str, str]]:
+    """Names of processes with the addresses that they listen on; one look at all sockets."""
+    addresses: dict[int | None, set[str]] = {}
+    for socket in psutil.net_connections("tcp"):
+        if socket.laddr and socket.status == psutil.CONN_LISTEN:
+            addresses.setdefault(socket.pid, set()).add(socket.laddr.ip)
+    found = set()
+    for process in processes:
+        with suppress(psutil.Error):
+            found |= {(process.name(), ip) for ip in addresses.get(process.pid, ())}
+    return found
 
 
 @pytest.fixture(scope="module")

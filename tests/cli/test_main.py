@@ -2,14 +2,16 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
 import pytest
 
-from striate.cli.main import main
+from striate.cli.main import cli, main
 from striate.serve.deployment.start import Deployed
 
 pytestmark = pytest.mark.unit
@@ -148,3 +150,43 @@ def test_grpcs_own_words_on_forks_reach_nobody() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "fork_posix" not in done.stderr
+
+
+def _all_commands(
+    command: click.Command = cli, name: str = "striate"
+) -> Iterator[tuple[str, click.Command]]:
+    yield name, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for word in command.list_commands(context):
+            found = command.get_command(context, word)
+            assert found is not None
+            yield from _all_commands(found, f"{name} {word}")
+
+
+def _told_of(option: click.Option, context: click.Context) -> str:
+    """What the help says of an option, less its default and range."""
+    record = option.get_help_record(context)
+    return "hidden" if record is None else re.sub(r"\[.*?\]", "", record[1]).strip()
+
+
+def test_every_option_says_what_it_is_for() -> None:
+    silent = [
+        f"{name} {parameter.opts[0]}"
+        for name, command in _all_commands()
+        for parameter in command.params
+        if isinstance(parameter, click.Option) and not _told_of(parameter, click.Context(command))
+    ]
+    assert not silent
+
+
+def test_no_list_of_commands_is_cut_short() -> None:
+    """Click cuts a long first sentence in the middle."""
+    cut = [
+        line
+        for name, command in _all_commands()
+        if isinstance(command, click.Group)
+        for line in command.get_help(click.Context(command, info_name=name)).splitlines()
+        if line.endswith("...") and "Usage" not in line
+    ]
+    assert not cut

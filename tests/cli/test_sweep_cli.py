@@ -14,15 +14,16 @@ pytestmark = pytest.mark.e2e
 def test_a_sweep_orders_its_trials_and_survives_one_that_fails(platform: Any) -> None:
     done = platform.run(
         *("train", "lenet5-modern-digits", "epochs=1", "registered_name=swept", "--workers", "0"),
-        *("--sweep", "optimizer.lr=0.0001,0.01,1e30", "--register-best", "--json"),
+        *("--sweep", "optimizer.lr=0.0001,0.01,1e18", "--register-best", "--json"),
     )
     result = json.loads(done.stdout)
     trials = result["trials"]
-    assert [trial["values"]["optimizer.lr"] for trial in trials] == [0.01, 0.0001, 1e30]
+    assert [trial["values"]["optimizer.lr"] for trial in trials] == [0.01, 0.0001, 1e18]
     best, second, failed = trials
     assert best["score"] > second["score"] and failed["score"] is None
     assert "not finite" in failed["error"]
     assert result["model_uri"] == "models:/swept/1"
+    assert "swept@champion is now version 1" in result["champion"]
 
     client = connect(platform.settings.tracking_uri)
     parent = client.get_run(result["run_id"])

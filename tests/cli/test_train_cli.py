@@ -13,6 +13,7 @@ from striate.cli.runs import runs
 from striate.cli.train import train
 
 SHORT = ("epochs=2", "checkpoint.every_steps=10", "evaluate_every_epochs=1", "--workers", "0")
+SWEPT = ("train", "lenet5-digits", "--sweep", "seed=1,2")
 
 
 @pytest.mark.unit
@@ -24,6 +25,21 @@ SHORT = ("epochs=2", "checkpoint.every_steps=10", "evaluate_every_epochs=1", "--
         (["train", "lenet5-digits", "optimizer.lr=x"], "optimizer.lr = 'x'", "number"),
         (["train"], "No recipe", "--help"),
         (["train", "--resume", "0123"], "'0123'", "none yet"),
+        (
+            ["train", "lenet5-digits", "--promote", "registered_name=null"],
+            "--promote",
+            "registered_name",
+        ),
+        (
+            [*SWEPT, "--register-best", "registered_name=null"],
+            "--register-best has no name",
+            "leave --register-best out",
+        ),
+        (
+            [*SWEPT, "--register-best", "registered_name=null", "--submit", "http://127.0.0.1:1"],
+            "--register-best has no name",
+            "leave --register-best out",
+        ),
     ],
 )
 def test_what_is_wrong_is_one_line_and_nothing_starts(

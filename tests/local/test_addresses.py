@@ -8,12 +8,13 @@ from urllib.parse import urlsplit
 import pytest
 from click.testing import CliRunner
 
-from striate.cli.platform import up
+from striate.cli.platform import status, up
 from striate.core import ray_private
 from striate.local import addresses, engines, loopback, platform, processes
 from striate.local.addresses import PREFERRED, addresses_of, listening_host, others_host, tunnel
 from striate.local.security import EdgeSecurity, tls_of
 from striate.local.state import PlatformProcess, PlatformState
+from striate.local.status import PartStatus, PlatformStatus
 
 pytestmark = pytest.mark.unit
 PORTS = {"mlflow": 5001, "dashboard": 8266, "edge": 9001, "ray": 6380}
@@ -59,7 +60,7 @@ def test_every_engine_but_the_edge_is_started_on_loopback(
 def test_an_edge_on_every_interface_is_named_by_the_one_that_leads_outward(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(addresses, "_outward", lambda: "198.51.100.7")
+    monkeypatch.setattr(addresses, "outward_address", lambda: "198.51.100.7")
     assert others_host("0.0.0.0") == "198.51.100.7"
     assert others_host("10.77.0.1") == "10.77.0.1"
     tls = tls_of(EdgeSecurity(tls=True), "0.0.0.0", tmp_path)
@@ -86,7 +87,7 @@ def test_up_prints_the_address_that_others_use(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str | None, address: str | None
 ) -> None:
     monkeypatch.setenv("STRIATE_HOME", str(tmp_path))
-    monkeypatch.setattr(addresses, "_outward", lambda: "198.51.100.7")
+    monkeypatch.setattr(addresses, "outward_address", lambda: "198.51.100.7")
     kept = host or loopback.HOST
     state = PlatformState(id="one", host=kept, addresses=addresses_of(kept, PORTS))
     monkeypatch.setattr(platform, "up", lambda *_, **__: state)
@@ -95,3 +96,41 @@ def test_up_prints_the_address_that_others_use(
     assert (address or "127.0.0.1:9001") in said
     assert ("ssh -N -L" in said) is (host is not None)
     assert "0.0.0.0" not in said
+
+
+@pytest.mark.parametrize(("outward", "told"), [("198.51.100.7", True), ("127.0.0.1", False)])
+def test_up_tells_a_ray_program_its_address_where_ray_does_not_take_the_plain_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, outward: str, told: bool
+) -> None:
+    monkeypatch.setenv("STRIATE_HOME", str(tmp_path))
+    monkeypatch.setattr(addresses, "outward_address", lambda: outward)
+    state = PlatformState(id="one", host=loopback.HOST, addresses=addresses_of("127.0.0.1", PORTS))
+    monkeypatch.setattr(platform, "up", lambda *_, **__: state)
+    said = CliRunner().invoke(up, catch_exceptions=False).output
+    assert ("RAY_ADDRESS='[::ffff:127.0.0.1]:6380'" in said) is told
+
+
+def test_up_and_status_show_rays_address_as_people_read_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STRIATE_HOME", str(tmp_path))
+    monkeypatch.setattr(addresses, "outward_address", lambda: loopback.HOST)
+    state = PlatformState(id="one", host=loopback.HOST, addresses=addresses_of("127.0.0.1", PORTS))
+    asked: list[platform.PlatformOptions] = []
+
+    def told(home: Path, options: platform.PlatformOptions, **_: Any) -> PlatformState:
+        asked.append(options)
+        return state
+
+    monkeypatch.setattr(platform, "up", told)
+    shown = CliRunner().invoke(up, ["--host", "::ffff:127.0.0.1"], catch_exceptions=False).output
+    assert asked[0].host == "127.0.0.1"
+    part = PartStatus(
+        name="ray", pid=1, since_s=0, running=True, healthy=True,
+        address=state.addresses["ray_address"],
+    )  # fmt: skip
+    found = PlatformStatus(up=True, parts=(part,), addresses=state.addresses)
+    monkeypatch.setattr("striate.local.status.status", lambda _: found)
+    shown += CliRunner().invoke(status, catch_exceptions=False).output
+    assert shown.count("127.0.0.1:6380") == 2
+    assert "::ffff" not in shown

@@ -19,6 +19,7 @@ from striate.core.errors import PlatformError, StriateError, UsageError
 from striate.local import engines, ports
 from striate.local.security import EdgeSecurity, check, tls_of
 from striate.serve.edge import control
+from striate.serve.edge.app_table import edge_folder
 from striate.serve.edge.certificates import issue, make_authority
 
 HEALTH = "/grpc.health.v1.Health/Check"
@@ -104,7 +105,7 @@ def test_the_token_file_has_the_name_that_up_gives_it(option: str, tmp_path: Pat
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("STRIATE_HOME", str(tmp_path))
     yield tmp_path
-    control.stop(engines.edge_folder(tmp_path))
+    control.stop(edge_folder(tmp_path))
 
 
 @pytest.mark.e2e
@@ -115,7 +116,7 @@ def test_the_platforms_edge_speaks_tls_and_goes_by_tokens_at_once(home: Path) ->
     port = _free_port()
     part = engines.start_edge(home, "127.0.0.1", port, security, variables)
     assert part.port == port
-    authority = engines.edge_folder(home) / str(security.authority)
+    authority = edge_folder(home) / str(security.authority)
     trusted = grpc.ssl_channel_credentials(authority.read_bytes())
     with grpc.secure_channel(f"127.0.0.1:{port}", trusted) as channel:
         assert _asked(channel, None) is grpc.StatusCode.UNAUTHENTICATED

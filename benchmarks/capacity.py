@@ -44,7 +44,7 @@ def measure(quick: bool) -> list[Row]:
     from striate.serve.capacity.measure import measure_service_times
     from striate.serve.capacity.simulate import simulate
 
-    measuring, seconds, rounds = (5.0, 4.0, 3) if quick else (8.0, 10.0, 7)
+    measuring, seconds, rounds = (2.5, 3.0, 2) if quick else (8.0, 10.0, 7)
     photos = [sample_photo()]
     found: dict[tuple[float, str], list[tuple[float, float, float]]] = {}
 
@@ -140,4 +140,4 @@ def _serve(bundle: Path, pipe: Connection) -> None:
 
 
 if __name__ == "__main__":
-    main(measure, __doc__ or "")
+    main(measure, __doc__ or "", "two rounds of three seconds, measured for in two and a half")

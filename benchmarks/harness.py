@@ -13,10 +13,11 @@ import os
 import platform
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.table import Table
@@ -81,16 +82,40 @@ def interleaved(measures: Sequence[Callable[[], float]], rounds: int) -> list[fl
     return [statistics.median(values) for values in in_turns(measures, rounds)]
 
 
+def measure_groups(
+    groups: Mapping[str, Callable[[Path, bool], list[Row]]], quick: bool
+) -> list[Row]:
+    """The rows of each group, one after the other, each with a folder of its own.
+
+    Args:
+        groups: by name; ``STRIATE_BENCH_ROWS=NAME,…`` measures these alone.
+        quick: passed on.
+    """
+    wanted = os.environ.get("STRIATE_BENCH_ROWS", ",".join(groups)).split(",")
+    found: list[Row] = []
+    for name in wanted:
+        with TemporaryDirectory(prefix="st-") as folder:
+            found += groups[name](Path(folder), quick)
+    return found
+
+
 def machine() -> str:
     """One line that names the machine and the versions that matter."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "ray", "grpcio"))
     return f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}"
 
 
-def main(measure: Callable[[bool], list[Row]], description: str) -> None:
-    """Run a benchmark from the command line; exit code 1 when a target is missed."""
+def main(measure: Callable[[bool], list[Row]], description: str, quick: str) -> None:
+    """Run a benchmark from the command line; exit code 1 when a target is missed.
+
+    Args:
+        measure: takes whether the quick form is asked for, and gives the rows.
+        description: of the benchmark.
+        quick: what the quick form has less of; it has every kind of row.
+    """
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--quick", action="store_true", help="under a minute, rougher")
+    less = f"the same rows in less than a minute on a machine left alone, rougher: {quick}"
+    parser.add_argument("--quick", action="store_true", help=less)
     parser.add_argument("--json", action="store_true", help="print a list of rows")
     arguments = parser.parse_args()
     rows = measure(arguments.quick)

@@ -41,7 +41,7 @@ def measure(quick: bool) -> list[Row]:
     """All rows of the data path."""
     with TemporaryDirectory() as folder:
         place = Path(folder)
-        write_photographs(place / "train", 1024 if quick else 3072, distinct=32 if quick else 128)
+        write_photographs(place / "train", 512 if quick else 3072, distinct=32 if quick else 128)
         rows = image_rows(place, 1 if quick else 5)
         rows += ingest_rows(place, 2 if quick else 5)
     return rows + stream_rows.rows(quick) + video_rows.rows(quick)
@@ -124,4 +124,4 @@ def _python(kind: str, place: Path) -> str:
 
 if __name__ == "__main__":
     np.random.seed(0)
-    main(measure, __doc__)
+    main(measure, __doc__, "512 photographs, one round, shorter clips and a smaller cache")

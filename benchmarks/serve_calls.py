@@ -6,12 +6,16 @@ the server what is measured.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
+
+if TYPE_CHECKING:
+    from striate.serve.capacity.load_generator import LoadResult
 
 TAG = "/striate.v1.PhotoTagging/Tag"
 STREAM = "/striate.v1.PhotoTagging/TagStream"
@@ -58,6 +62,13 @@ def closed(target: Target, callers: int, seconds: float) -> float:
 def opened(target: Target, rate: float, seconds: float, seed: int) -> tuple[float, float]:
     """p50 and p99 in seconds of Poisson arrivals, counted from when each call was due."""
     return asyncio.run(_opened(target, rate, seconds, seed))
+
+
+def loaded(
+    targets: Sequence[Target], rate: float, seconds: float, seed: int
+) -> tuple["LoadResult", list[bytes]]:
+    """Poisson arrivals that ask the targets of one address in turn, and what was answered."""
+    return asyncio.run(_loaded(targets, rate, seconds, seed))
 
 
 def streamed(target: Target, in_flight: int, packed: int, seconds: float) -> float:
@@ -109,22 +120,36 @@ async def _closed(target: Target, callers: int, seconds: float) -> float:
 async def _opened(target: Target, rate: float, seconds: float, seed: int) -> tuple[float, float]:
     import numpy as np
 
+    result, _ = await _loaded([target], rate, seconds, seed)
+    assert result.answered.all(), result.counts()
+    p50, p99 = np.percentile(result.latency_s, (50, 99))
+    return float(p50), float(p99)
+
+
+async def _loaded(
+    targets: Sequence[Target], rate: float, seconds: float, seed: int
+) -> tuple["LoadResult", list[bytes]]:
     from striate.serve.capacity.arrivals import poisson_arrivals
     from striate.serve.capacity.load_generator import run_open_loop
 
-    async def work(calls: list[Callable[[], Awaitable[object]]]) -> tuple[float, float]:
-        turn = iter(range(1 << 30))
+    channels = targets[0].channels()
+    calls: list[tuple[Any, Target]] = [
+        (channel.unary_unary(target.method), target)
+        for channel, target in zip(cycle(channels), list(targets) * len(channels), strict=False)
+    ]
+    following, answers = cycle(calls), []
 
-        async def call() -> object:
-            return await calls[next(turn) % len(calls)]()
+    async def call() -> object:
+        stub, target = next(following)
+        answer = await stub(target.message, metadata=target.metadata, timeout=_DEADLINE_S)
+        answers.append(answer)
+        return answer
 
+    try:
         result = await run_open_loop(call, poisson_arrivals(rate, seconds, seed))
-        assert result.answered.all(), result.counts()
-        p50, p99 = np.percentile(result.latency_s, (50, 99))
-        return float(p50), float(p99)
-
-    found: tuple[float, float] = await _with_calls(target, work)
-    return found
+    finally:
+        await asyncio.gather(*(channel.close() for channel in channels))
+    return result, answers
 
 
 async def _many(target: Target, callers: int, calls: int) -> None:

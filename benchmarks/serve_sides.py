@@ -217,8 +217,8 @@ def ours(folder: Path, bundle: Path, messages: Messages, bares: dict[str, str]) 
 
     from striate.core.settings import Settings
     from striate.serve.deployment import ray_serve
-    from striate.serve.deployment.deploy import deploy, edge_folder
-    from striate.serve.edge.app_table import read_table
+    from striate.serve.deployment.deploy import deploy
+    from striate.serve.edge.app_table import edge_folder, read_table
 
     settings = Settings(home=folder / "home")
     with ExitStack() as stack:
@@ -228,7 +228,7 @@ def ours(folder: Path, bundle: Path, messages: Messages, bares: dict[str, str]) 
         deploy("echo", [], settings)
         deploy("photos", str(bundle), settings, name="tagger")
         deploy("photos", str(bundle), settings, name="single", batching={"max_size": 1})
-        apps = {app.name: app for app in read_table(edge_folder(settings)).apps}
+        apps = {app.name: app for app in read_table(edge_folder(settings.home)).apps}
         straight = {name: app.addresses[0] for name, app in apps.items()}
         targets = {
             f"{name}, straight": Target(address, TAG, messages.tag)

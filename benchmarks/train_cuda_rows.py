@@ -46,7 +46,7 @@ def _row(name: str, batch: int, rounds: int) -> Row:
 
 
 def _step(name: str, count: int) -> Callable[[], object]:
-    place = World(device=torch.device("cuda"))
+    world = World(device=torch.device("cuda"))
     recipe = Recipe(
         name="bench",
         model=ModelConfig(name=name),
@@ -57,15 +57,15 @@ def _step(name: str, count: int) -> Callable[[], object]:
         precision="bf16",
         channels_last=True,
     )
-    state = TrainState.fresh(recipe, place)
+    state = TrainState.fresh(recipe, world)
     shape, classes = state.model.input_shape, state.model.classes
     assert isinstance(shape, tuple) and isinstance(classes, int)
     task = TASKS[recipe.task.name](recipe.task, classes)
-    inputs = torch.randn(count, *shape, device=place.device)
-    labels = torch.randint(classes, (count,), device=place.device)
+    inputs = torch.randn(count, *shape, device=world.device)
+    labels = torch.randint(classes, (count,), device=world.device)
     batch = Batch({"images": inputs, "labels": labels}, count, 0, count)
     state.model.train()
-    return lambda: train_step(state.model, state.optimizer, task, batch, recipe, place)
+    return lambda: train_step(state.model, state.optimizer, task, batch, recipe, world)
 
 
 def _macs(name: str) -> int:

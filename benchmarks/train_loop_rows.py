@@ -68,7 +68,7 @@ def in_ray_train(config: dict[str, Any]) -> None:
 
     plan = Plan(**config["plan"])
     opened: Any = loop
-    opened.open_stream = lambda run, place, cursor: TurnStream(plan, place.rank)
+    opened.open_stream = lambda run, world, cursor: TurnStream(plan, world.rank)
     worker.run_worker(config)
 
 
@@ -76,12 +76,18 @@ def rows(folder: Path, quick: bool) -> list[Row]:
     """One row for each number of workers, on a Ray of this process's own."""
     import ray
 
-    os.environ["PYTHONPATH"] = str(HERE)  # Ray's workers import this file
+    os.environ["PYTHONPATH"] = _search_path()  # Ray's workers import this file
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
-        return [_compare(folder, world, *((8, 5) if quick else (20, 13))) for world in (1, 2)]
+        return [_compare(folder, world, *((6, 3) if quick else (20, 13))) for world in (1, 2)]
     finally:
         ray.shutdown()
+
+
+def _search_path() -> str:
+    """This folder, and what this process was told of others."""
+    told = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return os.pathsep.join(dict.fromkeys([str(HERE), *filter(None, told)]))
 
 
 def _compare(folder: Path, world: int, steps: int, segments: int) -> Row:
@@ -150,7 +156,7 @@ def _ours(plan: Plan) -> Iterator[None]:
         run_config=RunConfig(
             name="bench",
             storage_path=str(plan.place / "ray"),
-            worker_runtime_env={"env_vars": {**KEEP_MEMORY, "PYTHONPATH": str(HERE)}},
+            worker_runtime_env={"env_vars": {**KEEP_MEMORY, "PYTHONPATH": _search_path()}},
         ),
     )
 

@@ -22,6 +22,9 @@ from striate.core.files import explain_full_disk, is_temporary, temporary_beside
 OBJECT_STORES = ("s3", "gcs")
 _S3_KEYS = {"access_key", "secret_key", "session_token"}  # Arrow's own URIs do not take them
 _USER = re.compile(r"//[^/@]*@")  # keys may stand there, too
+# The upload is gone, or the store has an error of its own (500), after which S3 wants a new one.
+_LOST_UPLOAD = re.compile("NO_SUCH_UPLOAD|NoSuchUpload|INTERNAL_FAILURE")
+_REWRITES = 3
 _SHARED_FOLDER = (errno.ENOENT, errno.ENOTEMPTY)
 _SWITCHES = {"true": True, "false": False}
 _REFUSALS = {
@@ -43,13 +46,29 @@ _REFUSALS = {
 SCHEMES = ("file", "s3", "gs", "gcs", "hdfs", "viewfs")
 
 
+def _check_text(place: str) -> None:
+    """Refuse bytes of a path that are no text, which Arrow cannot name."""
+    try:
+        place.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"The path {place!r} is not UTF-8.", "Rename it.") from None
+
+
 @dataclass(frozen=True)
 class ListedFile:
-    """One entry of a listing: `path` relative to the source, ``/`` between its parts."""
+    """One entry of a listing.
+
+    Attributes:
+        path: relative to the source, ``/`` between its parts.
+        is_dir: whether it is a folder.
+        size: in bytes.
+        modified_s: when it was written, in seconds since 1970; 0 where the place does not say.
+    """
 
     path: str
     is_dir: bool
     size: int
+    modified_s: float = 0.0
 
 
 class Source:
@@ -80,6 +99,7 @@ class Source:
         """
         if isinstance(place, Source):
             return cls(place.uri, place.name, place._system, place._root)
+        _check_text(str(place))
         scheme, separator, _ = str(place).partition("://")
         if not separator:
             path = str(Path(place).expanduser().absolute())
@@ -160,11 +180,7 @@ class Source:
         with explain_storage_error(self.named(relative), "folder"):
             found = self._system.get_file_info(selector)
         skip = len(self._root.rstrip("/")) + 1
-        entries = (
-            ListedFile(info.path[skip:], info.type == fs.FileType.Directory, int(info.size or 0))
-            for info in found
-        )
-        return sorted(entries, key=lambda entry: entry.path)
+        return sorted((_listed(info, skip) for info in found), key=lambda entry: entry.path)
 
     def _info(self, relative: str) -> fs.FileInfo:
         with explain_storage_error(self.named(relative)):
@@ -184,19 +200,23 @@ class Target(Source):
     def write(self, relative: str, content: bytes | memoryview) -> None:
         """Write a file, in place of any of that name.
 
+        What is half written another process may take for a leftover and remove; it is then
+        written again.
+
         Raises:
             PlatformError: the disk is full, or the place is lost or refuses; the old content stays.
         """
         name = self.named(relative)
-        if self.local is not None:
-            with explain_storage_error(name):
-                return write_atomic(self.local / relative, content)
         with explain_storage_error(name):
-            self._write_remote(self._path(relative), content)
-            written = self._system.get_file_info(self._path(relative)).size
-        if written != len(content):
-            raise PlatformError(f"{name} was not stored whole.", "Run the command again.")
-        return None
+            for _ in range(_REWRITES):
+                try:
+                    return self._write(relative, content)
+                except OSError as error:
+                    if not (
+                        isinstance(error, FileNotFoundError) or _LOST_UPLOAD.search(str(error))
+                    ):
+                        raise
+            return self._write(relative, content)
 
     def check(self) -> None:
         """Ask whether the place answers and, where it is a bucket, exists.
@@ -228,13 +248,23 @@ class Target(Source):
                     if error.errno not in _SHARED_FOLDER:
                         raise
 
-    def temporaries(self) -> list[str]:
-        """Files in the folder itself that are being written, or that an end cut off."""
+    def temporaries(self, relative: str = "") -> list[ListedFile]:
+        """Files in a folder itself that are being written, or that an end cut off."""
         try:
-            entries = self.list()
+            entries = self.list(relative)
         except DataError:
             return []  # there is no such folder yet
-        return [entry.path for entry in entries if is_temporary(PurePosixPath(entry.path))]
+        files = [entry for entry in entries if not entry.is_dir]
+        return [entry for entry in files if is_temporary(PurePosixPath(entry.path))]
+
+    def _write(self, relative: str, content: bytes | memoryview) -> None:
+        if self.local is not None:
+            return write_atomic(self.local / relative, content)
+        self._write_remote(self._path(relative), content)
+        if self._system.get_file_info(self._path(relative)).size != len(content):
+            name = self.named(relative)
+            raise PlatformError(f"{name} was not stored whole.", "Run the command again.")
+        return None
 
     def _write_remote(self, path: str, content: bytes | memoryview) -> None:
         if self._system.type_name in OBJECT_STORES:
@@ -246,6 +276,12 @@ class Target(Source):
         with self._system.open_output_stream(temporary, compression=None) as file:
             file.write(content)
         self._system.move(temporary, path)
+
+
+def _listed(info: fs.FileInfo, skip: int) -> ListedFile:
+    is_dir = info.type == fs.FileType.Directory
+    written_s = (info.mtime_ns or 0) / 1e9
+    return ListedFile(info.path[skip:], is_dir, int(info.size or 0), written_s)
 
 
 @contextmanager

@@ -1,44 +1,25 @@
 """What a corpus is to the rest of Striate: a layout on disk that can be opened and read.
 
 A new corpus is one file with an ``open_…`` function and one line in
-`striate.data.corpora.CORPORA`.
+`striate.data.corpora.CORPORA`; what the function returns is a
+`striate.data.shards.schema.OpenCorpus`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from striate.data.shards.schema import (
-    FieldKind,
-    LabelColumn,
-    OpenCorpus,
-    PayloadColumn,
-    Sample,
-    Skipped,
-)
-from striate.data.storage import ListedFile, Source
-
-__all__ = [
-    "AS_FOUND",
-    "Corpus",
-    "FieldKind",
-    "FolderOptions",
-    "LabelColumn",
-    "ListedFile",
-    "OpenCorpus",
-    "PayloadColumn",
-    "Sample",
-    "Skipped",
-    "Source",
-]
-
+from striate.data.shards.schema import OpenCorpus
+from striate.data.storage import Source
 
 PATH_COLUMN, LABEL_COLUMN, SPLIT_COLUMN = "path", "label", "split"
 
 
 @dataclass(frozen=True)
 class FolderOptions:
-    """How a folder of one's own files is read; see `striate.data.corpora.labelled_files`.
+    """How a folder of one's own files is read.
+
+    See `striate.data.corpora.labelled_files` and, for texts, `striate.data.corpora.text_files`.
 
     Attributes:
         table: path in the folder of the CSV or Parquet file that has the labels; None: the one at
@@ -46,8 +27,11 @@ class FolderOptions:
         path_column: its column of paths, relative to the folder.
         label_column: its column of class names.
         split_column: its column of splits; None: the column ``split`` where there is one.
-        test_share: share of the files, drawn by their paths, that the split ``test`` gets where
-            no splits are given; a tenth when None.
+        test_share: share of the files, drawn by their paths, or of the lines of text, drawn by
+            their content, that the split ``test`` gets where no splits are given; a tenth when
+            None.
+        group_column: column of a table of texts by which they are drawn: lines of one value come
+            into one split.
     """
 
     table: str | None = None
@@ -55,6 +39,7 @@ class FolderOptions:
     label_column: str = LABEL_COLUMN
     split_column: str | None = None
     test_share: float | None = None
+    group_column: str | None = None
 
     @property
     def names_columns(self) -> bool:

@@ -14,9 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.core.errors import DataError
-from striate.data.corpora.base import (
-    ListedFile,
-)
 from striate.data.corpora.hidden_files import is_hidden
 from striate.data.shards.schema import (
     FieldKind,
@@ -26,8 +23,8 @@ from striate.data.shards.schema import (
     Sample,
     Skipped,
 )
-from striate.data.storage import Source
-from striate.data.transforms.image.decode import SUFFIXES
+from striate.data.storage import ListedFile, Source
+from striate.data.transforms.image.decode import is_image
 
 TRAIN_A_CLASS = 30
 SEED = 0
@@ -128,7 +125,7 @@ def draw_class(
         folder: its place in the source.
         entries: the files there.
     """
-    images = [entry for entry in entries if _is_image(PurePosixPath(entry.path).name)]
+    images = [entry for entry in entries if _is_visible(PurePosixPath(entry.path).name)]
     others = [entry for entry in entries if entry not in images]
     images.sort(key=lambda entry: _lot(name, PurePosixPath(entry.path).name))
     items = [ClassImage(entry.path, entry.size, label, draw) for draw, entry in enumerate(images)]
@@ -142,8 +139,8 @@ def _classes(source: Source, root: str) -> tuple[str, ...]:
     return tuple(name for name in names if not (name.startswith(other) or is_hidden(name)))
 
 
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES) and not is_hidden(name)
+def _is_visible(name: str) -> bool:
+    return is_image(name) and not is_hidden(name)
 
 
 def _lot(name: str, file: str) -> bytes:

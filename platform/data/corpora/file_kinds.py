@@ -8,7 +8,7 @@ from striate.data.shards.schema import FieldKind, PayloadColumn
 from striate.data.transforms.audio.frames import FRAME_LENGTH
 from striate.data.transforms.audio.load import RATE_HZ, load_mono, reason_of
 from striate.data.transforms.damage import DamagedSample
-from striate.data.transforms.image.decode import decode_image
+from striate.data.transforms.image.decode import ENDINGS, decode_image
 from striate.data.transforms.video.reader import describe
 
 
@@ -68,34 +68,18 @@ def _inspect_sound(content: bytes) -> dict[str, object] | str:
     return {"seconds": len(samples) / RATE_HZ}
 
 
+_CLIP_ENDINGS = "mp4 m4v mov 3gp mkv webm avi mpg mpeg vob ts mts m2ts wmv asf flv ogv"
+
 IMAGES = FileKind(
     "image",
-    frozenset(
-        (
-            "jpg",
-            "jpeg",
-            "jpe",
-            "jfif",
-            "png",
-            "gif",
-            "bmp",
-            "webp",
-            "avif",
-            "heic",
-            "heif",
-            "tif",
-            "tiff",
-        )
-    ),
+    frozenset((*ENDINGS, "bmp", "tif", "tiff")),  # the last are refused by name
     PayloadColumn(kind="image"),
     {"height": "int32", "width": "int32"},
     _inspect_image,
 )
 CLIPS = FileKind(
     "clip",
-    frozenset(
-        ("mp4", "m4v", "mov", "mkv", "webm", "avi", "mpg", "mpeg", "wmv", "flv", "3gp", "ogv")
-    ),
+    frozenset(_CLIP_ENDINGS.split()),
     PayloadColumn(kind="video"),
     {"seconds": "float32", "frames": "int32", "height": "int32", "width": "int32"},
     _inspect_clip,

@@ -135,7 +135,6 @@ def open_imagenet(source: Source) -> OpenCorpus:
 
     Raises:
         DataError: there is neither split, the kit is damaged, or it is needed and not there.
-        PlatformError: scipy, which reads the kit, is not installed.
     """
     devkit = read_devkit(source)
     found = {split: part for split in TARS if (part := _find(source, split)) is not None}

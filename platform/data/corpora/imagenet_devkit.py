@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.core.errors import DataError, PlatformError
-from striate.core.text import decode_text
+from striate.core.errors import DataError
+from striate.core.text import decode_text, numbered_lines
 from striate.data.storage import Source
 
 DEVKIT = "ILSVRC2012_devkit_t12"
@@ -84,7 +84,6 @@ def read_devkit(source: Source) -> Devkit | None:
     Raises:
         DataError: a file of it is missing or damaged, two synsets have one id, or the ground truth
             has an id that no class has, which proves that its other ids are not to be trusted.
-        PlatformError: scipy is not installed.
     """
     found = _read_files(source)
     if found is None:
@@ -95,8 +94,9 @@ def read_devkit(source: Source) -> Devkit | None:
     _refuse_twins(leaves, source)
     digest = hashlib.sha256(meta)
     digest.update(truth)
-    devkit = Devkit(tuple(leaves), _decode_truth(truth, source), digest.hexdigest())
-    _refuse_impossible(devkit, source)
+    ids, lines = _decode_truth(truth, source)
+    devkit = Devkit(tuple(leaves), ids, digest.hexdigest())
+    _refuse_impossible(devkit, lines, source)
     return devkit
 
 
@@ -105,9 +105,9 @@ def decode_meta(content: bytes, name: str) -> list[Synset]:
 
     Raises:
         DataError: it is damaged, or another table; the message has `name`.
-        PlatformError: scipy is not installed.
     """
-    loadmat = _scipy_io().loadmat
+    from scipy.io import loadmat
+
     try:
         rows = np.atleast_1d(loadmat(io.BytesIO(content), squeeze_me=True)["synsets"])
         return [_synset(row) for row in rows]
@@ -118,11 +118,9 @@ def decode_meta(content: bytes, name: str) -> list[Synset]:
 
 
 def encode_meta(synsets: Sequence[Synset]) -> bytes:
-    """A ``meta.mat`` with all fields of the published one.
+    """A ``meta.mat`` with all fields of the published one."""
+    from scipy.io import savemat
 
-    Raises:
-        PlatformError: scipy is not installed.
-    """
     names = (
         "ILSVRC2012_ID", "WNID", "words", "gloss",
         "num_children", "children", "wordnet_height", "num_train_images",
@@ -139,7 +137,7 @@ def encode_meta(synsets: Sequence[Synset]) -> bytes:
         ):
             row[name] = value
     out = io.BytesIO()
-    _scipy_io().savemat(out, {"synsets": table}, do_compression=True)
+    savemat(out, {"synsets": table}, do_compression=True)
     return _MAT_HEADER.ljust(_MAT_HEADER_BYTES) + out.getvalue()[_MAT_HEADER_BYTES:]
 
 
@@ -218,7 +216,7 @@ def _refuse_twins(classes: Sequence[Synset], source: Source) -> None:
             )
 
 
-def _refuse_impossible(devkit: Devkit, source: Source) -> None:
+def _refuse_impossible(devkit: Devkit, lines: Sequence[int], source: Source) -> None:
     """A list that begins at 0 fits all images but those of one class, and each of them wrongly."""
     wrong = np.flatnonzero(devkit.truth_index < 0)
     if not len(wrong):
@@ -226,26 +224,21 @@ def _refuse_impossible(devkit: Devkit, source: Source) -> None:
     number = int(devkit.truth[wrong[0]])
     begins = " It seems to count classes from 0." if 0 in devkit.truth else ""
     raise DataError(
-        f"{source.named(TRUTH)} line {wrong[0] + 1} has the id {number}, which no class has:"
+        f"{source.named(TRUTH)} line {lines[wrong[0]]} has the id {number}, which no class has:"
         f" none of its labels can be trusted.{begins}",
         "Use the published file, of ILSVRC ids from 1.",
     )
 
 
-def _decode_truth(content: bytes, source: Source) -> NDArray[np.int64]:
-    text = decode_text(content, source.named(TRUTH))
-    try:
-        return np.array([int(line) for line in text.split()], np.int64)
-    except ValueError as error:
-        raise DataError(f"{source.named(TRUTH)} is damaged: {error}.", _REMEDY) from None
-
-
-def _scipy_io() -> Any:
-    try:
-        import scipy.io
-    except ImportError:
-        raise PlatformError(
-            "ImageNet's development kit is read with scipy, which is not installed.",
-            "Run: pip install 'striate[images]'.",
-        ) from None
-    return scipy.io
+def _decode_truth(content: bytes, source: Source) -> tuple[NDArray[np.int64], list[int]]:
+    """The ids, and the line that each stands in."""
+    name = source.named(TRUTH)
+    ids, lines = [], []
+    for number, line in numbered_lines(decode_text(content, name)):
+        try:
+            found = [np.int64(word) for word in line.split()]
+        except (ValueError, OverflowError):
+            raise DataError(f"{name} line {number} is no whole number.", _REMEDY) from None
+        ids += found
+        lines += [number] * len(found)
+    return np.array(ids, np.int64), lines

@@ -25,7 +25,7 @@ from striate.core.settings import Settings
 from striate.data.corpora.hidden_files import is_hidden
 from striate.data.corpora.tar_index import Member, TarIndex, index_tar
 from striate.data.storage import ListedFile, Source
-from striate.data.transforms.image.decode import SUFFIXES
+from striate.data.transforms.image.decode import is_image
 
 CUT = "tar cut short"
 DUPLICATED = "duplicated key"
@@ -213,7 +213,7 @@ def _row(folder: str, member: Member) -> ImageRow:
 
 
 def _judged(key: str, folder: str, offset: int, size: int) -> ImageRow:
-    image = key.lower().endswith(SUFFIXES) and not is_hidden(key)
+    image = is_image(key) and not is_hidden(key)
     return ImageRow(key, folder, offset, size, "" if image else NOT_AN_IMAGE)
 
 

@@ -4,7 +4,10 @@ CSV is UTF-8, with or without a byte order mark, lines ending as they may; label
 are written, ``007`` with its zeros. Paths are relative to the folder.
 """
 
+import csv as python_csv
+import io
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 
 import pyarrow as pa
@@ -23,6 +26,7 @@ NO_LABEL = "no label"
 NO_SPLIT = "no split"
 DUPLICATED = "duplicated key"
 _BLOCK = 1 << 26
+_HEAD = 1 << 20  # bytes in which a CSV file's first line ends
 
 
 def find_table(source: Source, entries: Sequence[ListedFile], options: FolderOptions) -> str | None:
@@ -32,7 +36,7 @@ def find_table(source: Source, entries: Sequence[ListedFile], options: FolderOpt
 
     Args:
         source: the folder.
-        entries: its files.
+        entries: its files, without hidden ones.
         options: how to read it.
 
     Raises:
@@ -42,9 +46,9 @@ def find_table(source: Source, entries: Sequence[ListedFile], options: FolderOpt
     if options.table is not None:
         return options.table
     tops = [entry.path for entry in entries if "/" not in entry.path]
-    tables = [path for path in tops if path.lower().endswith(ENDINGS) and path[0] != "."]
+    tables = [path for path in tops if path.lower().endswith(ENDINGS)]
     wanted = {options.path_column, options.label_column}
-    fitting = [path for path in tables if wanted <= set(_read(source, path).column_names)]
+    fitting = [path for path in tables if wanted <= set(_column_names(source, path))]
     if len(fitting) > 1:
         raise UsageError(
             f"Several tables label the files of {source}: {', '.join(fitting)}.",
@@ -67,7 +71,7 @@ def read_table(
     Args:
         source: the folder.
         name: the table's path in it.
-        entries: the folder's files.
+        entries: the folder's files, without hidden ones.
         options: names of the columns.
 
     Raises:
@@ -117,11 +121,37 @@ def _read(source: Source, name: str) -> pa.Table:
         DataError: there is no such file, or it is damaged.
     """
     content = source.read(name)
-    try:
+    with _explain_table(source, name):
         if name.lower().endswith(ENDINGS[1]):
             return parquet.read_table(pa.BufferReader(content))
         text = decode_text(content, source.named(name)).rstrip() + "\n"
         return _read_csv(pa.BufferReader(text.encode()))
+
+
+def _column_names(source: Source, name: str) -> list[str]:
+    """A table's columns by its head alone: it may be gigabytes, and no table of labels.
+
+    Raises:
+        DataError: the head is damaged.
+    """
+    with source.open(name) as file, _explain_table(source, name):
+        if name.lower().endswith(ENDINGS[1]):
+            return list(parquet.read_schema(file).names)
+        head = file.read(_HEAD)
+    if len(head) == _HEAD:
+        head = head[: max(head.rfind(b"\n"), head.rfind(b"\r")) + 1]
+    lines = python_csv.reader(io.StringIO(decode_text(head, source.named(name))))
+    try:
+        return next(lines, [])
+    except python_csv.Error:
+        return []
+
+
+@contextmanager
+def _explain_table(source: Source, name: str) -> Iterator[None]:
+    """Turn what Arrow says of a damaged table into one sentence that names it."""
+    try:
+        yield
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         said = str(error).splitlines()[0].rstrip(".")
         raise DataError(

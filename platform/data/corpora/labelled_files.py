@@ -16,7 +16,7 @@ from striate.core.errors import DataError, UsageError
 from striate.data.corpora.base import AS_FOUND, FolderOptions
 from striate.data.corpora.class_folders import read_class_folders
 from striate.data.corpora.file_kinds import CLIPS, IMAGES, SOUNDS, FileKind
-from striate.data.corpora.hidden_files import is_hidden
+from striate.data.corpora.hidden_files import list_visible
 from striate.data.corpora.label_table import find_table, read_table
 from striate.data.corpora.labelled_file import LabelledFile
 from striate.data.shards.schema import FieldKind, LabelColumn, PayloadColumn, Sample, Skipped
@@ -108,11 +108,12 @@ def open_labelled_files(
         DataError: there are none, or the table of labels cannot be used.
         UsageError: the options contradict what is there.
     """
-    entries = [entry for entry in source.list("", recursive=True) if not entry.is_dir]
+    if options.group_column is not None:
+        raise UsageError("Groups are for tables of texts.", "Leave --group-column out.")
+    entries = list_visible(source, recursive=True)
     table = find_table(source, entries, options)
     if table is None:
-        visible = [entry for entry in entries if not is_hidden(entry.path)]
-        files = read_class_folders(source, visible, kind)
+        files = read_class_folders(source, entries, kind)
     else:
         files = read_table(source, table, entries, options)
     labels = {file.label for file in files if not file.problem}

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from striate.core.arrays import Floats
-from striate.data.corpora.stanford import CLASSES, UNKNOWN
+from striate.data.corpora.stanford import CLASSES
+from striate.data.shards.schema import UNKNOWN
 
 HEIGHT, WIDTH = 96, 128
 SKY, TREE, ROAD, GRASS, WATER, BUILDING, MOUNTAIN, OBJECT = range(len(CLASSES))

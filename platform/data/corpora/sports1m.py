@@ -27,10 +27,6 @@ from numpy.typing import NDArray
 
 from striate.core.errors import DataError
 from striate.core.text import decode_text, numbered_lines
-from striate.data.corpora.base import (
-    ListedFile,
-    Source,
-)
 from striate.data.corpora.hidden_files import list_visible
 from striate.data.corpora.sports1m_lists import (
     DUPLICATED,
@@ -49,6 +45,7 @@ from striate.data.shards.schema import (
     Sample,
     Skipped,
 )
+from striate.data.storage import ListedFile, Source
 from striate.data.transforms.damage import DamagedSample
 from striate.data.transforms.video.reader import describe
 

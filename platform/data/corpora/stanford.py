@@ -6,19 +6,18 @@ loaders do, it would become the class 255.
 """
 
 import hashlib
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
 
-from striate.core.errors import DataError
-from striate.core.text import decode_text, text_lines
+from striate.core.errors import DataError, RequestError
+from striate.core.text import decode_text, text_lines, wide_encoding
 from striate.data.corpora.hidden_files import list_visible
 from striate.data.shards.schema import (
+    UNKNOWN,
     FieldKind,
     LabelColumn,
     OpenCorpus,
@@ -27,7 +26,7 @@ from striate.data.shards.schema import (
     Skipped,
 )
 from striate.data.storage import Source
-from striate.data.transforms.image.decode import SUFFIXES
+from striate.data.transforms.image.decode import is_image, read_header
 
 CLASSES = (
     "sky",
@@ -39,13 +38,11 @@ CLASSES = (
     "mountain",
     "foreground object",
 )
-UNKNOWN = -1
 FOLDS = 5
 SEED = 0
 FOLDERS = ("iccv09Data/", "")
 HORIZONS = "horizons.txt"
 REGIONS = ".regions.txt"
-_STRAIGHT = 1  # the EXIF orientation of an image that is shown as it is encoded
 _REMEDY = "Name the folder that holds iccv09Data."
 
 
@@ -104,10 +101,11 @@ class Stanford:
         regions = decode_regions(text)
         if isinstance(regions, str):
             return Skipped(number, regions, key)
-        header = _header_of(content)
-        if header is None:
+        try:
+            encoded, orientation = read_header(content)
+        except RequestError:
             return Skipped(number, "unreadable image", key)
-        turned = _turned(regions, *header)
+        turned = _turned(regions, encoded, orientation)
         if turned is None:
             return Skipped(number, "labels and image differ in size", key)
         height, width = turned.shape
@@ -134,7 +132,7 @@ def open_stanford(source: Source) -> OpenCorpus:
         digest.update(f"{entry.path}\0{entry.size}\n".encode())
     regions = [entry.path for entry in labels if entry.path.lower().endswith(REGIONS)]
     named = {PurePosixPath(path).name.partition(".")[0]: path for path in regions}
-    images = [e for e in entries if e.path.lower().endswith(SUFFIXES)]
+    images = [e for e in entries if is_image(e.path)]
     if not images:
         raise DataError(f"{source.named(f'{root}images')} holds no images.", _REMEDY)
     ids = [PurePosixPath(entry.path).stem for entry in images]
@@ -174,7 +172,7 @@ def decode_regions(content: bytes) -> NDArray[np.int16] | str:
     try:
         lines = [line.split() for line in text_lines(content, "labels")]
     except DataError:
-        return "labels are not whole numbers"
+        return f"labels are {wide_encoding(content) or 'in another encoding'}, not UTF-8"
     if not lines or len({len(line) for line in lines}) > 1:
         return "labels are not a rectangle"
     try:
@@ -186,19 +184,6 @@ def decode_regions(content: bytes) -> NDArray[np.int16] | str:
     return regions.astype("<i2")
 
 
-def _header_of(content: bytes) -> tuple[tuple[int, int], int] | None:
-    """(height, width) as it is encoded and the EXIF orientation, 1 to 8; nothing is decoded."""
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            orientation = image.getexif().get(ExifTags.Base.Orientation, _STRAIGHT)
-            known = orientation if orientation in range(1, 9) else _STRAIGHT
-            return (image.height, image.width), known
-    except (
-        UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError
-    ):  # fmt: skip
-        return None
-
-
 def _turned(
     regions: NDArray[np.int16], encoded: tuple[int, int], orientation: int
 ) -> NDArray[np.int16] | None:
@@ -206,7 +191,7 @@ def _turned(
 
     Labels are of the image as it is encoded, or, where their shape says so, already upright.
     """
-    if orientation == _STRAIGHT:
+    if orientation == 1:
         return regions if regions.shape == encoded else None
     import torch  # late: naming the corpora imports none of it
 

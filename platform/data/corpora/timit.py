@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.core.errors import DataError
-from striate.core.text import text_lines
+from striate.core.text import text_lines, wide_encoding
 from striate.data.corpora.hidden_files import list_visible
 from striate.data.corpora.kaldi import Alignments, open_alignments
 from striate.data.corpora.utterances import (
@@ -92,13 +92,13 @@ class _Files:
 def open_timit(source: Source) -> OpenCorpus:
     """Read a tree in TIMIT's layout.
 
-    Frames are labelled with the phone in their middle: TIMIT's 61, or, in a tree that has
-    others,
+    Frames are labelled with the phone in their middle: TIMIT's 61, or, in a tree that has others,
     all that occur in it, sorted. Where there are alignments (`striate.data.corpora.kaldi`, by the
     ids ``<speaker>_<sentence>``), they take the phones' place.
 
     Raises:
-        DataError: there is no such tree, or its alignments are damaged.
+        DataError: there is no such tree, its alignments are damaged, or none of its phone labels
+            can be read.
     """
     found = _find(source)
     if not found:
@@ -180,6 +180,12 @@ def _phones_of(
     names = {
         name for content in contents if (spans := parse_spans(content)) for name in spans.names
     }
+    if paths and not names:
+        name, encoding = source.named(paths[0]), wide_encoding(contents[0])
+        raise DataError(
+            f"{name} is {encoding}, not UTF-8." if encoding else f"{name} holds no phone labels.",
+            "Mend the .PHN files, or remove all of them to read the sounds alone.",
+        )
     labels = PHONES if names <= set(PHONES) else tuple(sorted(names))
     return labels if names else (), b"\0".join(contents)
 
@@ -203,15 +209,16 @@ def _annotator(
 
     def annotate(utterance: Utterance, samples: int) -> Annotation | str:
         (_, region, speaker, sentence, _), files = by_sound[utterance.sound]
-        phones, words, text = (
-            parse_spans(source.read(files.paths[kind])) if kind in files.paths else None
+        contents = [
+            source.read(files.paths[kind]) if kind in files.paths else None
             for kind in ("PHN", "WRD", "TXT")
-        )
+        ]
+        phones, words, text = (parse_spans(content) if content else None for content in contents)
         label: FrameLabels | str = None
         if alignments is not None:
             label = alignments.of(f"{speaker}_{sentence}", samples)
         elif labels:
-            label = _phone_label("PHN" in files.paths, phones, states, samples)
+            label = _phone_label(contents[0], phones, states, samples)
         if isinstance(label, str):
             return label
         said = " ".join(text.names) if text else " ".join(words.names) if words else ""
@@ -222,12 +229,13 @@ def _annotator(
 
 
 def _phone_label(
-    there: bool, phones: Spans | None, states: dict[str, int], samples: int
+    content: bytes | None, phones: Spans | None, states: dict[str, int], samples: int
 ) -> FrameLabels | str:
-    if not there:
+    if content is None:
         return "no phone labels"
     if phones is None:
-        return "unreadable phone labels"
+        encoding = wide_encoding(content)
+        return f"phone labels are {encoding}, not UTF-8" if encoding else "unreadable phone labels"
     if phones.starts[-1] >= samples:
         return "the sound is shorter than its phone labels"
     return label_frames(phones, states, samples)

@@ -7,19 +7,18 @@ beside it; the manifest, written last, makes the folder usable and the records n
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from striate.core.errors import DataError
 from striate.data.corpora.base import AS_FOUND, FolderOptions
+from striate.data.ingest.leftovers import find_leftovers
 from striate.data.ingest.plan import plan_sha256, plan_shards
 from striate.data.ingest.request import DEFAULT_SHARD_MB, IngestReport, IngestRequest
 from striate.data.ingest.resume import find_finished, sweep
 from striate.data.ingest.tasks import IngestJob, write_shards
 from striate.data.shards.manifest import KEYS_KEPT, MANIFEST_FILE, Columns, Manifest, ShardEntry
-from striate.data.shards.schema import (
-    OpenCorpus,
-)
+from striate.data.shards.schema import OpenCorpus
 from striate.data.storage import Source, Target
 
 __all__ = ["DEFAULT_SHARD_MB", "IngestReport", "IngestRequest", "ingest"]
@@ -79,7 +78,7 @@ def ingest(
         folder=folder,
     )
     opened = request.open()
-    leftovers = request.target.temporaries()
+    leftovers = find_leftovers(request.target)
     plan = plan_shards(opened, shard_mb)
     same = plan_sha256(corpus, opened.source_sha256, Columns.of(opened), opened.labels, shard_mb)
     places = request.source, request.target
@@ -98,7 +97,7 @@ def ingest(
     manifest = _manifest(request, opened, [done[shard.file] for shard in plan])
     _write_assets(request.target, opened)
     request.target.write(MANIFEST_FILE, manifest.to_json().encode())
-    sweep(job, plan, leftovers)
+    swept = sweep(job, plan, leftovers)
     return IngestReport(
         corpus=corpus,
         target=request.target.name,
@@ -110,8 +109,11 @@ def ingest(
         written_bytes=sum(done[shard.file].bytes for shard in todo),
         skipped=manifest.skipped,
         skipped_keys=manifest.skipped_keys,
+        flaws=manifest.flaws,
+        flawed_keys=manifest.flawed_keys,
         seconds=time.perf_counter() - began,
         sha256=manifest.sha256,
+        swept=swept,
     )
 
 
@@ -141,17 +143,28 @@ def _manifest(request: IngestRequest, opened: OpenCorpus, entries: list[ShardEnt
 
 def _lean(entries: Iterable[ShardEntry]) -> tuple[ShardEntry, ...]:
     """The entries with the first names of each reason only: few, however many shards there are."""
-    left: dict[str, int] = {}
-    lean = []
-    for entry in entries:
-        kept = {}
-        for reason, keys in entry.skipped_keys.items():
-            room = left.setdefault(reason, KEYS_KEPT)
-            if room and keys:
-                kept[reason] = keys[:room]
-                left[reason] = room - len(kept[reason])
-        lean.append(entry.model_copy(update={"skipped_keys": kept}))
-    return tuple(lean)
+    skipped: dict[str, int] = {}
+    flawed: dict[str, int] = {}
+    return tuple(
+        entry.model_copy(
+            update={
+                "skipped_keys": _take(entry.skipped_keys, skipped),
+                "flawed_keys": _take(entry.flawed_keys, flawed),
+            }
+        )
+        for entry in entries
+    )
+
+
+def _take(names: Mapping[str, tuple[str, ...]], left: dict[str, int]) -> dict[str, tuple[str, ...]]:
+    """The first names of each reason, as long as there is room `left` for them."""
+    taken = {}
+    for reason, keys in names.items():
+        room = left.setdefault(reason, KEYS_KEPT)
+        if room and keys:
+            taken[reason] = keys[:room]
+            left[reason] = room - len(taken[reason])
+    return taken
 
 
 def _write_assets(target: Target, opened: OpenCorpus) -> None:

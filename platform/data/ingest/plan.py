@@ -7,9 +7,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from striate.data.shards.manifest import FORMAT_VERSION, Columns
-from striate.data.shards.schema import (
-    OpenCorpus,
-)
+from striate.data.shards.schema import OpenCorpus
 
 _MEGABYTE = 1_000_000
 

@@ -6,14 +6,14 @@ from pydantic import BaseModel, ConfigDict
 
 from striate.core.errors import DataError, UsageError
 from striate.core.files import atomic_folder
+from striate.core.number_ends import MOST_COUNT
 from striate.data.corpora import ALL_CORPORA
 from striate.data.corpora.base import AS_FOUND, Corpus, FolderOptions
-from striate.data.shards.schema import (
-    OpenCorpus,
-)
+from striate.data.shards.schema import OpenCorpus
 from striate.data.storage import Source, Target
 
 DEFAULT_SHARD_MB = 128.0
+MOST_SHARD_MB = 1e6
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,13 @@ class IngestRequest:
         return chosen.open_as(self.source, self.folder)
 
     def _check_numbers(self, chosen: Corpus) -> None:
-        if not self.shard_mb > 0:
+        if not 0 < self.shard_mb <= MOST_SHARD_MB:
             raise UsageError(
-                f"A shard of {self.shard_mb} MB cannot be written.", "Give more than 0."
+                f"A shard of {self.shard_mb} MB cannot be written.",
+                f"Give more than 0, and {MOST_SHARD_MB:,.0f} at most.",
             )
-        if self.workers is not None and self.workers < 1:
-            raise UsageError(f"{self.workers} workers cannot ingest.", "Give at least 1.")
+        if self.workers is not None and not 1 <= self.workers <= MOST_COUNT:
+            raise UsageError(f"{self.workers} workers cannot ingest.", f"Give 1 to {MOST_COUNT:,}.")
         if not 0 <= self.max_skipped <= 1:
             raise UsageError(
                 f"A share of {self.max_skipped} cannot be skipped.", "Give a number from 0 to 1."
@@ -91,8 +92,10 @@ class IngestRequest:
             return
         if chosen.size is None:
             raise UsageError(f"The corpus {self.corpus} comes in one size.", "Leave --size out.")
-        if self.size < 1:
-            raise UsageError(f"A corpus of size {self.size} cannot be made.", "Give at least 1.")
+        if not 1 <= self.size <= MOST_COUNT:
+            raise UsageError(
+                f"A corpus of size {self.size} cannot be made.", f"Give 1 to {MOST_COUNT:,}."
+            )
 
     def _check_folder(self, chosen: Corpus) -> None:
         share = self.folder.test_share
@@ -103,8 +106,25 @@ class IngestRequest:
         if chosen.open_with is None and self.folder != AS_FOUND:
             raise UsageError(
                 f"The corpus {self.corpus} has labels and splits of its own.",
-                "Leave out --table, --path-column, --label-column, --split-column, --test-share.",
+                "Leave out --table, --path-column, --label-column, --split-column, --test-share,"
+                " --group-column.",
             )
+
+
+class Swept(BaseModel):
+    """What an ingest removed of those that were interrupted before it.
+
+    Attributes:
+        count: half-written files, and uploads to a bucket that were not completed.
+        bytes: that they held.
+        unknown: why uploads were not looked for or not aborted; empty where they were.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    count: int = 0
+    bytes: int = 0
+    unknown: str = ""
 
 
 class IngestReport(BaseModel):
@@ -121,8 +141,11 @@ class IngestReport(BaseModel):
         written_bytes: size of the shards written by this run.
         skipped: reason → items left out.
         skipped_keys: reason → names of the first of them.
+        flaws: flaw → samples that are stored in spite of it.
+        flawed_keys: flaw → names of the first of them.
         seconds: time taken.
         sha256: hash of the manifest.
+        swept: what interrupted ingests had left half written, and this one removed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -137,8 +160,11 @@ class IngestReport(BaseModel):
     written_bytes: int
     skipped: dict[str, int]
     skipped_keys: dict[str, tuple[str, ...]]
+    flaws: dict[str, int]
+    flawed_keys: dict[str, tuple[str, ...]]
     seconds: float
     sha256: str
+    swept: Swept = Swept()
 
     @property
     def mb_per_s(self) -> float:

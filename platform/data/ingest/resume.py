@@ -1,13 +1,13 @@
 """What an ingest finds when it is run again, and what it leaves behind when it is done."""
 
-from collections.abc import Iterable
-
 from pydantic import ValidationError
 
-from striate.core.errors import DataError
+from striate.core.errors import DataError, PlatformError
+from striate.data.ingest.leftovers import Leftovers, remove_leftovers
 from striate.data.ingest.plan import ShardPlan, plan_sha256
-from striate.data.ingest.tasks import RECORDS_FOLDER, IngestJob, ShardRecord
-from striate.data.shards.manifest import MANIFEST_FILE, Manifest, ShardEntry
+from striate.data.ingest.request import Swept
+from striate.data.ingest.tasks import IngestJob, ShardRecord
+from striate.data.shards.manifest import MANIFEST_FILE, RECORDS_FOLDER, Manifest, ShardEntry
 from striate.data.shards.shard import is_whole
 
 
@@ -33,22 +33,25 @@ def find_finished(
     }
 
 
-def sweep(job: IngestJob, plan: list[ShardPlan], leftovers: Iterable[str]) -> None:
-    """Remove what interrupted runs left: records, shards of another plan, half-written files.
+def sweep(job: IngestJob, plan: list[ShardPlan], leftovers: Leftovers) -> Swept:
+    """Remove what interrupted runs left: records, shards of another plan, what is half written.
 
     Args:
         job: the ingest.
         plan: its shards.
-        leftovers: half-written files that were there before it began; younger ones may be those
-            of another ingest into the same target.
+        leftovers: what was half written before it began; younger ones may be those of another
+            ingest into the same target.
     """
     planned = {shard.file for shard in plan}
     for file in _record_files(job):
         if file not in planned:
             job.target.remove(file)
     job.target.remove_folder(RECORDS_FOLDER)
-    for file in leftovers:
-        job.target.remove(file)
+    try:
+        removed = remove_leftovers(job.target, leftovers)
+    except PlatformError as error:  # the shards are whole: no reason to fail
+        return Swept(unknown=str(error))
+    return Swept(count=removed.removed, bytes=removed.bytes, unknown=leftovers.unknown)
 
 
 def _from_manifest(job: IngestJob) -> dict[str, ShardEntry]:

@@ -12,17 +12,13 @@ from striate.core.errors import DataError, StriateError
 from striate.data.corpora import ALL_CORPORA
 from striate.data.corpora.base import AS_FOUND, FolderOptions
 from striate.data.ingest.plan import ShardPlan
-from striate.data.shards.manifest import Columns, ShardEntry
-from striate.data.shards.schema import (
-    OpenCorpus,
-)
+from striate.data.shards.manifest import RECORDS_FOLDER, Columns, ShardEntry
+from striate.data.shards.schema import OpenCorpus
 from striate.data.shards.shard import write_shard
 from striate.data.storage import Source, Target, explain_storage_error
 
 if TYPE_CHECKING:
     import ray
-
-RECORDS_FOLDER = ".ingest"
 
 
 class ShardRecord(BaseModel):

@@ -10,13 +10,28 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from striate.core.errors import DataError
+from striate.data.shards.folder import ShardFolder
 from striate.data.transforms.damage import DamagedSample
 from striate.data.transforms.image.augment import Places
 
-__all__ = ["DamagedSample", "Label", "OfOneImage", "Pipeline", "Places", "Preparing", "Stored"]
+__all__ = [
+    "DamagedSample",
+    "DescribesInput",
+    "Label",
+    "NeedsShards",
+    "OfOneImage",
+    "OfSequences",
+    "Pipeline",
+    "Places",
+    "Preparing",
+    "Stored",
+    "class_labels",
+]
 
 Label = int | Sequence[int] | NDArray[np.int32] | bytes | memoryview
 
@@ -55,6 +70,23 @@ class Stored:
     def with_prepared(self, prepared: Any) -> "Stored":
         """The same sample with the row's prepared form, its payload no longer needed."""
         return replace(self, prepared=prepared, payload=b"")
+
+
+def class_labels(stored: Sequence[Stored]) -> Tensor:
+    """(n,) int64: the class of each sample, −1 where the shards have no labels.
+
+    Raises:
+        DataError: a sample has several classes, or one for each frame or pixel.
+    """
+    for sample in stored:
+        if not isinstance(sample.label, int):
+            raise DataError(
+                f"{sample.key or f'Row {sample.row}'} has not one class but several, or one for"
+                " each frame or pixel.",
+                "Choose a pipeline for such labels: clips-train for several, speech-frames for"
+                " frames, dense-labels for pixels.",
+            )
+    return torch.tensor([sample.label for sample in stored], dtype=torch.int64)
 
 
 @runtime_checkable
@@ -98,6 +130,55 @@ class OfOneImage(Protocol):
     @property
     def preprocessing(self) -> Sequence[Mapping[str, Any]]:
         """The steps from a decoded image to the model's input."""
+
+
+@runtime_checkable
+class NeedsShards(Pipeline, Protocol):
+    """A pipeline that is made for certain shards: its vocabulary is that of their texts.
+
+    The stream binds it before its first sample.
+    """
+
+    def bind(self, folder: ShardFolder) -> "NeedsShards":
+        """The same, with what it needs of the shards; equal on every node.
+
+        Raises:
+            DataError: the shards are not such that it can use, or one is missing or damaged.
+            UnknownName: no such split or column.
+            PlatformError: the disk is full.
+        """
+
+    @property
+    def assets(self) -> Mapping[str, str]:
+        """File name → text of what a bundle keeps of it, once it is bound."""
+
+
+@runtime_checkable
+class OfSequences(Protocol):
+    """A pipeline of sequences: padded to what arguments allow, then cut to a batch's longest.
+
+    Each row is one unit.
+    """
+
+    @property
+    def length_columns(self) -> tuple[str, ...]:
+        """Columns of text that batches are to be of one length in; none: of any lengths."""
+
+    def trim(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A whole batch without what is padding in all of its samples."""
+
+
+@runtime_checkable
+class DescribesInput(Protocol):
+    """A pipeline that says what its tensor is, where that is no image of normalised intensity."""
+
+    @property
+    def layout(self) -> str:
+        """The dimensions of one sample: ``CFT`` for channels, bands and frames in time."""
+
+    @property
+    def units(self) -> str:
+        """What its numbers are, for people: ``normalised log-mel energy``."""
 
 
 @runtime_checkable

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
 from striate.core.arrays import Pixels
 from striate.core.errors import DataError, RecipeError
-from striate.core.validation import describe_invalid
+from striate.core.numbers import Deviation, Positive, Real, Share, Side
+from striate.core.validation import check_arguments
 from striate.data.pipelines.base import Places, Stored
 from striate.data.transforms.random import uniforms
 from striate.data.transforms.video.reader import Video, open_video
@@ -99,14 +100,14 @@ class _Clips(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    frames: int = Field(default=FRAMES, ge=1)
-    height: int = Field(default=HEIGHT, ge=1)
-    width: int = Field(default=WIDTH, ge=1)
-    crop: int = Field(default=CROP, ge=1)
-    mean: tuple[float, float, float] = (128.0, 128.0, 128.0)
-    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    frames: int = Field(default=FRAMES, ge=1, le=4096)
+    height: Side = HEIGHT
+    width: Side = WIDTH
+    crop: Side = CROP
+    mean: tuple[Real, Real, Real] = (128.0, 128.0, 128.0)
+    std: tuple[Deviation, Deviation, Deviation] = (1.0, 1.0, 1.0)
     differences: bool = False
-    max_labels: int = Field(default=32, ge=1)
+    max_labels: int = Field(default=32, ge=1, le=1024)
 
     @model_validator(mode="after")
     def _something_differs(self) -> Self:
@@ -156,9 +157,9 @@ class TrainClips(_Clips):
         flip: share of clips that are mirrored; 0 where left and right tell classes apart.
     """
 
-    clips_per_video: int = Field(default=5, ge=1)
-    window_s: float = Field(default=WINDOW_S, gt=0)
-    flip: float = Field(default=0.5, ge=0, le=1)
+    clips_per_video: int = Field(default=5, ge=1, le=1024)
+    window_s: Positive = WINDOW_S
+    flip: Share = 0.5
 
     @property
     def units_per_row(self) -> int:
@@ -203,7 +204,7 @@ class TestClips(_Clips):
 
     __test__ = False  # for pytest: no class of tests
 
-    clips_per_video: int = Field(default=10, ge=1)
+    clips_per_video: int = Field(default=10, ge=1, le=1024)
 
     @property
     def units_per_row(self) -> int:
@@ -268,11 +269,7 @@ def clips_test(arguments: Mapping[str, Any], training: bool) -> TestClips:
 
 
 def _built(kind: type[_Kind], name: str, arguments: Mapping[str, Any]) -> _Kind:
-    try:
-        built = kind(**arguments)
-    except ValidationError as error:
-        what = describe_invalid(error, whole="")
-        raise RecipeError(f"The pipeline {name}: {what}.") from None
+    built = check_arguments(kind, arguments, f"pipeline {name}")
     if built.crop > min(built.height, built.width):
         raise RecipeError(
             f"The pipeline {name}: no crop of {built.crop} pixels fits into"
@@ -284,5 +281,9 @@ def _built(kind: type[_Kind], name: str, arguments: Mapping[str, Any]) -> _Kind:
 
 def _labels(sample: Stored) -> list[int]:
     label = sample.label
-    assert not isinstance(label, bytes), "clips have classes, not dense labels"
+    if isinstance(label, bytes | memoryview):
+        raise DataError(
+            f"{sample.key or f'Row {sample.row}'} has a class for each pixel, and no clip has.",
+            "Choose the pipeline dense-labels.",
+        )
     return [label] if isinstance(label, int) else [int(one) for one in label]

@@ -12,22 +12,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from striate.core.arrays import Pixels
-from striate.core.errors import DataError, RecipeError, RequestError
-from striate.core.validation import describe_invalid
+from striate.core.errors import DataError, RequestError
+from striate.core.numbers import Deviation, Real, Side
+from striate.core.validation import check_arguments
 from striate.data.pipelines.base import DamagedSample, Places, Stored
 from striate.data.pipelines.images import MEAN, STD
-from striate.data.transforms.image.crops import CropBox, draw_box
+from striate.data.shards.schema import UNKNOWN, dense_classes
+from striate.data.transforms.image.crops import draw_box
 from striate.data.transforms.image.decode import decode_image
 from striate.data.transforms.image.jpeg import damage
 from striate.data.transforms.image.preprocess import apply
 from striate.data.transforms.random import uniforms
-
-UNKNOWN = -1
-"""The class of a pixel of which nobody knows one."""
 
 _FLIP, _DRAWS = 2, 3  # which draw is for what; the first two are the crop's place
 
@@ -48,11 +47,11 @@ class DenseArguments(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    height: int = Field(ge=1)
-    width: int = Field(ge=1)
-    canvas: tuple[int, int] | None = None
-    mean: tuple[float, float, float] = MEAN
-    std: tuple[float, float, float] = STD
+    height: Side
+    width: Side
+    canvas: tuple[Side, Side] | None = None
+    mean: tuple[Real, Real, Real] = MEAN
+    std: tuple[Deviation, Deviation, Deviation] = STD
     flip: bool = True
 
 
@@ -101,7 +100,7 @@ class DenselyLabelled:
         """A crop at a random place, a whole side where the image is smaller; maybe mirrored."""
         wanted = (min(self.size[0], image.shape[0]), min(self.size[1], image.shape[1]))
         box = draw_box((image.shape[0], image.shape[1]), wanted, draws[:2])
-        image, classes = _cut(image, box), _cut(classes, box)
+        image, classes = box.cut(image), box.cut(classes)
         if self.arguments.flip and draws[_FLIP] < 0.5:
             return image[:, ::-1], classes[:, ::-1]
         return image, classes
@@ -134,7 +133,7 @@ def read_labelled(stored: Stored) -> tuple[Pixels, Classes]:
         image = decode_image(bytes(stored.payload))
     except RequestError as error:
         raise DamagedSample(stored.key, damage(error)) from None
-    classes = np.frombuffer(stored.label, "<i2")
+    classes = dense_classes(stored.label)
     if classes.size != image.shape[0] * image.shape[1]:
         raise DamagedSample(stored.key, "labels and image differ in size")
     coloured = image if image.shape[2] == 3 else np.repeat(image, 3, axis=2)
@@ -153,11 +152,8 @@ def dense_labels(arguments: Mapping[str, Any], training: bool) -> DenselyLabelle
     Raises:
         RecipeError: an argument is unknown or wrong.
     """
-    try:
-        return DenselyLabelled(DenseArguments.model_validate(dict(arguments)), training)
-    except ValidationError as error:
-        what = describe_invalid(error, whole="")
-        raise RecipeError(f"The pipeline dense-labels' argument {what}.") from None
+    checked = check_arguments(DenseArguments, arguments, "pipeline dense-labels")
+    return DenselyLabelled(checked, training)
 
 
 def _fit(image: Pixels, classes: Classes, canvas: tuple[int, int]) -> tuple[Pixels, Classes]:
@@ -170,7 +166,3 @@ def _fit(image: Pixels, classes: Classes, canvas: tuple[int, int]) -> tuple[Pixe
         (width, height), Image.Resampling.NEAREST
     )
     return np.asarray(smaller), np.asarray(nearest).astype(np.int64)
-
-
-def _cut(values: NDArray[Any], box: CropBox) -> NDArray[Any]:
-    return values[box.top : box.top + box.height, box.left : box.left + box.width]

@@ -7,17 +7,18 @@ Zisserman, ICLR 2015), a flip half of the time, AlexNet's colour noise (Krizhevs
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 from torch import Tensor
 
-from striate.core.errors import PayloadTooLarge, RecipeError, RequestError
-from striate.core.validation import describe_invalid
-from striate.data.pipelines.base import DamagedSample, Places, Stored
+from striate.core.errors import PayloadTooLarge, RequestError
+from striate.core.numbers import Deviation, NonNegative, Positive, Real, Share, Side
+from striate.core.validation import check_arguments
+from striate.data.pipelines.base import DamagedSample, Places, Stored, class_labels
 from striate.data.transforms.image.crops import (
     CROP_DRAWS,
     CropBox,
@@ -56,9 +57,9 @@ _DRAWS = CROP_DRAWS + 5
 class _Arguments(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    size: int = Field(default=224, ge=1)
-    mean: tuple[float, float, float] = MEAN
-    std: tuple[float, float, float] = STD
+    size: Side = 224
+    mean: tuple[Real, Real, Real] = MEAN
+    std: tuple[Deviation, Deviation, Deviation] = STD
 
 
 class TrainArguments(_Arguments):
@@ -78,11 +79,11 @@ class TrainArguments(_Arguments):
     """
 
     crop: Literal["area", "jitter"] = "area"
-    area: tuple[float, float] = (0.08, 1.0)
-    ratio: tuple[float, float] = (3 / 4, 4 / 3)
-    shorter: tuple[int, int] = (256, 512)
+    area: tuple[Share, Share] = (0.08, 1.0)
+    ratio: tuple[Positive, Positive] = (3 / 4, 4 / 3)
+    shorter: tuple[Side, Side] = (256, 512)
     flip: bool = True
-    colour_noise: float = Field(default=0.1, ge=0)
+    colour_noise: NonNegative = 0.1
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -106,7 +107,7 @@ class TestArguments(_Arguments):
         crops: 1 for the centre, 10 for corners and centre and their mirror images.
     """
 
-    shorter: tuple[int, ...] = (256,)
+    shorter: tuple[Side, ...] = (256,)
     crops: Literal[1, 10] = 1
 
     @model_validator(mode="after")
@@ -130,7 +131,7 @@ class TrainImages:
         for index, sample in enumerate(stored):
             crop = self.crop(sample, draws[:, index].tolist())
             _normalise(crop, offsets[index], self.arguments.std, out=images[index])
-        return {"images": images.permute(0, 3, 1, 2), "labels": _labels(stored)}
+        return {"images": images.permute(0, 3, 1, 2), "labels": class_labels(stored)}
 
     def crop(self, sample: Stored, draws: Sequence[float]) -> Tensor:
         """(size, size, 3) uint8: the crop before noise and normalisation.
@@ -190,7 +191,7 @@ class TestImages:
         images = torch.stack([self._crops(sample) for sample in stored])
         images = images.permute(0, 1, 4, 2, 3)
         single = images.shape[1] == 1
-        return {"images": images[:, 0] if single else images, "labels": _labels(stored)}
+        return {"images": images[:, 0] if single else images, "labels": class_labels(stored)}
 
     def _crops(self, sample: Stored) -> Tensor:
         """(crops, size, size, 3) float32."""
@@ -212,14 +213,14 @@ class TestImages:
         pixels = picture.region(CropBox(0, 0, picture.height, picture.width), image)
         size = (self.arguments.size, self.arguments.size)
         if self.arguments.crops == 1:
-            return _crop(pixels, centre_box(image, size))[None]
-        crops = torch.stack([_crop(pixels, box) for box in corners_and_centre(image, size)])
+            return centre_box(image, size).cut(pixels)[None]
+        crops = torch.stack([box.cut(pixels) for box in corners_and_centre(image, size)])
         return torch.cat([crops, crops.flip(2)])
 
 
 def imagenet_train(arguments: Mapping[str, Any], training: bool) -> TrainImages | TestImages:
     """The pipeline ``imagenet-train``; see `TrainArguments`. Without training: the centre crop."""
-    checked = check_arguments(TrainArguments, arguments)
+    checked = check_arguments(TrainArguments, arguments, "pipeline imagenet-train")
     if training:
         return TrainImages(checked)
     shorter = (round(checked.size * 256 / 224),)
@@ -230,35 +231,19 @@ def imagenet_train(arguments: Mapping[str, Any], training: bool) -> TrainImages 
 
 def imagenet_test(arguments: Mapping[str, Any], training: bool) -> TestImages:
     """The pipeline ``imagenet-test``: shorter side 256, the centre; see `TestArguments`."""
-    return TestImages(check_arguments(TestArguments, arguments))
+    return TestImages(check_arguments(TestArguments, arguments, "pipeline imagenet-test"))
 
 
 def ten_crop(arguments: Mapping[str, Any], training: bool) -> TestImages:
     """The pipeline ``ten-crop``: corners and centre at 256, and their mirror images."""
-    return TestImages(check_arguments(TestArguments, {"crops": 10, **arguments}))
+    given = {"crops": 10, **arguments}
+    return TestImages(check_arguments(TestArguments, given, "pipeline ten-crop"))
 
 
 def multi_scale(arguments: Mapping[str, Any], training: bool) -> TestImages:
     """The pipeline ``multi-scale``: ten crops at each of 256, 384 and 512 (VGG, section 4.2)."""
-    return TestImages(
-        check_arguments(TestArguments, {"crops": 10, "shorter": (256, 384, 512), **arguments})
-    )
-
-
-_Checked = TypeVar("_Checked", bound=_Arguments)
-
-
-def check_arguments(kind: type[_Checked], arguments: Mapping[str, Any]) -> _Checked:
-    """An image pipeline's arguments.
-
-    Raises:
-        RecipeError: one is unknown or wrong.
-    """
-    try:
-        return kind.model_validate(dict(arguments))
-    except ValidationError as error:
-        what = describe_invalid(error, whole="")
-        raise RecipeError(f"The image pipeline's argument {what}.") from None
+    given = {"crops": 10, "shorter": (256, 384, 512), **arguments}
+    return TestImages(check_arguments(TestArguments, given, "pipeline multi-scale"))
 
 
 def _normals(draws: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -278,11 +263,3 @@ def _normalise(
     out.copy_(pixels)
     rows = out.view(len(out), -1)
     torch.addcmul(shifts, rows, factors, out=rows)
-
-
-def _crop(pixels: Tensor, box: CropBox) -> Tensor:
-    return pixels[box.top : box.top + box.height, box.left : box.left + box.width]
-
-
-def _labels(stored: Sequence[Stored]) -> Tensor:
-    return torch.tensor([sample.label for sample in stored], dtype=torch.int64)

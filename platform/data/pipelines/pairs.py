@@ -6,7 +6,7 @@ Whether the second is of the same class, and which one it is, is drawn by the pl
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -24,23 +24,35 @@ _KNOWN = ("shape", "augment", "preprocessing")
 _OF_PAIRS, _OF_SECONDS = 1 << 40, 2 << 40  # seeds far from those of the images' own distortions
 
 
-@dataclass(frozen=True)
-class ImagePairs:
-    """Pairs of raw images.
+class PairMember(Protocol):
+    """A pipeline that gives ``images`` and ``labels``, one of each a sample."""
 
-    Gives ``images`` and ``others``, (n, channels, height, width) float32; ``labels`` (n,) int64, 1
-    where both are of one class and else 0; and ``other_rows`` (n,) int64.
+    @property
+    def preprocessing(self) -> Preprocessing: ...
+
+    def __call__(self, stored: Sequence[Stored], places: Places) -> dict[str, Tensor]: ...
+
+
+Member = TypeVar("Member", bound=PairMember)
+
+
+@dataclass(frozen=True)
+class PairsOf(Generic[Member]):
+    """Pairs of what another pipeline gives.
+
+    Gives ``images`` and ``others``, as that pipeline's ``images``; ``labels`` (n,) int64, 1 where
+    both are of one class and else 0; and ``other_rows`` (n,) int64.
 
     Attributes:
         images: what makes a tensor of each member.
     """
 
-    images: RawImages
+    images: Member
     units_per_row: int | None = 1
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """The steps from a decoded image to either member."""
+        """The steps from what is stored to either member."""
         return self.images.preprocessing
 
     def choose_companions(self, rows: Integers, places: Places, index: LabelIndex) -> Integers:
@@ -61,6 +73,10 @@ class ImagePairs:
             "labels": (first["labels"] == second["labels"]).long(),
             "other_rows": torch.tensor([one.row for one in seconds], dtype=torch.int64),
         }
+
+
+class ImagePairs(PairsOf[RawImages]):
+    """Pairs of raw images: (n, channels, height, width) float32 each."""
 
 
 def image_pairs(arguments: Mapping[str, Any], training: bool) -> ImagePairs:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from striate.core.errors import UnknownName
-from striate.data.pipelines.base import Places, Stored
+from striate.data.pipelines.base import Places, Stored, class_labels
 from striate.data.transforms.image.augment import AUGMENTATIONS
 from striate.data.transforms.image.preprocess import Preprocessing, apply, steps_of
 
@@ -38,7 +38,7 @@ class RawImages:
     def __call__(self, stored: Sequence[Stored], places: Places) -> dict[str, Tensor]:
         """``images`` (n, c, h, w) float32 and ``labels`` (n,) int64."""
         pixels = np.frombuffer(b"".join(sample.payload for sample in stored), np.uint8).copy()
-        labels = np.array([sample.label for sample in stored], np.int64)
+        labels = class_labels(stored).numpy()
         return self.of_arrays(pixels.reshape(len(stored), *self.shape), labels, places)
 
     def of_arrays(

@@ -6,8 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
+from striate.core.validation import check_arguments
 from striate.data.pipelines.base import Places, Stored
-from striate.data.pipelines.images import TestArguments, TestImages, check_arguments
+from striate.data.pipelines.images import TestArguments, TestImages
 
 SCALES = (256, 384, 512)
 SCALE_PREFIX = "images_at_"
@@ -47,6 +48,7 @@ def dense(arguments: Mapping[str, Any], training: bool) -> ScaledImages:
         RecipeError: an argument is unknown or wrong.
     """
     del training
-    known = check_arguments(TestArguments, {"shorter": SCALES, **arguments})
+    given = {"shorter": SCALES, **arguments}
+    known = check_arguments(TestArguments, given, "pipeline dense")
     scales = (known.model_copy(update={"size": side, "shorter": (side,)}) for side in known.shorter)
     return ScaledImages(TestImages(known), tuple(TestImages(scale) for scale in scales))

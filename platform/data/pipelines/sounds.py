@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from striate.core.errors import RecipeError, RequestError
-from striate.core.validation import first_invalid
-from striate.data.pipelines.base import DamagedSample, Places, Stored
+from striate.core.errors import RequestError
+from striate.core.validation import check_arguments
+from striate.data.pipelines.base import DamagedSample, Places, Stored, class_labels
 from striate.data.transforms.audio.features import BANDS, WINDOW, log_mel
 from striate.data.transforms.audio.frames import FRAME_S
 from striate.data.transforms.audio.load import load_mono, reason_of
@@ -32,7 +32,7 @@ class SoundArguments(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seconds: float = Field(default=1.0, ge=FRAME_S)
+    seconds: float = Field(default=1.0, ge=FRAME_S, le=3600, allow_inf_nan=False)
     bands: int = Field(default=BANDS, ge=1, le=128)
     columns: int = Field(default=WINDOW, ge=1, le=1000)
 
@@ -48,6 +48,8 @@ class Sounds:
     arguments: SoundArguments
     training: bool
     units_per_row: int | None = 1
+    layout: ClassVar[str] = "CFT"
+    units: ClassVar[str] = "normalised log-mel energy"
 
     def energies(self, stored: Stored) -> Tensor:
         """(frames, bands) float32 log-mel energies of the whole sound, normalised.
@@ -70,13 +72,14 @@ class Sounds:
 
         Raises:
             DamagedSample: as `energies`.
+            DataError: a sound has a label for each frame.
         """
+        labels = class_labels(stored)
         draws = uniforms(places.seed, places.epochs, places.positions, 1)[0].tolist()
         made = []
         for sample, draw in zip(stored, draws, strict=True):
             stretch = self._stretch(self.energies(sample), draw if self.training else 0.5)
             made.append(F.adaptive_avg_pool1d(stretch.T, self.arguments.columns))
-        labels = torch.tensor([sample.label for sample in stored], dtype=torch.int64)
         return {"features": torch.stack(made).unsqueeze(1), "labels": labels}
 
     def _stretch(self, energies: Tensor, at: float) -> Tensor:
@@ -95,12 +98,4 @@ def sounds(arguments: Mapping[str, Any], training: bool) -> Sounds:
     Raises:
         RecipeError: an unknown or wrong argument.
     """
-    try:
-        return Sounds(SoundArguments.model_validate(dict(arguments)), training)
-    except ValidationError as error:
-        invalid = first_invalid(error)
-        given = f"{invalid.path} = {invalid.value!r}"
-        raise RecipeError(
-            f"The pipeline sounds cannot take {given}: {invalid.reason}.",
-            f"It knows {', '.join(SoundArguments.model_fields)}.",
-        ) from None
+    return Sounds(check_arguments(SoundArguments, arguments, "pipeline sounds"), training)

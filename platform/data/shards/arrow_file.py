@@ -10,10 +10,13 @@ import pyarrow as pa
 from striate.core.errors import DataError
 from striate.data.shards.manifest import KEYS_KEPT, Columns
 from striate.data.shards.schema import (
+    UNKNOWN,
     FieldKind,
     Sample,
     Skipped,
+    dense_classes,
 )
+from striate.data.transforms.end_marker import lacks_end_marker
 
 FIELD_TYPES: dict[FieldKind, pa.DataType] = {
     "int32": pa.int32(),
@@ -32,6 +35,8 @@ LABEL_TYPES: dict[str, pa.DataType | None] = {
     "dense": pa.large_binary(),
     "none": None,
 }
+NO_END = "JPEG image without an end marker"
+"""The flaw of an image that is decoded as browsers do where it lacks nothing else."""
 
 
 @dataclass
@@ -44,6 +49,8 @@ class Gathered:
         columns: the other Arrow columns' values.
         skipped: reason → the first keys (at most `KEYS_KEPT`).
         counts: reason → samples left out.
+        flawed: flaw → the first keys of samples that are stored in spite of it.
+        flaws: flaw → such samples.
     """
 
     payloads: bytearray = field(default_factory=bytearray)
@@ -51,6 +58,8 @@ class Gathered:
     columns: dict[str, list[object]] = field(default_factory=dict)
     skipped: dict[str, list[str]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    flawed: dict[str, list[str]] = field(default_factory=dict)
+    flaws: dict[str, int] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -91,11 +100,10 @@ def gather(columns: Columns, classes: int, items: Iterable[Sample | Skipped]) ->
             assert isinstance(item, Sample)
             _keep(found, item)
             seen.add(item.key)
+            if columns.payload.kind == "image" and lacks_end_marker(item.payload):
+                _count(item, NO_END, found.flaws, found.flawed)
         else:
-            found.counts[reason] = found.counts.get(reason, 0) + 1
-            keys = found.skipped.setdefault(reason, [])
-            if len(keys) < KEYS_KEPT:
-                keys.append(item.key or f"item {item.item}")
+            _count(item, reason, found.counts, found.skipped)
     return found
 
 
@@ -111,6 +119,15 @@ def record_batch(columns: Columns, found: Gathered) -> pa.RecordBatch:
     arrays = [pa.Array.from_buffers(arrow.field("payload").type, found.rows, buffers)]
     arrays += [pa.array(values, arrow.field(name).type) for name, values in found.columns.items()]
     return pa.record_batch(arrays, schema=arrow)
+
+
+def _count(
+    item: Sample | Skipped, reason: str, counts: dict[str, int], names: dict[str, list[str]]
+) -> None:
+    counts[reason] = counts.get(reason, 0) + 1
+    keys = names.setdefault(reason, [])
+    if len(keys) < KEYS_KEPT:
+        keys.append(item.key or f"item {item.item}")
 
 
 def _keep(found: Gathered, sample: Sample) -> None:
@@ -137,16 +154,16 @@ def _wrong(columns: Columns, classes: int, sample: Sample, seen: set[str]) -> st
 
 
 def _label_range(kind: str, sample: Sample) -> tuple[int | None, int]:
-    """The smallest and the largest class of a sample; dense labels know an "unknown" of −1."""
+    """The smallest and the largest class of a sample; dense labels may be unknown."""
     label = sample.label
     if kind == "none":
         return None, 0
     if isinstance(label, int):
         return label, label
-    values = np.frombuffer(label, "<i2") if isinstance(label, bytes) else np.asarray(label)
+    values = dense_classes(label) if isinstance(label, bytes) else np.asarray(label)
     if not len(values):
         return None, 0
     low, high = int(values.min()), int(values.max())
     if kind == "dense":
-        return (0, max(high, 0)) if low == -1 else (low, high)
+        return (0, max(high, 0)) if low == UNKNOWN else (low, high)
     return low, high

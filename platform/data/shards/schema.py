@@ -2,11 +2,19 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from striate.core.numbers import Count, Positive
 
 FieldKind = Literal[
     "int32",
@@ -20,21 +28,34 @@ FieldKind = Literal[
 ]
 
 
+UNKNOWN = -1
+"""The class of a pixel of which nobody knows one."""
+
+
 class PayloadColumn(BaseModel):
     """How what a corpus is made of is stored in its shards.
 
     Attributes:
         kind: ``raw``: each payload is an array's bytes, row by row; ``image``, ``video``,
-            ``audio``: an encoded file, as it was published.
+            ``audio``: an encoded file, as it was published; ``text``: UTF-8.
         dtype: element type of a raw payload.
         shape: (channels, height, width) of every raw payload.
+        name: what a text is called among the further columns of texts, such as its language;
+            ``text`` when None.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["raw", "image", "video", "audio"] = "raw"
+    kind: Literal["raw", "image", "video", "audio", "text"] = "raw"
     dtype: Literal["uint8"] | None = None
-    shape: tuple[int, int, int] | None = None
+    shape: tuple[Count, Count, Count] | None = None
+    name: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_name(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """As ever where there is none: a manifest's hash stays what it was."""
+        written: dict[str, Any] = write(self)
+        return {name: value for name, value in written.items() if name != "name" or value}
 
     @model_validator(mode="after")
     def _shape_is_for_raw(self) -> Self:
@@ -72,7 +93,12 @@ class LabelColumn(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["class", "multi", "frames", "dense", "none"] = "class"
-    frame_s: float | None = None
+    frame_s: Positive | None = None
+
+
+def dense_classes(label: bytes | memoryview) -> NDArray[np.int16]:
+    """The classes in a label of the kind ``dense``, row by row: a view of it."""
+    return np.frombuffer(label, "<i2")
 
 
 @dataclass(frozen=True)

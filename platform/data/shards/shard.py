@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from striate.core.errors import DataError
@@ -20,6 +21,7 @@ from striate.data.shards.manifest import Columns, ShardEntry
 from striate.data.shards.schema import (
     Sample,
     Skipped,
+    dense_classes,
 )
 from striate.data.storage import Source, Target
 
@@ -75,6 +77,18 @@ class Shard:
         """A sample's bytes, a view of the file."""
         return self._payloads.of(row)
 
+    def text(self, row: int, column: str) -> bytes:
+        """A sample's text in one of `Columns.texts`, UTF-8."""
+        if column == self.columns.text_name:
+            return bytes(self.payload(row))
+        return bytes(self.batch.column(column)[row].as_buffer() or b"")
+
+    def text_sizes(self, column: str) -> NDArray[np.int64]:
+        """(rows,) bytes of the text in each row, out of its offsets: no text is read."""
+        if column == self.columns.text_name:
+            return np.diff(self._payloads.offsets)[: self.rows]
+        return np.asarray(pc.binary_length(self.batch.column(column)).to_numpy(), np.int64)
+
     def label(self, row: int) -> int | NDArray[np.int32] | memoryview:
         """A sample's label: an int, an array of ints, a view of int16, or −1 without labels."""
         kind = self.columns.label.kind
@@ -84,6 +98,11 @@ class Shard:
             return -1
         value = self.batch.column("label")[row]
         return int(value.as_py()) if kind == "class" else np.asarray(value.values.to_numpy())
+
+    def dense_label(self, row: int) -> NDArray[np.int16]:
+        """A sample's classes, one for each pixel, row by row: a view of the file."""
+        assert self._dense is not None, "asked other labels for a class of each pixel"
+        return dense_classes(self._dense.of(row))
 
     def key(self, row: int) -> str:
         """A sample's name in the source."""
@@ -157,6 +176,8 @@ def write_shard(
         sha256=hashlib.sha256(content).hexdigest(),
         skipped=dict(sorted(found.counts.items())),
         skipped_keys={name: tuple(keys) for name, keys in sorted(found.skipped.items())},
+        flaws=dict(sorted(found.flaws.items())),
+        flawed_keys={name: tuple(keys) for name, keys in sorted(found.flawed.items())},
     )
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from striate.core.errors import DataError
 from striate.data.shards.manifest import Manifest, ShardEntry
+from striate.data.shards.schema import UNKNOWN
 from striate.data.shards.shard import DAMAGED_REMEDY, Shard, open_shard, shard_of
 from striate.data.storage import Source
 
@@ -81,7 +82,7 @@ def _wrong_shard(place: Source, manifest: Manifest, entry: ShardEntry) -> DataEr
     except DataError as error:
         return error
     labels = _labels(shard)
-    lowest = -1 if manifest.columns.label.kind == "dense" else 0
+    lowest = UNKNOWN if manifest.columns.label.kind == "dense" else 0
     if len(labels) and not lowest <= labels.min() <= labels.max() < len(manifest.labels):
         return DataError(
             f"The shard {place.named(entry.file)} has labels outside {lowest} to"
@@ -111,5 +112,5 @@ def _labels(shard: Shard) -> "np.ndarray[tuple[int, ...], np.dtype[np.integer]]"
     if kind == "class":
         return shard.labels
     if kind == "dense":
-        return np.concatenate([np.frombuffer(shard.label(row), "<i2") for row in range(shard.rows)])  # type: ignore[arg-type]
+        return np.concatenate([shard.dense_label(row) for row in range(shard.rows)])
     return np.asarray(shard.batch.column("label").flatten().to_numpy())

@@ -17,13 +17,14 @@ from striate.core.errors import StriateError, UsageError
 from striate.core.files import explain_full_disk
 from striate.data.shards.folder import ShardFolder
 from striate.data.shards.manifest import Manifest
+from striate.data.shards.schema import UNKNOWN, dense_classes
 from striate.data.shards.shard import Shard
 from striate.data.show.contact_sheet import Cell, contact_sheet, stack
 
-SAMPLES_IN_PICTURE = {"raw": 40, "image": 40, "video": 6, "audio": 3}
+SAMPLES_IN_PICTURE = {"raw": 40, "image": 40, "video": 6, "audio": 3, "text": 4}
 _SHARDS_IN_PICTURE = 4
 _FRAMES_IN_STRIP = 8
-_UNKNOWN = -1
+_TEXT_SHOWN = 200
 _WNID = re.compile(r"^n\d{8} ")  # before the words of an ImageNet class; the key has it too
 
 
@@ -74,11 +75,15 @@ def spread_rows(folder: ShardFolder, split: str, count: int) -> Iterator[SampleR
 def describe_row(row: SampleRow, manifest: Manifest) -> dict[str, Any]:
     """A row for people: its key, label in words, size, and further columns."""
     shard = row.shard
+    payload = shard.payload(row.at)
+    columns = manifest.columns.payload
+    text = {columns.name or "text": _start_of(payload)} if columns.kind == "text" else {}
     return {
         "row": row.number,
         "key": shard.key(row.at),
         "label": label_text(shard, row.at, manifest.labels),
-        "bytes": len(shard.payload(row.at)),
+        "bytes": len(payload),
+        **text,
         **{name: _rounded(value) for name, value in shard.fields(row.at).items()},
     }
 
@@ -89,8 +94,8 @@ def label_text(shard: Shard, at: int, names: tuple[str, ...]) -> str:
     label = shard.label(at)
     if isinstance(label, int):
         return "" if kind == "none" else names[label]
-    values = np.frombuffer(label, "<i2") if isinstance(label, memoryview) else label
-    known = np.unique(values[values != _UNKNOWN]).tolist()
+    values = dense_classes(label) if isinstance(label, memoryview) else label
+    known = np.unique(values[values != UNKNOWN]).tolist()
     if kind == "multi":
         return ", ".join(names[value] for value in known)
     return f"{len(values):,} {'frames' if kind == 'frames' else 'pixels'}, {len(known)} classes"
@@ -132,8 +137,8 @@ def _draw_images(title: str, chosen: list[SampleRow], manifest: Manifest, path: 
         image = _unless_damaged(partial(image_of, row))
         cells.append(Cell(image, (label, key) if key else (label,)))
         if manifest.columns.label.kind == "dense" and image is not None:
-            classes = np.frombuffer(row.shard.label(row.at), "<i2")  # type: ignore[arg-type]
-            regions = colour_regions(classes.reshape(image.shape[:2]), len(manifest.labels))
+            classes = row.shard.dense_label(row.at).reshape(image.shape[:2])
+            regions = colour_regions(classes, len(manifest.labels))
             cells.append(Cell(regions, ("", "labels")))
     contact_sheet(title, cells).save(path)
 
@@ -184,6 +189,13 @@ def _draw_sounds(title: str, chosen: list[SampleRow], manifest: Manifest, path: 
     stack(title, sounds).save(path)
 
 
+def _draw_texts(title: str, chosen: list[SampleRow], _manifest: Manifest, path: Path) -> None:
+    from striate.data.show.text_page import text_page
+
+    pages = [(row.shard.key(row.at), text_page(row.shard.payload(row.at))) for row in chosen]
+    stack(title, pages).save(path)
+
+
 def _sound(row: SampleRow, manifest: Manifest) -> Image.Image:
     from striate.data.show.spectrogram import speech_picture
 
@@ -213,6 +225,12 @@ def _evenly(count: int, wanted: int) -> list[int]:
     return [(2 * at + 1) * count // (2 * wanted) for at in range(wanted)]
 
 
+def _start_of(text: memoryview) -> str:
+    """What fits a row of a table."""
+    start = bytes(text[: 4 * _TEXT_SHOWN]).decode("utf-8", "ignore")
+    return start if len(start) <= _TEXT_SHOWN else f"{start[: _TEXT_SHOWN - 1]}…"
+
+
 def _rounded(value: object) -> object:
     if isinstance(value, float):
         return round(value, 4)
@@ -228,4 +246,5 @@ _DRAWINGS: dict[str, Callable[[str, list[SampleRow], Manifest, Path], None]] = {
     "image": _draw_images,
     "video": _draw_clips,
     "audio": _draw_sounds,
+    "text": _draw_texts,
 }

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from striate.data.stream.decoding import Damage
 
-INPUTS = ("images", "clips", "features")
+INPUTS = ("images", "clips", "features", "tokens")
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Batch:
 
     @property
     def inputs(self) -> Tensor:
-        """What a model of one input takes, float32: `images`, or ``clips`` or ``features``."""
+        """What a model of one input takes: `images`, ``clips`` or ``features``, float32, or
+        ``tokens``, int64."""
         return next(self.tensors[name] for name in INPUTS if name in self.tensors)
 
     @property

@@ -124,10 +124,13 @@ class LocalDecoder:
         pipeline = self._pipeline
         if not isinstance(pipeline, Preparing):
             return stored
-        made = [
-            self._prepared.get(sample.row, partial(pipeline.prepare, sample)) for sample in stored
-        ]
-        return [one.with_prepared(value) for one, value in zip(stored, made, strict=True)]
+
+        def ready(one: Stored) -> Stored:
+            made = self._prepared.get(one.row, partial(pipeline.prepare, one))
+            companions = tuple(ready(other) for other in one.companions)
+            return replace(one.with_prepared(made), companions=companions)
+
+        return [ready(sample) for sample in stored]
 
 
 def decode_whole(

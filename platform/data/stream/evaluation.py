@@ -9,7 +9,7 @@ import numpy as np
 
 from striate.core.arrays import Integers
 from striate.core.errors import UsageError
-from striate.data.pipelines.base import Pipeline, Places
+from striate.data.pipelines.base import NeedsShards, OfSequences, Pipeline, Places
 from striate.data.pipelines.raw import RawImages
 from striate.data.shards.folder import ShardFolder
 from striate.data.stream.batch import Batch
@@ -72,6 +72,8 @@ def evaluation_batches(
         tensors, damaged = one.result()
         met.update((damage.row, damage) for damage in damaged)
         check_damage(met, spec.max_damaged)
+        if isinstance(pipeline, OfSequences) and tensors:
+            tensors = pipeline.trim(tensors)
         return Batch(tensors, stop, 0, stop - start, damaged) if tensors else None
 
     try:
@@ -102,7 +104,7 @@ def split_batches(
         share: the rank's.
         group: consecutive ids that belong together.
     """
-    step = batch_size if group == 1 else max(share.world, batch_size // group) * group
+    step = batch_size if group == 1 else max(share.world_size, batch_size // group) * group
     for start in range(0, units, step):
         stop = min(start + step, units)
         groups = np.arange(start // group, stop // group, dtype=np.int64)[share.positions]
@@ -128,6 +130,8 @@ def open_split(target: Path | str | ShardFolder, spec: StreamSpec) -> tuple[Spli
                 "Name a pipeline that decodes them.",
             )
         pipeline = RawImages(stored.raw_shape, spec.augment, tuple(spec.preprocessing))
+    if isinstance(pipeline, NeedsShards):
+        pipeline = pipeline.bind(reader.folder)
     if isinstance(pipeline, RawImages):
         check_stored(pipeline.preprocessing, stored.raw_shape)
     return reader, pipeline

@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -130,6 +130,18 @@ class SplitReader:
                     whole[row] = _stored(shard, row, first)
                 found[at] = whole[row].with_unit(unit)
         return [found[at] for at in range(len(ids))]
+
+    def text_sizes(self, rows: Integers, columns: Sequence[str]) -> Integers:
+        """(n,) bytes of the longest of some columns of text, for (n,) global row ids.
+
+        Raises:
+            DataError: a shard is missing or damaged; the message names it.
+        """
+        sizes = np.zeros(len(rows), np.int64)
+        for shard, start, here in self._by_shard(rows):
+            for column in columns:
+                sizes[here] = np.maximum(sizes[here], shard.text_sizes(column)[rows[here] - start])
+        return sizes
 
     def shard(self, index: int) -> Shard:
         """The open shard of that number in the split.

@@ -10,31 +10,32 @@ from striate.data.pipelines.base import Pipeline
 
 @dataclass(frozen=True)
 class Share:
-    """One process's share of every global batch: the positions rank, rank + world, … of it.
+    """One process's share of every global batch: the positions rank, rank + world_size, … of it.
 
     Sizes may so differ by one between ranks.
 
     Attributes:
         rank: of this process, from 0.
-        world: number of processes.
+        world_size: number of processes.
 
     Raises:
         UsageError: a rank outside the world.
     """
 
     rank: int = 0
-    world: int = 1
+    world_size: int = 1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.rank < self.world:
+        if not 0 <= self.rank < self.world_size:
             raise UsageError(
-                f"There is no rank {self.rank} in a world of {self.world}.", "Ranks count from 0."
+                f"There is no rank {self.rank} in a world of {self.world_size}.",
+                "Ranks count from 0.",
             )
 
     @property
     def positions(self) -> slice:
         """The share's positions in anything that is shared."""
-        return slice(self.rank, None, self.world)
+        return slice(self.rank, None, self.world_size)
 
     def size(self, whole: int) -> int:
         """How many of so many positions the share has."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from striate.core.arrays import Integers
 from striate.core.errors import UsageError
-from striate.data.pipelines.base import Pipeline, Places, Preparing
+from striate.data.pipelines.base import OfSequences, Pipeline, Places, Preparing
 from striate.data.pipelines.raw import RawImages
 from striate.data.shards.folder import ShardFolder
 from striate.data.stream.batch import Batch
@@ -25,6 +25,7 @@ from striate.data.stream.decoding import (
     places_at,
 )
 from striate.data.stream.evaluation import evaluation_batches, open_split
+from striate.data.stream.length_order import LengthOrder
 from striate.data.stream.order import Order, default_window
 from striate.data.stream.reader import SplitReader
 from striate.data.stream.shard_prefetch import FETCHES, ShardPrefetcher, shards_at_hand
@@ -76,10 +77,11 @@ class Stream:
         self.reader, pipeline = open_split(target, spec)
         self.manifest = self.reader.manifest
         window = spec.window or _window(self.reader)
-        self.order = Order(self.reader.shard_units, spec.seed, window)
+        self.order = _order(self.reader, pipeline, spec, window)
         self.cursor = self._begun = cursor
         self.wait_s = 0.0
         self._met: dict[int, Damage] = {}
+        self._trim = pipeline.trim if isinstance(pipeline, OfSequences) else None
         self.reader.keep = shards_at_hand(self.reader, self.order, FETCHES)
         self._decoder, threads = _decoder(self.reader, pipeline, spec)
         self._size = share.size(spec.batch_size)
@@ -113,6 +115,8 @@ class Stream:
         self.wait_s += time.perf_counter() - began
         self._met.update((damage.row, damage) for damage in damaged)
         check_damage(self._met, self.spec.max_damaged)
+        if self._trim is not None and tensors:
+            tensors = self._trim(tensors)
         self.cursor = cursor + self.spec.batch_size
         epoch = cursor // self.rows_per_epoch
         return Batch(tensors, self.cursor, epoch, self.spec.batch_size, damaged)
@@ -170,6 +174,18 @@ def _shards_ahead(reader: SplitReader, order: Order, threads: int | None) -> Sha
         return None
     remote = reader.folder.cache is not None
     return ShardPrefetcher(reader, order, FETCHES if remote else 1) if remote or threads else None
+
+
+def _order(reader: SplitReader, pipeline: Pipeline, spec: StreamSpec, window: int) -> Order:
+    """The order of the units, by length where the pipeline wants that."""
+    columns = pipeline.length_columns if isinstance(pipeline, OfSequences) else ()
+    if not columns:
+        return Order(reader.shard_units, spec.seed, window)
+
+    def lengths(rows: Integers) -> Integers:
+        return reader.text_sizes(rows, columns)
+
+    return LengthOrder(reader.shard_units, spec.seed, window, spec.batch_size, lengths)
 
 
 def _window(reader: SplitReader) -> int:

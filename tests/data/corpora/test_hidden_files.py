@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from striate.core.errors import DataError
 from striate.data import corpora
 from striate.data.corpora import CORPORA
 from striate.data.corpora.hidden_files import is_hidden
-from striate.data.shards.schema import OpenCorpus, Sample
+from striate.data.shards.schema import OpenCorpus, Sample, Skipped
 from striate.data.storage import Source
 
 pytestmark = pytest.mark.unit
@@ -108,6 +109,25 @@ def test_what_systems_leave_is_no_sample_and_no_class(
     assert {split: rows for split, rows in samples(same).items() if rows} == {
         split: rows for split, rows in expected.items() if rows
     }
+
+
+def test_a_table_sees_no_hidden_files_either(tmp_path: Path) -> None:
+    clean, littered = tmp_path / "clean", tmp_path / "littered"
+    for top in (clean, littered):
+        for number in range(4):
+            picture(top / f"{number}.png", number)
+        rows = "".join(f"{number}.png,{'ab'[number % 2]}\n" for number in range(4))
+        (top / "labels.csv").write_text(f"path,label\n{rows}__MACOSX/0.png,a\n")
+    litter(littered)
+    opened, same = (CORPORA["images"].open(Source.of(place)) for place in (clean, littered))
+    assert samples(same) == samples(opened)
+    left_out = [item for split in same.item_bytes for item in same.read(split, 0, 9)]
+    reasons = [item.reason for item in left_out if isinstance(item, Skipped)]
+    assert reasons == ["missing file"]
+    for top in (clean, littered):
+        (top / "labels.csv").write_text("file,label\n0.png,a\n")
+        with pytest.raises(DataError, match="has no column path"):  # not: no class folders
+            CORPORA["images"].open(Source.of(top))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Caltech-101, LFW and Stanford Background on trees in their published layouts."""
 
 import io
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -292,6 +294,35 @@ def test_labels_turn_with_an_image_that_is_turned(
     assert size == shown.shape[:2]
     classes = np.frombuffer(sample.label, "<i2").reshape(shown.shape[:2])
     assert np.array_equal(classes, shown[:, :, 0] // 30)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_heic_image_is_measured_as_it_is_shown(tmp_path: Path, orientation: int) -> None:
+    """Asked of a process that has decoded none yet: the header alone makes Pillow know HEIC."""
+    heif = pytest.importorskip("pillow_heif")
+    colours = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = heif.from_pillow(Image.fromarray(colours))
+    shown = (64, 96) if orientation == 1 else (96, 64)
+    for name in ("a", "b"):
+        put(tmp_path / f"labels/{name}.regions.txt", as_text(regions(*shown)))
+        put(tmp_path / f"images/{name}.heic", b"")
+        file.save(tmp_path / f"images/{name}.heic", exif=exif.tobytes())
+    script = (
+        "import sys; from striate.data.corpora.stanford import open_stanford;"
+        "from striate.data.storage import Source;"
+        "(item,) = open_stanford(Source.of(sys.argv[1])).read('test', 0, 1);"
+        "print(item.fields['height'], item.fields['width'])"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert said.stdout.split() == [str(side) for side in shown]
 
 
 def test_the_test_split_is_fold_0(stanford: Path) -> None:

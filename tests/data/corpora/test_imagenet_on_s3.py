@@ -8,9 +8,7 @@ import pytest
 
 from striate.data.corpora.imagenet import open_imagenet
 from striate.data.corpora.photos import write_photos
-from striate.data.shards.schema import (
-    Sample,
-)
+from striate.data.shards.schema import Sample
 from striate.data.storage import Source, Target
 
 pytestmark = pytest.mark.unit

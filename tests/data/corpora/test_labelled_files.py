@@ -345,6 +345,15 @@ def test_a_table_without_the_columns_does_not_hide_class_folders(pets: Path) -> 
         open_images(Source.of(pets.parent), FolderOptions(label_column="licence"))
 
 
+def test_a_damaged_table_of_something_else_does_not_hide_class_folders(pets: Path) -> None:
+    """Only the head of what may be a table of labels is looked at."""
+    put(pets / "prices.csv", "item,price\n" + "a,1\n" * 300_000 + "b,2,\xff\n")
+    assert open_images(Source.of(pets)).labels == ("cat", "dog")
+    put(pets / "labels.csv", "path,label\n" + "a,1\n" * 300_000 + "b,2,3\n")
+    with pytest.raises(DataError, match=r"labels\.csv cannot be read as a table"):
+        open_images(Source.of(pets))
+
+
 def test_of_several_tables_one_must_be_named(tmp_path: Path) -> None:
     source = listed(tmp_path, "path,label\na/1.jpg,x\na/2.jpg,y")
     put(tmp_path / "more.csv", "path,label\nb/3.jpg,z")
@@ -380,6 +389,21 @@ def test_clips_and_sounds_are_read_the_same_way(tmp_path: Path) -> None:
     }
     lengths = {item.fields["seconds"] for item in items(sounds) if isinstance(item, Sample)}
     assert lengths == {0.1, 0.5}
+
+
+@pytest.mark.parametrize("ending", ["MTS", "m2ts", "ts", "vob", "mkv", "mov"])
+def test_clips_are_found_by_the_endings_that_cameras_and_discs_give(
+    tmp_path: Path, ending: str
+) -> None:
+    container = {"mkv": "mkv", "mov": "mov", "vob": "mpg"}.get(ending, "ts")
+    for name in ("left", "right"):
+        (tmp_path / "clips" / name).mkdir(parents=True)
+        encode(tmp_path / f"made.{container}", moving())
+        (tmp_path / f"made.{container}").rename(tmp_path / "clips" / name / f"1.{ending}")
+    assert set(good(open_clips(Source.of(tmp_path / "clips")))) == {
+        f"left/1.{ending}",
+        f"right/1.{ending}",
+    }
 
 
 # Ingest

@@ -7,15 +7,11 @@ import numpy as np
 import pytest
 
 from striate.core.errors import UsageError
-from striate.data.corpora.base import (
-    Source,
-)
 from striate.data.corpora.sports import MOTIONS, RATE_HZ, _still, sports_clip, write_sports
 from striate.data.corpora.sports1m import open_sports1m
 from striate.data.corpora.sports_scene import Pose
-from striate.data.shards.schema import (
-    Sample,
-)
+from striate.data.shards.schema import Sample
+from striate.data.storage import Source
 
 pytestmark = pytest.mark.unit
 

@@ -9,9 +9,6 @@ import numpy as np
 import pytest
 
 from striate.core.errors import DataError
-from striate.data.corpora.base import (
-    Source,
-)
 from striate.data.corpora.sports import encode
 from striate.data.corpora.sports1m import open_sports1m
 from striate.data.corpora.sports1m_lists import read_list
@@ -22,6 +19,7 @@ from striate.data.shards.schema import (
     Sample,
     Skipped,
 )
+from striate.data.storage import Source
 
 pytestmark = pytest.mark.unit
 

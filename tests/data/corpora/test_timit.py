@@ -163,6 +163,18 @@ def test_each_fault_is_named_and_the_rest_is_kept(tmp_path: Path) -> None:
     assert [item.key for item in found if isinstance(item, Sample)] == [f"{at}/OK"]
 
 
+def test_labels_in_utf_16_are_named_as_such(tmp_path: Path) -> None:
+    at, wide = "TRAIN/DR1/FCJF0", PHN.encode("utf-16")
+    put(tmp_path, whole(f"{at}/SA1") | {f"{at}/SA1.PHN": wide})
+    with pytest.raises(DataError, match=r"SA1\.PHN is UTF-16, not UTF-8"):
+        open_timit(Source.of(tmp_path))
+    put(tmp_path, whole(f"{at}/SA2"))
+    assert reasons(read(tmp_path)) == {f"{at}/SA1": "phone labels are UTF-16, not UTF-8"}
+    put(tmp_path, {f"{at}/{name}.PHN": "she said\n" for name in ("SA1", "SA2")})
+    with pytest.raises(DataError, match=r"SA1\.PHN holds no phone labels"):
+        open_timit(Source.of(tmp_path))
+
+
 def test_a_tree_with_other_phones_is_labelled_with_those(tmp_path: Path) -> None:
     put(tmp_path, whole("TRAIN/DR1/FCJF0/SA1") | {"TRAIN/DR1/FCJF0/SA1.PHN": "0 8000 oU\n"})
     put(tmp_path, whole("TEST/DR1/MABC0/SA1"))

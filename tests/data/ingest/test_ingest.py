@@ -15,9 +15,7 @@ import pytest
 from striate.core.errors import DataError, PlatformError, UnknownName, UsageError
 from striate.core.files import atomic_folder
 from striate.data.corpora import CORPORA
-from striate.data.corpora.base import (
-    Corpus,
-)
+from striate.data.corpora.base import Corpus
 from striate.data.ingest.ingest import IngestReport, ingest
 from striate.data.shards.manifest import Manifest
 from striate.data.shards.schema import (

@@ -1,17 +1,18 @@
 """What an ingest leaves out is named and counted, and too much of it ends the ingest."""
 
+import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from striate.cli.main import main
 from striate.core.errors import DataError, UsageError
 from striate.data.corpora import CORPORA
-from striate.data.corpora.base import (
-    Corpus,
-)
+from striate.data.corpora.base import Corpus
 from striate.data.ingest.ingest import ingest
 from striate.data.shards.folder import ShardFolder
 from striate.data.shards.manifest import KEYS_KEPT, Manifest
@@ -61,6 +62,12 @@ def ingest_items(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ingest:
         return tmp_path / "shards"
 
     return run
+
+
+def jpeg() -> bytes:
+    buffer = io.BytesIO()
+    Image.effect_noise((64, 48), 50).save(buffer, "JPEG")
+    return buffer.getvalue()
 
 
 def sample(item: int, label: object = 0, payload: bytes = b"0123456789", key: str = "") -> Sample:
@@ -152,6 +159,40 @@ def test_the_manifest_keeps_few_names_however_many_are_left_out(ingest_items: In
     (target / manifest.shards[2].file).unlink()
     ingest_items(corpus)
     assert (target / "manifest.json").read_bytes() == before
+
+
+def test_jpegs_without_an_end_marker_are_stored_counted_and_named(
+    ingest_items: Ingest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A thumbnail's own marker is none, and what follows the marker does not hide it."""
+    whole = jpeg()
+    length = (len(whole) + 2).to_bytes(2, "big")
+    with_thumbnail = whole[:2] + b"\xff\xe1" + length + whole + whole[2:]
+    payloads = [
+        whole,
+        whole[:-2],
+        whole[:-1],
+        whole + bytes(9),
+        with_thumbnail,
+        with_thumbnail[:-2],
+    ]
+    items = [Sample(at, payload, 0, f"{at}.jpg") for at, payload in enumerate(payloads)]
+    target = ingest_items(Listed(items))
+    manifest = Manifest.load(target)
+    assert manifest.rows("train") == len(items)
+    assert manifest.flaws == {"JPEG image without an end marker": 3}
+    assert manifest.flawed_keys == {"JPEG image without an end marker": ("1.jpg", "2.jpg", "5.jpg")}
+    again = ingest("listed", target.parent, target, shard_mb=SHARD_MB)
+    assert (again.written, again.flaws) == (0, manifest.flaws)
+    main(["data", "ls", str(target)])
+    said = " ".join(capsys.readouterr().err.split())
+    assert "Stored 3 all the same: JPEG image without an end marker (1.jpg, 2.jpg, 5.jpg)." in said
+
+
+def test_a_manifest_without_flaws_is_what_it_was(ingest_items: Ingest) -> None:
+    """Runs record its hash, those of before there were flaws, too."""
+    target = ingest_items(Listed([sample(0)]))
+    assert "flaw" not in (target / "manifest.json").read_text()
 
 
 def test_too_much_left_out_ends_the_ingest_and_finished_shards_stay(

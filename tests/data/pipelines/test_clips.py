@@ -7,18 +7,14 @@ import pytest
 import torch
 
 from striate.core.errors import DataError, RecipeError
-from striate.data.corpora.base import (
-    Source,
-)
 from striate.data.corpora.sports import write_sports
 from striate.data.corpora.sports1m import open_sports1m
 from striate.data.ingest.ingest import ingest
 from striate.data.pipelines.base import DamagedSample, Places, Stored
 from striate.data.pipelines.clips import TrainClips, decode_clip
 from striate.data.pipelines.registry import pipeline_of
-from striate.data.shards.schema import (
-    Sample,
-)
+from striate.data.shards.schema import Sample
+from striate.data.storage import Source
 from striate.data.stream.spec import Share, StreamSpec
 from striate.data.stream.stream import Stream
 from striate.data.transforms.video.reader import describe

@@ -114,5 +114,5 @@ def test_what_cannot_be_used_is_named() -> None:
         pipeline([Stored(0, 0, b"no image", good.label, "b.png")], places(1))
     with pytest.raises(DataError, match="no class for each pixel"):
         pipeline([Stored(0, 0, good.payload, 3, "c.png")], places(1))
-    with pytest.raises(RecipeError, match=r"dense-labels' argument widht"):
+    with pytest.raises(RecipeError, match="dense-labels cannot take widht = 4"):
         dense_labels({"height": 4, "widht": 4, "width": 4}, training=True)

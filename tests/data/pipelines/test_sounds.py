@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from striate.core.errors import RecipeError
+from striate.core.errors import DataError, RecipeError
 from striate.data.pipelines.base import DamagedSample, Places, Stored
 from striate.data.pipelines.sounds import sounds
 
@@ -76,6 +76,12 @@ def test_a_sound_that_cannot_be_used_is_named(payload: bytes | None) -> None:
     with pytest.raises(DamagedSample) as error:
         sounds({}, False)([bad], places(0))
     assert error.value.key == "a.wav"
+
+
+def test_labels_of_frames_are_refused_by_what_they_are() -> None:
+    labelled = Stored(0, 0, stored(tone(300, 0.5)).payload, np.zeros(48, np.int32), "SA1")
+    with pytest.raises(DataError, match=r"SA1 has not one class.*speech-frames for frames"):
+        sounds({}, False)([labelled], places(0))
 
 
 def test_a_wrong_argument_is_named() -> None:

@@ -10,9 +10,7 @@ from PIL import Image
 
 from striate.core.errors import UnknownName, UsageError
 from striate.data.corpora import CORPORA
-from striate.data.corpora.base import (
-    Corpus,
-)
+from striate.data.corpora.base import Corpus
 from striate.data.ingest.ingest import ingest
 from striate.data.shards.folder import ShardFolder
 from striate.data.shards.schema import (

@@ -3,10 +3,19 @@
 import math
 from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 _ATTEMPTS = 10
 CROP_DRAWS = 2 * _ATTEMPTS + 2  # numbers that `random_resized` may use
+
+
+class _Sliced(Protocol):
+    """An array or a tensor."""
+
+    def __getitem__(self, at: Any, /) -> Any: ...
+
+
+_Values = TypeVar("_Values", bound=_Sliced)
 
 
 class CropBox(NamedTuple):
@@ -16,6 +25,12 @@ class CropBox(NamedTuple):
     left: int
     height: int
     width: int
+
+    def cut(self, values: _Values) -> _Values:
+        """The rectangle of an array or tensor (height, width, …): a view of it."""
+        rows = slice(self.top, self.top + self.height)
+        cut: _Values = values[rows, self.left : self.left + self.width]
+        return cut
 
 
 def random_resized(

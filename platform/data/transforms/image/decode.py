@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from striate.core.errors import PayloadTooLarge, RequestError
+from striate.data.transforms.end_marker import END
 
 MAX_PIXELS = 64_000_000
 # The formats accepted: Pillow's name, and what people say.
@@ -32,12 +33,14 @@ _BRANDS = {
     "HEIF": (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1"),
 }
 _UNSUPPORTED = {b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".heic", ".heif")
+ENDINGS = ("jpg", "jpeg", "jpe", "jfif", "png", "webp", "avif", "gif", "heic", "heif")
+"""Of the names of images that `decode_image` reads, in small letters."""
+_SUFFIXES = tuple(f".{ending}" for ending in ENDINGS)
+_UPRIGHT = 1  # the EXIF orientation of an image that is shown as it is encoded
 _ACCEPTED = "PNG, JPEG, WebP, AVIF, GIF"
 # What Pillow raises on damaged files, beside its own errors (which are OSErrors).
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
 _REMEDY = f"Send {_ACCEPTED}, or HEIC where striate[heif] is installed."
-_END = b"\xff\xd9"
 
 
 class SafeCount:
@@ -55,6 +58,30 @@ class SafeCount:
 
 UNENDED = SafeCount()
 """JPEG images that lacked nothing but their end marker, and were decoded all the same."""
+
+
+def is_image(path: str) -> bool:
+    """Whether a file is an image that `decode_image` may read, by its name alone."""
+    return path.lower().endswith(_SUFFIXES)
+
+
+def read_header(payload: bytes) -> tuple[tuple[int, int], int]:
+    """An image's (height, width) as it is encoded and its EXIF orientation; nothing is decoded.
+
+    The orientation is 1 to 8, 1 being upright; a HEIC image is opened turned already.
+
+    Raises:
+        PayloadTooLarge: more than `MAX_PIXELS` pixels.
+        RequestError: as `decode_image`, as far as the header says it.
+    """
+    kind = _kind(payload)
+    image = _open(payload, kind, MAX_PIXELS)
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, _UPRIGHT)
+    except _DAMAGED:
+        orientation = _UPRIGHT
+    known = orientation if orientation in range(1, 9) else _UPRIGHT
+    return (image.height, image.width), known
 
 
 def decode_image(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
@@ -77,7 +104,21 @@ def decode_image(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.
             ``striate[heif]`` is not installed.
     """
     kind = _kind(payload)
-    name = _NAMES[kind]
+    image = _open(payload, kind, max_pixels)
+    if (pixels := _plain_jpeg(payload, image)) is not None:
+        return pixels
+    try:
+        image.load()
+        return _pixels(image)
+    except (Image.DecompressionBombError, *_DAMAGED):
+        if (ended := _ended(payload, image)) is not None:
+            UNENDED.add()
+            return decode_image(ended, max_pixels=max_pixels)
+        raise RequestError(f"The {_NAMES[kind]} image is truncated or damaged.", _REMEDY) from None
+
+
+def _open(payload: bytes, kind: str, max_pixels: int) -> Image.Image:
+    """The image, its header read and judged."""
     if kind == "HEIF":
         _register_heif()
     elif kind == "WEBP" and payload[12:16] == b"VP8X":  # whose canvas would be made by opening it
@@ -91,18 +132,9 @@ def decode_image(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.
             "Send a smaller image.",
         ) from None
     except (UnidentifiedImageError, *_DAMAGED):
-        raise RequestError(f"The {name} image is truncated or damaged.", _REMEDY) from None
+        raise RequestError(f"The {_NAMES[kind]} image is truncated or damaged.", _REMEDY) from None
     _check_size(image.width, image.height, max_pixels)
-    if (pixels := _plain_jpeg(payload, image)) is not None:
-        return pixels
-    try:
-        image.load()
-        return _pixels(image)
-    except (Image.DecompressionBombError, *_DAMAGED):
-        if (ended := _ended(payload, image)) is not None:
-            UNENDED.add()
-            return decode_image(ended, max_pixels=max_pixels)
-        raise RequestError(f"The {name} image is truncated or damaged.", _REMEDY) from None
+    return image
 
 
 def _kind(payload: bytes) -> str:
@@ -156,7 +188,7 @@ def _plain_jpeg(payload: bytes, image: Image.Image) -> NDArray[np.uint8] | None:
     import simplejpeg  # late: commands that decode nothing start quickly
 
     try:
-        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        if image.getexif().get(ExifTags.Base.Orientation, _UPRIGHT) != _UPRIGHT:
             return None
         if simplejpeg.decode_jpeg_header(payload)[:2] != (image.height, image.width):
             return None
@@ -172,11 +204,11 @@ def _ended(payload: bytes, image: Image.Image) -> bytes | None:
     libjpeg-turbo fills what is missing in a scan with grey and warns, and simplejpeg's strict
     decoding raises at a warning.
     """
-    if image.format != "JPEG" or payload.endswith(_END):
+    if image.format != "JPEG" or payload.endswith(END):
         return None
     import simplejpeg
 
-    ended = payload + (_END[1:] if payload.endswith(_END[:1]) else _END)
+    ended = payload + (END[1:] if payload.endswith(END[:1]) else END)
     try:
         simplejpeg.decode_jpeg(ended, "CMYK" if image.mode == "CMYK" else "RGB")
     except _DAMAGED:

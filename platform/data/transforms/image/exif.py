@@ -42,7 +42,7 @@ def to_encoded(box: CropBox, encoded: tuple[int, int], orientation: int) -> Crop
 
 
 def upright(image: Tensor, orientation: int) -> Tensor:
-    """Turn (height, width, 3) pixels as they are encoded upright."""
+    """Pixels (height, width, …) as they are encoded, turned upright."""
     ways = (_ROWS_TURNED, _COLUMNS_TURNED)
     turned = [axis for axis, way in enumerate(ways) if orientation in way]
     image = image.flip(turned) if turned else image

@@ -10,12 +10,11 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 from torch import Tensor
 
 from striate.core.arrays import Pixels
 from striate.core.errors import RecipeError, nearest
-from striate.core.validation import describe_invalid
+from striate.core.validation import check_arguments
 from striate.data.transforms.image.decode import decode_image
 from striate.data.transforms.image.steps import OPS, BatchStep, FitStep
 
@@ -109,8 +108,4 @@ def _step(values: dict[str, Any]) -> FitStep | BatchStep:
     name = str(values.get("op"))
     if name not in OPS:
         raise RecipeError(f"There is no preprocessing step named {name!r}.", nearest(name, OPS))
-    try:
-        return OPS[name](**values)
-    except ValidationError as error:
-        what = describe_invalid(error, whole="")
-        raise RecipeError(f"The preprocessing step {name}: {what}.") from None
+    return check_arguments(OPS[name], values, f"preprocessing step {name}")

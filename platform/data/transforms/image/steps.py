@@ -1,7 +1,7 @@
 """The steps that preprocessing is made of, by name."""
 
 from abc import ABC, abstractmethod
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,6 +11,8 @@ from torch import Tensor
 
 from striate.core.arrays import Pixels
 from striate.core.errors import PayloadTooLarge, RequestError
+from striate.core.number_ends import MOST_SIDE
+from striate.core.numbers import Deviation, Real, Side
 from striate.data.transforms.image.crops import centre_box, scale_shorter
 from striate.data.transforms.image.decode import MAX_PIXELS
 
@@ -59,8 +61,8 @@ class Resize(FitStep):
     """Resize to exactly `height` × `width`, with antialiasing."""
 
     op: Literal["resize"]
-    height: int = Field(ge=1)
-    width: int = Field(ge=1)
+    height: Side
+    width: Side
 
     def fit(self, image: Pixels) -> Pixels:
         return _resized(image, (self.height, self.width))
@@ -70,7 +72,7 @@ class ResizeShorter(FitStep):
     """Resize so that the shorter side has `size` pixels, keeping the shape, with antialiasing."""
 
     op: Literal["resize_shorter"]
-    size: int = Field(ge=1)
+    size: Side
 
     def fit(self, image: Pixels) -> Pixels:
         height, width = scale_shorter((image.shape[0], image.shape[1]), self.size)
@@ -83,8 +85,8 @@ class CentreCrop(FitStep):
     """Keep the middle `height` × `width` pixels."""
 
     op: Literal["centre_crop"]
-    height: int = Field(ge=1)
-    width: int = Field(ge=1)
+    height: Side
+    width: Side
 
     def fit(self, image: Pixels) -> Pixels:
         if image.shape[0] < self.height or image.shape[1] < self.width:
@@ -100,8 +102,8 @@ class Pad(BatchStep):
     """Add `margin` pixels of `value` on all four sides."""
 
     op: Literal["pad"]
-    margin: int = Field(ge=0)
-    value: float = 0.0
+    margin: int = Field(ge=0, le=MOST_SIDE)
+    value: Real = 0.0
 
     def apply(self, images: Tensor) -> Tensor:
         return torch.nn.functional.pad(images, (self.margin,) * 4, value=self.value)
@@ -111,8 +113,8 @@ class Scale(BatchStep):
     """Each pixel × `factor` + `offset`."""
 
     op: Literal["scale"]
-    factor: float
-    offset: float = 0.0
+    factor: Real
+    offset: Real = 0.0
 
     def apply(self, images: Tensor) -> Tensor:
         return images * self.factor + self.offset
@@ -122,8 +124,8 @@ class Normalise(BatchStep):
     """Each channel less its `mean`, divided by its `std`; in levels of 255."""
 
     op: Literal["normalise"]
-    mean: tuple[float, ...] = Field(min_length=1)
-    std: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
+    mean: tuple[Real, ...] = Field(min_length=1)
+    std: tuple[Deviation, ...] = Field(min_length=1)
 
     def apply(self, images: Tensor) -> Tensor:
         mean, std = (images.new_tensor(one).view(1, -1, 1, 1) for one in (self.mean, self.std))

@@ -17,6 +17,8 @@ from striate.data.transforms.image.crops import CropBox
 from striate.data.transforms.image.jpeg import (
     EXACT_LEVELS,
     SCALED_LEVELS,
+    TIED_LEVELS,
+    TIED_SHARE,
     Jpeg,
     Whole,
     align_box,
@@ -87,7 +89,9 @@ def test_a_region_at_full_scale_is_exact(data: st.DataObject) -> None:
         subsampling=data.draw(st.integers(0, 2)),
         progressive=data.draw(st.booleans()),
     )
-    assert differences(payload, box, SIZE).max() <= EXACT_LEVELS
+    apart = differences(payload, box, SIZE)
+    assert apart.max() <= TIED_LEVELS
+    assert (apart > EXACT_LEVELS).mean() <= TIED_SHARE
 
 
 @pytest.mark.parametrize("subsampling", [0, 1, 2])

@@ -75,10 +75,10 @@ def test_an_image_of_the_right_kind_is_left_alone() -> None:
     ("steps", "says"),
     [
         ([{"op": "gray"}], "no preprocessing step named 'gray'"),
-        ([{"op": "pad"}], "pad: margin"),
-        ([{"op": "pad", "margin": [1, 2]}], "pad: margin"),
-        ([{"op": "scale", "factor": 1, "by": 2}], "scale: by"),
-        ([{"op": "resize", "height": 0, "width": 3}], "resize: height"),
+        ([{"op": "pad"}], "pad lacks margin"),
+        ([{"op": "pad", "margin": [1, 2]}], r"pad cannot take margin = \[1, 2\]"),
+        ([{"op": "scale", "factor": 1, "by": 2}], "scale cannot take by = 2"),
+        ([{"op": "resize", "height": 0, "width": 3}], "resize cannot take height = 0"),
         ([{"op": "scale", "factor": 1}, {"op": "grayscale"}], "after one on batches"),
     ],
 )

@@ -1,14 +1,26 @@
 """What a recipe is made of: frozen, typed, validated configuration.
 
 Every field has one meaning and one unit; an unknown field is an error.
-`striate.train.recipes.resolve`
-resolves names, files and overrides into one of these.
+`striate.train.recipes.resolve` resolves names, files and overrides into one of these.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from striate.core.numbers import (
+    Amount,
+    BelowOne,
+    Count,
+    FreeArguments,
+    NonNegative,
+    Positive,
+    Rate,
+    Real,
+    Seed,
+    Share,
+)
 
 
 def _as_text(place: object) -> object:
@@ -19,15 +31,29 @@ Location = Annotated[str, BeforeValidator(_as_text)]
 """A folder's path, or a URI; a `Path` is taken too."""
 
 
+MOST_WORKERS = 65_536
+_Inside = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+
+
 class _Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ModelConfig(_Config):
-    """A name in `striate.models.MODELS` and the arguments that build it."""
+    """A name in `striate.models.MODELS`, the arguments that build it, and what it begins with.
+
+    Attributes:
+        name: of the architecture.
+        arguments: of its function.
+        weights: folder of a bundle whose weights it begins with, wherever name and shape of a
+            tensor agree; None: those it is built with.
+        trainable: beginnings of the names of the parameters that learn; none: all do.
+    """
 
     name: str
-    arguments: dict[str, Any] = Field(default_factory=dict)
+    arguments: FreeArguments = Field(default_factory=dict)
+    weights: Location | None = None
+    trainable: tuple[str, ...] = ()
 
 
 class DataConfig(_Config):
@@ -40,14 +66,13 @@ class DataConfig(_Config):
         preprocessing: steps from a decoded image to the network's input; stored in the bundle.
         augment: a name in `striate.data.transforms.image.augment.AUGMENTATIONS`, or None.
         pipeline: a name in `striate.data.pipelines.registry.PIPELINES`, which makes tensors of
-        encoded
-            samples in training; None for raw images, which `augment` and `preprocessing` are for.
+            encoded samples in training; None for raw images, which are what `augment`
+            and `preprocessing` are for.
         pipeline_arguments: of its factory.
         test_pipeline: the same for evaluation; None: `pipeline` without its augmentation.
         test_pipeline_arguments: of its factory; those of `pipeline` when that is evaluated with.
         window: samples shuffled among each other; see `striate.data.stream.order.Order`. None: as
-        many
-            as a few gigabytes of shards hold, 65,536 at most.
+            many as a few gigabytes of shards hold, 65,536 at most.
         max_damaged: damaged rows that each training process gets over; see
             `striate.data.stream.stream.Stream`.
         threads: threads that make batches in each training process; 0, best where a process has
@@ -61,18 +86,18 @@ class DataConfig(_Config):
     shards: Location | None = None
     train_split: str = "train"
     test_split: str = "test"
-    preprocessing: tuple[dict[str, Any], ...] = ()
+    preprocessing: tuple[FreeArguments, ...] = ()
     augment: str | None = None
     pipeline: str | None = None
-    pipeline_arguments: dict[str, Any] = Field(default_factory=dict)
+    pipeline_arguments: FreeArguments = Field(default_factory=dict)
     test_pipeline: str | None = None
-    test_pipeline_arguments: dict[str, Any] = Field(default_factory=dict)
-    window: int | None = Field(default=None, ge=1)
-    max_damaged: int = Field(default=10, ge=0)
-    threads: int = Field(default=0, ge=0)
-    prefetch: int = Field(default=2, ge=1)
+    test_pipeline_arguments: FreeArguments = Field(default_factory=dict)
+    window: Count | None = None
+    max_damaged: Amount = 10
+    threads: int = Field(default=0, ge=0, le=1024)
+    prefetch: int = Field(default=2, ge=1, le=1024)
     decode: Literal["local", "remote"] = "local"
-    decoders: int = Field(default=2, ge=1)
+    decoders: int = Field(default=2, ge=1, le=1024)
 
     @model_validator(mode="after")
     def _one_way_to_make_tensors(self) -> Self:
@@ -100,11 +125,11 @@ class TaskConfig(_Config):
 
     name: str = "classification"
     loss: Literal["cross_entropy", "map"] = "cross_entropy"
-    rejection_penalty: float = 16.0
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    auxiliary_weight: float = Field(default=0.3, ge=0)
+    rejection_penalty: Real = 16.0
+    label_smoothing: BelowOne = 0.0
+    auxiliary_weight: NonNegative = 0.3
     evaluation: Literal["crops", "dense", "fine"] = "crops"
-    arguments: dict[str, Any] = Field(default_factory=dict)
+    arguments: FreeArguments = Field(default_factory=dict)
 
 
 class OptimizerConfig(_Config):
@@ -122,11 +147,11 @@ class OptimizerConfig(_Config):
     """
 
     name: Literal["sgd", "adamw"] = "sgd"
-    lr: float = Field(gt=0)
-    momentum: float = Field(default=0.9, ge=0, lt=1)
-    betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = Field(default=0.0, ge=0)
-    bias_lr: float = Field(default=1.0, gt=0)
+    lr: Rate
+    momentum: BelowOne = 0.9
+    betas: tuple[BelowOne, BelowOne] = (0.9, 0.999)
+    weight_decay: NonNegative = 0.0
+    bias_lr: Positive = 1.0
     decay_biases: bool = False
 
 
@@ -148,13 +173,13 @@ class ScheduleConfig(_Config):
     """
 
     name: Literal["constant", "cosine", "step", "plateau", "polynomial"] = "cosine"
-    warmup_share: float = Field(default=0.0, ge=0, lt=1)
-    final_share: float = Field(default=0.0, ge=0, le=1)
-    milestones_epochs: tuple[float, ...] = ()
-    every_epochs: float | None = Field(default=None, gt=0)
-    factor: float = Field(default=0.1, gt=0, lt=1)
-    patience: int = Field(default=3, ge=1)
-    power: float = Field(default=1.0, gt=0)
+    warmup_share: BelowOne = 0.0
+    final_share: Share = 0.0
+    milestones_epochs: tuple[Positive, ...] = ()
+    every_epochs: Positive | None = None
+    factor: _Inside = 0.1
+    patience: Count = 3
+    power: Positive = 1.0
 
     @model_validator(mode="after")
     def _steps_are_said_once(self) -> Self:
@@ -186,14 +211,14 @@ class ScalingConfig(_Config):
             change of their number.
     """
 
-    workers: int = Field(default=2, ge=0)
-    max_workers: int | None = Field(default=None, ge=1)
+    workers: int = Field(default=2, ge=0, le=MOST_WORKERS)
+    max_workers: int | None = Field(default=None, ge=1, le=MOST_WORKERS)
     strategy: Literal["ddp", "fsdp"] = "ddp"
     gpu: bool = False
-    cpus_per_worker: int = Field(default=1, ge=1)
-    max_failures: int = Field(default=3, ge=0)
-    resize_every_s: float = Field(default=60.0, ge=0)
-    grace_s: float = Field(default=60.0, gt=0)
+    cpus_per_worker: int = Field(default=1, ge=1, le=1024)
+    max_failures: Amount = 3
+    resize_every_s: NonNegative = 60.0
+    grace_s: Positive = 60.0
 
     @property
     def most_workers(self) -> int:
@@ -221,11 +246,11 @@ class CheckpointConfig(_Config):
         patience_s: seconds for which the end of a run waits for a storage that refuses.
     """
 
-    every_steps: int = Field(default=200, ge=1)
-    every_s: float | None = Field(default=None, gt=0)
-    keep: int = Field(default=2, ge=1)
+    every_steps: Count = 200
+    every_s: Positive | None = None
+    keep: Count = 2
     keep_best: bool = True
-    patience_s: float = Field(default=120.0, ge=0)
+    patience_s: NonNegative = 120.0
 
 
 class Recipe(_Config):
@@ -261,18 +286,18 @@ class Recipe(_Config):
     schedule: ScheduleConfig = ScheduleConfig()
     scaling: ScalingConfig = ScalingConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
-    batch_size: int = Field(ge=1)
-    epochs: float = Field(gt=0)
-    evaluate_every_epochs: int = Field(default=5, ge=1)
+    batch_size: int = Field(ge=1, le=2**20)
+    epochs: float = Field(gt=0, le=1e6, allow_inf_nan=False)
+    evaluate_every_epochs: Count = 5
     precision: Literal["fp32", "bf16", "fp64"] = "fp32"
     channels_last: bool = False
     compile: bool = False
-    clip_norm: float | None = Field(default=None, gt=0)
-    accumulate: int = Field(default=1, ge=1)
-    ema_decay: float | None = Field(default=None, gt=0, lt=1)
+    clip_norm: Positive | None = None
+    accumulate: Count = 1
+    ema_decay: _Inside | None = None
     on_nan: Literal["stop", "skip"] = "stop"
-    seed: int = Field(default=0, ge=0)
-    report_every: int = Field(default=10, ge=1)
+    seed: Seed = 0
+    report_every: Count = 10
 
     @model_validator(mode="after")
     def _workers_have_work(self) -> Self:

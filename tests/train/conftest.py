@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from striate.core.tracking import connect
 from striate.data.ingest.ingest import ingest
 from striate.data.shards.manifest import Manifest
 from striate.train.config import Recipe
@@ -22,6 +23,7 @@ from striate.train.run.spec import RunSpec
 from striate.train.run.stop_requests import REQUESTS
 
 MakeRun = Callable[..., Run]
+SMALL_RECIPE = "lenet1-anna-digits"
 
 
 @pytest.fixture(autouse=True)
@@ -55,9 +57,9 @@ def make_run(tmp_path: Path, digits_shards: Path) -> MakeRun:
 def make_run_on(tmp_path: Path) -> MakeRun:
     """Makes a run of a recipe on shards: `make_run_on(shards, "name", "field=value", …)`."""
 
-    def make(shards: Path, name: str, *overrides: str) -> Run:
+    def make(shards: Path, name: str, *overrides: str, folder: str = "run") -> Run:
         recipe = resolve(name, [f"data.shards={shards}", *overrides, "scaling.workers=0"])
-        return run_of(recipe, shards, tmp_path / "run")
+        return run_of(recipe, shards, tmp_path / folder)
 
     return make
 
@@ -76,7 +78,17 @@ def bundled_shards(made_once: Callable[..., Path], digits_shards: Path) -> Calla
     return shards_of
 
 
-_SIZES = {"photos": 360, "faces": 200, "scenes": 40, "sports": 20, "speech": 20}
+_SIZES = {
+    "faces": 200,
+    "identities": 8,
+    "photos": 360,
+    "poses": 200,
+    "scenes": 40,
+    "speech": 20,
+    "speech-states": 20,
+    "sports": 20,
+    "stories": 10,
+}
 
 
 @pytest.fixture
@@ -96,19 +108,21 @@ def make_bundled_run(tmp_path: Path, bundled_shards: Callable[[str], Path]) -> M
 @pytest.fixture
 def make_short_run(
     make_bundled_run: MakeRun, bundled_shards: Callable[[str], Path]
-) -> Callable[[str, int], Run]:
-    """Makes a run of so many steps, of a recipe on its bundled corpus."""
+) -> Callable[..., Run]:
+    """Makes a run of so many steps, of a recipe on its bundled corpus: ``make(name, steps)``."""
 
-    def make(name: str, steps: int) -> Run:
+    def make(name: str, steps: int, *overrides: str, batch: int = _SHORT_BATCH) -> Run:
         recipe = resolve(name)
         shards = bundled_shards(recipe.data.corpus)
         manifest = Manifest.load(shards)
         rows = samples_per_epoch(recipe.data, manifest)
-        batch = recipe.batch_size if recipe.data.corpus == "digits" else _SHORT_BATCH
+        if recipe.data.corpus == "digits":
+            batch = recipe.batch_size
         short = [f"batch_size={batch}", f"epochs={steps * batch / rows}", "report_every=3"]
-        if recipe.task.name == "frames":  # a small corpus lacks some phones
+        few_people = (recipe.data.corpus, recipe.task.name) == ("identities", "classification")
+        if recipe.task.name == "frames" or few_people:  # a small corpus lacks some phones
             short.append(f"model.arguments.classes={len(manifest.labels)}")
-        return make_bundled_run(name, *short)
+        return make_bundled_run(name, *short, *overrides)
 
     return make
 
@@ -131,6 +145,19 @@ def run_of(recipe: Recipe, shards: Path, folder: Path) -> Run:
         created_unix_s=0.0,
     )
     return Run(spec, RunFolder(folder))
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real tracking store without a server: SQLite, with an experiment of a small recipe."""
+    import mlflow
+
+    folder = tmp_path_factory.mktemp("mlflow")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    connect(uri).create_experiment(SMALL_RECIPE, artifact_location=str(folder / "artifacts"))
+    yield uri
+    mlflow.set_tracking_uri(None)
+    mlflow.set_registry_uri(None)
 
 
 class TrackingServer:
@@ -174,14 +201,9 @@ class TrackingServer:
 
 
 @pytest.fixture
-def tracking_server(tmp_path: Path) -> Iterator[TrackingServer]:
+def tracking_server(tmp_path: Path, pick_port: Callable[[], int]) -> Iterator[TrackingServer]:
     """A tracking server of this test's own."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    server = TrackingServer(tmp_path, port)
+    server = TrackingServer(tmp_path, pick_port())
     server.start()
     yield server
     server.stop()

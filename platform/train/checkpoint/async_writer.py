@@ -5,16 +5,21 @@ one is being written no other is taken, so that there is one copy of the state b
 itself. One that the storage refused waits for the next try, and a newer one takes its place.
 """
 
+import atexit
 import threading
 import time
 from collections.abc import Callable
 
 from striate.core.errors import PlatformError
 from striate.core.retry import Backoff
+from striate.train.checkpoint.retry import reason_of
 from striate.train.checkpoint.store import Checkpoint, CheckpointStore
 
 BACKOFF = Backoff(first_s=0.5, longest_s=15.0)
 IDLE_S = 60.0
+LAST_S = 30.0
+"""How long a process that ends waits for what is being written: Python aborts with a thread that is
+still inside of torch then, and the command's own exit code is lost."""
 
 
 class Saver:
@@ -68,6 +73,7 @@ class Saver:
             self._waiting, self._claimed = checkpoint, False
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="striate-saver", daemon=True)
+                atexit.register(self._end)
                 self._thread.start()
             self._changed.notify_all()
 
@@ -92,6 +98,13 @@ class Saver:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def _end(self) -> None:
+        """With the process: a run that failed has closed nothing."""
+        thread = self._thread
+        self.close()
+        if thread is not None:
+            thread.join(LAST_S)
 
     def _run(self) -> None:
         refusals = 0
@@ -121,6 +134,7 @@ class Saver:
             self._writing = ready and not self._closed
             if not self._writing:
                 self._thread = None
+                atexit.unregister(self._end)  # it holds the copy of the state
             return self._waiting if self._writing else None
 
     def _try(self, checkpoint: Checkpoint) -> str | None:
@@ -130,7 +144,7 @@ class Saver:
             self._before()
             self._store.save(checkpoint)
         except (OSError, PlatformError) as error:
-            reason = error.message if isinstance(error, PlatformError) else f"{error}."
+            reason = reason_of(error)
             if self._refused_s is None:
                 self._refused_s = time.monotonic()
                 text = f"The checkpoint of step {step} could not be written: {reason}"

@@ -10,6 +10,11 @@ _BACKOFF = Backoff(first_s=0.2, longest_s=5.0)
 _Result = TypeVar("_Result")
 
 
+def reason_of(error: Exception) -> str:
+    """Why a storage refuses, as a sentence."""
+    return error.message if isinstance(error, PlatformError) else f"{error}."
+
+
 def retry_until(
     action: Callable[[], _Result], within_s: float, said: Callable[[str], None]
 ) -> _Result:
@@ -26,7 +31,7 @@ def retry_until(
     reasons: list[str] = []
 
     def refused(error: Exception) -> None:
-        reasons.append(error.message if isinstance(error, PlatformError) else f"{error}.")
+        reasons.append(reason_of(error))
         if len(reasons) == 1:
             said(reasons[0])
 

@@ -194,7 +194,7 @@ class CheckpointStore:
 def find_superfluous(steps: list[int], keep: int, scores: Mapping[int, float | None]) -> list[int]:
     """Which checkpoints are neither among the latest nor the best; the earlier of equals is best.
 
-    >>> superfluous([10, 20, 30, 40], 2, {10: 0.7, 20: 0.9, 30: None, 40: 0.8})
+    >>> find_superfluous([10, 20, 30, 40], 2, {10: 0.7, 20: 0.9, 30: None, 40: 0.8})
     [10]
     """
     scored = [(score, -step) for step in steps if (score := scores.get(step)) is not None]

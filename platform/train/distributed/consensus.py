@@ -32,14 +32,14 @@ class Agreement:
     """Brings the wishes of all workers together, after the same steps on each.
 
     Args:
-        place: this process.
+        world: this process.
         step: steps done before the first that this is asked about.
         now_s: a clock in seconds.
         every_s: seconds between two looks.
     """
 
-    def __init__(self, place: World, step: int, now_s: float, every_s: float = EVERY_S) -> None:
-        self._place = place
+    def __init__(self, world: World, step: int, now_s: float, every_s: float = EVERY_S) -> None:
+        self._world = world
         self._every_s = every_s
         self._looked_at, self._looked_s = step, now_s
         self._next = step + 1
@@ -59,9 +59,9 @@ class Agreement:
         """
         done = step - self._looked_at
         ahead = steps_ahead(done, now_s - self._looked_s, self._every_s)
-        wishes = [float(save), float(stop), float(ahead if self._place.first else 0)]
+        wishes = [float(save), float(stop), float(ahead if self._world.first else 0)]
         # float32 is exact up to 2^24, and not every device knows float64
-        summed = self._place.sum(torch.tensor(wishes, device=self._place.device)).tolist()
+        summed = self._world.sum(torch.tensor(wishes, device=self._world.device)).tolist()
         self._looked_at, self._looked_s = step, now_s
         self._next = step + int(summed[2])
         return Decision(save=summed[0] > 0, stop=summed[1] > 0)

@@ -17,11 +17,11 @@ def type_of(recipe: Recipe) -> torch.dtype:
     return torch.float64 if recipe.precision == "fp64" else torch.float32
 
 
-def autocast(recipe: Recipe, place: World) -> AbstractContextManager[object]:
+def autocast(recipe: Recipe, world: World) -> AbstractContextManager[object]:
     """What the network runs under."""
     if recipe.precision != "bf16":
         return nullcontext()
-    return torch.autocast(place.device.type, dtype=torch.bfloat16)
+    return torch.autocast(world.device.type, dtype=torch.bfloat16)
 
 
 def to_channels_last(model: nn.Module) -> None:
@@ -32,15 +32,15 @@ def to_channels_last(model: nn.Module) -> None:
             parameter.data = parameter.data.contiguous(memory_format=form)
 
 
-def on_device(batch: Batch, recipe: Recipe, place: World) -> Batch:
+def on_device(batch: Batch, recipe: Recipe, world: World) -> Batch:
     """A batch on the device, in the recipe's type and memory format."""
     kind = type_of(recipe)
-    if place.device.type == "cpu" and kind == torch.float32 and not recipe.channels_last:
+    if world.device.type == "cpu" and kind == torch.float32 and not recipe.channels_last:
         return batch
 
     def ready(tensor: Tensor) -> Tensor:
         wanted = kind if tensor.is_floating_point() else tensor.dtype
-        tensor = tensor.to(place.device, wanted, non_blocking=True)
+        tensor = tensor.to(world.device, wanted, non_blocking=True)
         if recipe.channels_last and tensor.ndim in CHANNELS_LAST:
             return tensor.contiguous(memory_format=CHANNELS_LAST[tensor.ndim])
         return tensor

@@ -15,7 +15,7 @@ class World(Share):
 
     Attributes:
         rank: of this process, from 0.
-        world: number of processes.
+        world_size: number of processes.
         device: where its tensors live.
     """
 
@@ -40,21 +40,21 @@ class World(Share):
 
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum of a tensor over all processes."""
-        if self.world > 1:
+        if self.world_size > 1:
             dist.all_reduce(tensor)
         return tensor
 
     def gather(self, tensor: Tensor) -> list[Tensor]:
         """The tensors of all processes, by rank; they have one shape and type."""
-        if self.world == 1:
+        if self.world_size == 1:
             return [tensor]
-        parts = [torch.empty_like(tensor, device=self.device) for _ in range(self.world)]
+        parts = [torch.empty_like(tensor, device=self.device) for _ in range(self.world_size)]
         dist.all_gather(parts, tensor.to(self.device))
         return parts
 
     def gather_bytes(self, payload: bytes) -> list[bytes]:
         """The bytes of all processes, by rank; of any lengths."""
-        if self.world == 1:
+        if self.world_size == 1:
             return [payload]
         mine = torch.tensor([len(payload)], device=self.device)
         sizes = [int(size) for size in self.gather(mine)]
@@ -66,7 +66,7 @@ class World(Share):
 
     def from_first(self, payload: bytes) -> bytes:
         """The bytes that rank 0 holds, on every rank."""
-        if self.world == 1:
+        if self.world_size == 1:
             return payload
         size = torch.tensor(len(payload), device=self.device)
         dist.broadcast(size, 0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from striate.core.bundle import Bundle
 from striate.core.errors import StriateError, TrackingRefused, TrackingUnavailable
@@ -13,8 +14,12 @@ from striate.train.launch.live_plots import update_plots, update_plots_live
 from striate.train.run.folder import Run
 from striate.train.run.spec import RunSpec
 from striate.train.tracking.events import headline_of
-from striate.train.tracking.mlflow_run import LOADER_MODULE, close_run
+from striate.train.tracking.metric_log import last_time_ms
+from striate.train.tracking.mlflow_run import LOADER_MODULE, close_run, status_of
 from striate.train.tracking.uploader import Uploader, upload_all
+
+Tell = Callable[[str], None]
+_Result = TypeVar("_Result")
 
 
 def publish(
@@ -22,7 +27,7 @@ def publish(
     within_s: float = 30.0,
     *,
     promoted: bool = False,
-    tell: Callable[[str], None] = lambda _: None,
+    tell: Tell = lambda _: None,
 ) -> ModelVersion | None:
     """Bring all that a run left in its folder to MLflow: metrics, pictures, recipe, bundle.
 
@@ -41,37 +46,53 @@ def publish(
     Raises:
         TrackingUnavailable: MLflow does not answer within `within_s` seconds; all is kept.
         TrackingRefused: MLflow refuses; all is kept.
+        OSError: the disk has no room for the pictures.
     """
-    backoff = Backoff.constant(min(1.0, within_s / 10))
-    try:
-        return retry(
-            lambda: _publish(run, promoted, tell), within_s, (TrackingUnavailable,), backoff
-        )
-    except (TrackingUnavailable, TrackingRefused) as error:
-        raise explain_kept(run, error) from None
+    return _patiently(run, lambda: _publish(run, promoted, tell), within_s)
 
 
-def _publish(run: Run, promoted: bool, tell: Callable[[str], None]) -> ModelVersion | None:
-    run_id, tracking_uri = run.spec.run_id, run.spec.tracking_uri
-    upload_all(run_id, tracking_uri, run.folder.metric_logs())
-    client = connect(tracking_uri)
-    with explain_unavailable(tracking_uri):
-        client.log_artifact(run_id, str(run.folder.recipe))
-        update_plots(run)
-        if run.folder.outcome.is_file():
-            client.log_artifact(run_id, str(run.folder.outcome))
-    if not run.folder.outcome.is_file():
-        return None
-    version = None
-    name = run.spec.recipe.registered_name
-    if name is not None:
-        bundle = Bundle.open(run.folder.bundle)
-        version = register(
-            bundle, name, run_id, tracking_uri, LOADER_MODULE,
-            evaluated_on=evaluated_on(run.spec), promoted=promoted, tell=tell,
-        )  # fmt: skip
-    close_run(tracking_uri, run_id, "FINISHED")
-    return version
+def close(run: Run, status: str, within_s: float) -> None:
+    """Say in MLflow how a run ended, and when: at the last that it said.
+
+    Raises:
+        TrackingUnavailable: MLflow does not answer within `within_s` seconds.
+        TrackingRefused: MLflow refuses.
+    """
+    _patiently(run, lambda: _close(run, status), within_s)
+
+
+def close_interrupted(run: Run) -> None:
+    """Say of a run that came to nothing that it goes on no more, where MLflow thinks that it does.
+
+    For who holds its lease, so that nobody drives it.
+
+    Raises:
+        TrackingUnavailable, TrackingRefused: as `publish`.
+    """
+    if status_of(run.spec.tracking_uri, run.spec.run_id) == "RUNNING":
+        asked = run.folder.stopped.is_file() or run.folder.stop_request.exists()
+        close(run, "KILLED" if asked else "FAILED", within_s=30.0)
+
+
+def register_run(
+    run: Run, name: str, *, promoted: bool = False, tell: Tell = lambda _: None
+) -> ModelVersion:
+    """Register the bundle of a run that is at its end as the next version of a model.
+
+    Args:
+        run: the run.
+        name: the model's.
+        promoted: it becomes champion even where it is no better than the present one.
+        tell: takes one sentence on which version is champion.
+
+    Raises:
+        TrackingUnavailable: MLflow does not answer.
+        TrackingRefused: MLflow refuses.
+    """
+    return register(
+        Bundle.open(run.folder.bundle), name, run.spec.run_id, run.spec.tracking_uri, LOADER_MODULE,
+        evaluated_on=evaluated_on(run.spec), promoted=promoted, tell=tell,
+    )  # fmt: skip
 
 
 def evaluated_on(spec: RunSpec) -> EvaluatedOn:
@@ -99,3 +120,33 @@ def upload_while(run: Run) -> Iterator[None]:
             yield
     finally:
         shipper.close()
+
+
+def _publish(run: Run, promoted: bool, tell: Tell) -> ModelVersion | None:
+    run_id, tracking_uri = run.spec.run_id, run.spec.tracking_uri
+    upload_all(run_id, tracking_uri, run.folder.metric_logs())
+    client = connect(tracking_uri)
+    with explain_unavailable(tracking_uri):
+        client.log_artifact(run_id, str(run.folder.recipe))
+        update_plots(run)
+        if run.folder.outcome.is_file():
+            client.log_artifact(run_id, str(run.folder.outcome))
+    if not run.folder.outcome.is_file():
+        return None
+    name = run.spec.recipe.registered_name
+    version = None if name is None else register_run(run, name, promoted=promoted, tell=tell)
+    _close(run, "FINISHED")
+    return version
+
+
+def _close(run: Run, status: str) -> None:
+    ended_ms = last_time_ms(run.folder.metric_log)
+    close_run(run.spec.tracking_uri, run.spec.run_id, status, ended_ms)
+
+
+def _patiently(run: Run, action: Callable[[], _Result], within_s: float) -> _Result:
+    backoff = Backoff.constant(min(1.0, within_s / 10))
+    try:
+        return retry(action, within_s, (TrackingUnavailable,), backoff)
+    except (TrackingUnavailable, TrackingRefused) as error:
+        raise explain_kept(run, error) from None

@@ -1,20 +1,20 @@
 """A run on Ray Train workers, from the driver's side: started, watched, started again."""
 
-import contextlib
 import json
 import os
 import threading
-import time
 from collections.abc import Callable
 
+from striate.accelerators.placement.room import find_shortage, need_of
 from striate.core import errors, ray_private
 from striate.core.cluster import connection
 from striate.core.errors import PlatformError, StriateError, TrainingFailed, TrainingStopped
 from striate.core.settings import Settings
+from striate.core.text import last_line
 from striate.train.run import startup_times
 from striate.train.run.attempts import attempts_of
 from striate.train.run.folder import Run
-from striate.train.tracking.metric_log import MetricLog, MetricRecord
+from striate.train.tracking.metric_log import append_note
 
 _REMEDY = "Run `striate up`, or train here with --workers 0."
 _ELASTIC_WAIT_S = 20.0
@@ -60,7 +60,7 @@ def train_on_ray(
                     f"{why} That is once too often for the run {run.spec.run_id}.",
                     f"Resume it: `striate train --resume {run.spec.run_id}`.",
                 )
-            _note(run, f"{why} The run goes on from its latest checkpoint.")
+            append_note(run.folder.metric_log, f"{why} The run goes on from its latest checkpoint.")
 
 
 def _once(run: Run, taken_over: Callable[[], bool]) -> str | None:
@@ -83,7 +83,7 @@ def _once(run: Run, taken_over: Callable[[], bool]) -> str | None:
     except RayActorError:
         return _CONTROLLER_DIED
     except ControllerError as error:
-        return f"Ray Train's controller gave up: {_last_line(error)}."
+        return f"Ray Train's controller gave up: {last_line(error)}."
     except TrainingFailedError as error:
         raise _reason(run, error) from error
     if not run.folder.stopped.is_file():
@@ -171,19 +171,23 @@ def _variables(run: Run) -> dict[str, str]:
 
 
 def _check_room(run: Run) -> None:
-    """Say at once what Ray would wait for without end."""
+    """Say at once what Ray would wait for without a word: without end, or until others end."""
     import ray
 
     scaling, held = run.spec.recipe.scaling, ray.cluster_resources()
     wanted = {"CPU": scaling.workers * scaling.cpus_per_worker}
     wanted |= {"GPU": scaling.workers} if scaling.gpu else {}
     for kind, count in wanted.items():
-        if held.get(kind, 0) < count:
+        if held.get(kind, 0) < count and not ray_private.has_autoscaler():
             raise PlatformError(
                 f"{scaling.workers} workers need {count} {kind}s, and the cluster has"
                 f" {held.get(kind, 0):g}.",
                 "Lower --workers or scaling.cpus_per_worker, or add nodes.",
             )
+    options = {"num_cpus": scaling.cpus_per_worker, "num_gpus": int(scaling.gpu)}
+    pool = "gpu" if scaling.gpu else "cpu"
+    if shortage := find_shortage(need_of("the run", pool, options, scaling.workers)):
+        append_note(run.folder.metric_log, f"The run waits for room: {shortage.text}.")
 
 
 def _reason(run: Run, error: BaseException | None) -> StriateError:
@@ -194,7 +198,7 @@ def _reason(run: Run, error: BaseException | None) -> StriateError:
         failure: StriateError = kind(*document["args"])
         return failure
     failures = getattr(error, "worker_failures", {})
-    why = _last_line(next(iter(failures.values()), error))
+    why = last_line(next(iter(failures.values()), error))
     return TrainingFailed(
         f"The workers of the run {run.spec.run_id} died: {why}",
         f"Resume it: `striate train --resume {run.spec.run_id}`.",
@@ -206,16 +210,3 @@ def _stopped(run: Run, when: str) -> TrainingStopped:
         f"The run {run.spec.run_id} was stopped {when}.",
         f"Go on with it: `striate train --resume {run.spec.run_id}`.",
     )
-
-
-def _last_line(error: object) -> str:
-    return " ".join(str(error).strip().splitlines()[-1:])
-
-
-def _note(run: Run, text: str) -> None:
-    """Tell the user through the run's own metric log."""
-    with contextlib.suppress(OSError, PlatformError):
-        writer = MetricLog(run.folder.metric_log)
-        now = time.time_ns() // 1_000_000
-        writer.append([MetricRecord(kind="note", text=text, time_ms=now)])
-        writer.close()

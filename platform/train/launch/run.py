@@ -1,18 +1,17 @@
 """One training job: prepare, open the run, train on Ray or in this process, publish."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from striate.core.errors import RecipeError, StriateError, TrainingFailed, TrainingStopped
+from striate.core.errors import RecipeError, TrainingFailed
 from striate.core.settings import Settings
 from striate.core.tracking import tracking_uri_of
 from striate.train.config import Recipe
-from striate.train.launch.publish import (
-    publish,
-    upload_while,
-)
+from striate.train.launch.ending import end_told
+from striate.train.launch.publish import publish, upload_while
 from striate.train.launch.signals import stop_on_signals
 from striate.train.recipes.resolve import override
 from striate.train.run import startup_times as startup
@@ -21,14 +20,12 @@ from striate.train.run.lease import Lease, hold_lease
 from striate.train.run.spec import RunOutcome, RunSpec
 from striate.train.run.stop_requests import REQUESTS
 from striate.train.tracking.events import EventBuilder, OnEvent, TrainEvent, headline_of
-from striate.train.tracking.metric_log import MetricLog, MetricRecord
-from striate.train.tracking.mlflow_run import (
-    close_run,
-    open_run,
-    reopen_run,
-    tags_of,
-)
-from striate.train.tracking.uploader import Follower
+from striate.train.tracking.metric_log import MetricRecord, last_time_ms
+from striate.train.tracking.mlflow_run import open_run, reopen_run, tags_of
+from striate.train.tracking.uploader import follow
+
+OnRun = Callable[[RunSpec], None]
+"""Takes what a run is, once it is there and before it says anything."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +65,7 @@ def run(
     *,
     resume: str | None = None,
     wait_s: float = 0.0,
+    on_run: OnRun | None = None,
     on_event: OnEvent | None = None,
     tags: Mapping[str, str] | None = None,
     promoted: bool = False,
@@ -80,6 +78,7 @@ def run(
         settings: where data and runs lie, and where Ray and MLflow are.
         resume: a run of this home to continue from its latest checkpoint, in the same MLflow run.
         wait_s: how long to wait for the end of another process that drives the run to resume.
+        on_run: called with what the run is, once it is there.
         on_event: called from a thread of its own with what the run says.
         tags: further tags of a new MLflow run.
         promoted: the model becomes champion even where it is no better than the present one.
@@ -89,7 +88,8 @@ def run(
         TrackingUnavailable: MLflow does not answer: at the start, and nothing was started; or at
             the end, and everything is kept for ``striate runs sync``.
         TrackingRefused: MLflow refuses; likewise.
-        PlatformError: there is no Ray cluster.
+        PlatformError: there is no Ray cluster, or the run's storage refuses.
+        DiskFull: a disk has no room; the run can be resumed when it has.
         UsageError: another process drives the run to resume.
         RecipeError: the recipe is not the one that the run to resume was started with.
         DataError: the shards are damaged or missing.
@@ -98,17 +98,30 @@ def run(
     """
     began, called_unix_s = time.monotonic(), time.time()
     tell = on_event or (lambda event: None)
-    run = (
-        _begin(recipe, settings, tell, tags or {}) if resume is None else Run.load(settings, resume)
-    )
-    run_id = run.spec.run_id
-    with hold_lease(run.folder.path, run_id, wait_s=wait_s, on_lost=REQUESTS.stop) as lease:
-        if resume is not None:
-            run = _again(recipe, settings, run, tell)
-        startup.begin(run.folder.path, command_unix_s or called_unix_s)
-        startup.mark(run.folder.path, "imports", called_unix_s)
-        startup.mark(run.folder.path, "shards and tracked run")
-        return _drive(run, settings, lease, tell, promoted, began)
+    with ExitStack() as held:
+        lease: Lease | None = None
+
+        def hold(run: Run) -> Lease:
+            mine = hold_lease(
+                run.folder.path, run.spec.run_id, wait_s=wait_s, on_lost=REQUESTS.stop
+            )
+            return held.enter_context(mine)
+
+        if resume is None:
+            run = _begin(recipe, settings, tell, tags or {})
+        else:
+            former = Run.load(settings, resume)
+            lease = hold(former)
+            run = _again(recipe, settings, former, tell)
+        with end_told(run, lambda: lease, tell):
+            run.folder.write_spec(run.spec)
+            lease = lease or hold(run)
+            if on_run is not None:
+                on_run(run.spec)
+            startup.begin(run.folder.path, command_unix_s or called_unix_s)
+            startup.mark(run.folder.path, "imports", called_unix_s)
+            startup.mark(run.folder.path, "shards and tracked run")
+            return _drive(run, settings, lease, tell, promoted, began)
 
 
 def _drive(
@@ -126,17 +139,12 @@ def _drive(
     def say(text: str) -> None:
         tell(builder.note(text))
 
-    follower = Follower(run.folder.metric_log, handle)
-    try:
-        with upload_while(run), stop_on_signals(run.folder, say):
-            _train(run, settings, lease)
-    except BaseException as error:
-        lease.check()  # how the run ends is for who drives it now to say
-        ended = isinstance(error, KeyboardInterrupt | TrainingStopped)
-        _mark(run, "KILLED" if ended else "FAILED")
-        raise
-    finally:
-        follower.close()
+    with (
+        follow(run.folder.metric_log, handle),
+        upload_while(run),
+        stop_on_signals(run.folder, say),
+    ):
+        _train(run, settings, lease)
     lease.check()
     outcome = RunOutcome.model_validate_json(run.folder.outcome.read_bytes())
     version = publish(run, promoted=promoted, tell=say)
@@ -156,15 +164,17 @@ def _drive(
 
 
 def _begin(recipe: Recipe, settings: Settings, tell: OnEvent, more_tags: Mapping[str, str]) -> Run:
-    """Check everything, then open the MLflow run and make the run's folder."""
+    """Check all that can be refused, and then open the MLflow run."""
     from striate.data.shards.manifest import Manifest
-    from striate.train.loop.batches import samples_per_epoch
+    from striate.train.loop.batches import bind_pipelines, samples_per_epoch
 
     tracking_uri = tracking_uri_of(settings)
-    classes = _classes_of(recipe)
+    classes = _check_builds(recipe)
     shards = shards_of(recipe, settings, tell)
     manifest = Manifest.load(shards)
     _check_classes(recipe, classes, manifest.labels)
+    bind_pipelines(recipe.data, shards)
+    train_rows = samples_per_epoch(recipe.data, manifest)
     tags = {**tags_of(recipe, manifest), **more_tags}
     run_id, experiment_id = open_run(
         tracking_uri, recipe, tags, lambda text: tell(TrainEvent(0, 0, note=text))
@@ -177,10 +187,10 @@ def _begin(recipe: Recipe, settings: Settings, tell: OnEvent, more_tags: Mapping
         shards=shards,
         manifest_sha256=manifest.sha256,
         labels=manifest.labels,
-        train_rows=samples_per_epoch(recipe.data, manifest),
+        train_rows=train_rows,
         created_unix_s=time.time(),
     )
-    return _write(Run(spec, RunFolder(settings.runs_folder / run_id)))
+    return Run(spec, RunFolder(settings.runs_folder / run_id))
 
 
 def _again(recipe: Recipe, settings: Settings, before: Run, tell: OnEvent) -> Run:
@@ -201,13 +211,15 @@ def _again(recipe: Recipe, settings: Settings, before: Run, tell: OnEvent) -> Ru
             "Ingest the same corpus there again.",
         )
     tracking_uri = tracking_uri_of(settings)
-    reopen_run(tracking_uri, before.spec.run_id, lambda text: tell(TrainEvent(0, 0, note=text)))
-    return _write(before.with_spec(recipe=recipe, tracking_uri=tracking_uri))
-
-
-def _write(run: Run) -> Run:
-    run.folder.write_spec(run.spec)
-    return run
+    _check_builds(recipe)
+    heard_ms = last_time_ms(before.folder.metric_log)
+    reopen_run(
+        tracking_uri,
+        before.spec.run_id,
+        lambda text: tell(TrainEvent(0, 0, note=text)),
+        paused_since_ms=round(1000 * before.spec.created_unix_s) if heard_ms is None else heard_ms,
+    )
+    return before.with_spec(recipe=recipe, tracking_uri=tracking_uri)
 
 
 def recipe_of(settings: Settings, run_id: str, overrides: tuple[str, ...] = ()) -> Recipe:
@@ -220,18 +232,24 @@ def recipe_of(settings: Settings, run_id: str, overrides: tuple[str, ...] = ()) 
     return override(Run.load(settings, run_id).spec.recipe, overrides)
 
 
-def _classes_of(recipe: Recipe) -> int | None:
-    """The outputs of the model that the recipe builds; None where they are not the labels.
+def _check_builds(recipe: Recipe) -> int | None:
+    """Build what the workers will, so that what cannot be built is refused before anything starts.
+
+    Returns:
+        The outputs of the model; None where they are not the labels.
 
     Raises:
-        UsageError: its arguments do not fit.
+        UsageError: a name is not known, or arguments do not fit.
     """
     from striate.core.bundle import Architecture
     from striate.models import build
-    from striate.train.tasks import ALL_TASKS
+    from striate.train.loop.batches import pipeline_for_evaluation, pipeline_for_training
+    from striate.train.tasks import build_task
 
     model = build(Architecture(name=recipe.model.name, arguments=recipe.model.arguments))
-    per_label = ALL_TASKS[recipe.task.name](recipe.task, 2).per_label
+    pipeline_for_training(recipe.data)
+    pipeline_for_evaluation(recipe.data)
+    per_label = build_task(recipe.task, 2).per_label
     return int(model.classes) if per_label else None  # type: ignore[arg-type]
 
 
@@ -283,14 +301,3 @@ def _train(run: Run, settings: Settings, lease: Lease) -> None:
             f"The run {run.spec.run_id} ended without a model.",
             f"Resume it: `striate train --resume {run.spec.run_id}`.",
         )
-
-
-def _mark(run: Run, status: str) -> None:
-    """Say in MLflow how the run ended, if it answers."""
-    try:
-        publish(run, within_s=5.0)
-        close_run(run.spec.tracking_uri, run.spec.run_id, status)
-    except StriateError as error:
-        now = time.time_ns() // 1_000_000
-        note = MetricRecord(kind="note", text=f"Not closed in MLflow: {error}", time_ms=now)
-        MetricLog(run.folder.metric_log).append([note])

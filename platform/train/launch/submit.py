@@ -47,6 +47,7 @@ def submit(
     Raises:
         PlatformError: the cluster does not take it.
     """
+    ray_private.check("jobs")
     wheels = [build_wheel(folder / "wheels")]
     wheels += [one.write_wheel(folder / "wheels") for one in pack_extensions()]
     job_id = f"{name}-{secrets.token_hex(4)}"

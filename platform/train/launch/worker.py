@@ -53,15 +53,15 @@ def run_worker(config: dict[str, Any]) -> None:
     os.nice(max(0, _BEHIND_SERVING - os.nice(0)))
     torch.set_num_threads(run.spec.recipe.scaling.cpus_per_worker)
     context = ray.train.get_context()
-    place = World(context.get_world_rank(), context.get_world_size(), get_device())
-    if place.first:
+    world = World(context.get_world_rank(), context.get_world_size(), get_device())
+    if world.first:
         startup_times.mark(run.folder.path, "loop")
     # One worker of a node samples it for all.
     sampled = sample_node(run) if context.get_local_rank() == 0 else nullcontext()
     REQUESTS.begin()
     try:
         with sampled:
-            train(run, place)
+            train(run, world)
     except TrainingStopped:
         return  # as it was asked to; the driver or the controller goes on
     except StriateError as error:

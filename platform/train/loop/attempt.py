@@ -13,43 +13,43 @@ from striate.train.run.folder import RunFolder
 from striate.train.tracking.reporter import Reporter
 
 
-def write_process_id(folder: RunFolder, place: World, reporter: Reporter) -> None:
+def write_process_id(folder: RunFolder, world: World, reporter: Reporter) -> None:
     """Leave this worker's process id where its rank looks for it; every rank must call."""
-    path = folder.workers / f"rank-{place.rank}.json"
-    content = json.dumps({"pid": os.getpid(), "rank": place.rank}).encode()
+    path = folder.workers / f"rank-{world.rank}.json"
+    content = json.dumps({"pid": os.getpid(), "rank": world.rank}).encode()
     what = "The process ids of the workers"
     write_or_note(reporter, 0, what, lambda: write_atomic(path, content))
 
 
-def begin_attempt(folder: RunFolder, place: World, step: int, reporter: Reporter) -> AttemptWriter:
+def begin_attempt(
+    attempt: AttemptWriter, folder: RunFolder, world: World, step: int, reporter: Reporter
+) -> None:
     """Count a start of the workers that goes on from `step`; on ranks other than 0, nothing."""
-    attempt = AttemptWriter(folder.path)
 
     def count() -> None:
         folder.stopped.unlink(missing_ok=True)
-        attempt.begin(time.time(), place.world, step)
+        attempt.begin(time.time(), world.world_size, step)
         counts = {
-            "train/workers": float(place.world),
+            "train/workers": float(world.world_size),
             "train/restarts": float(attempt.restarts),
             "train/repeated_steps": float(attempt.repeated_steps),
         }
         reporter.metrics(step, counts)
 
-    if place.first:
+    if world.first:
         write_or_note(reporter, step, "The start", count)
         startup_times.mark(folder.path, "model and checkpoint")
-    return attempt
 
 
 def report_startup(
-    folder: RunFolder, place: World, step: int, reporter: Reporter
+    folder: RunFolder, world: World, step: int, reporter: Reporter
 ) -> dict[str, float]:
     """After the first step: where the time since the command went; said once a command.
 
     Returns:
         Seconds by part; nothing on ranks other than 0, or where the storage refuses.
     """
-    if not place.first:
+    if not world.first:
         return {}
     if before := startup_times.parts_of(folder.path):
         return before

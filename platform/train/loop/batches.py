@@ -2,21 +2,22 @@
 
 from collections.abc import Iterator
 
-from striate.data.pipelines.base import Pipeline
+from striate.data.pipelines.base import NeedsShards, Pipeline
 from striate.data.pipelines.registry import pipeline_of
+from striate.data.shards.folder import ShardFolder
 from striate.data.shards.manifest import Manifest
 from striate.data.stream.batch import Batch
 from striate.data.stream.evaluation import evaluation_batches
 from striate.data.stream.spec import StreamSpec
 from striate.data.stream.stream import Stream
-from striate.train.config import DataConfig
+from striate.train.config import DataConfig, Location
 from striate.train.distributed.precision import on_device
 from striate.train.distributed.world import World
 from striate.train.loop.device_prefetch import DevicePrefetcher
 from striate.train.run.spec import RunSpec
 
 
-def open_stream(run: RunSpec, place: World, cursor: int) -> Stream | DevicePrefetcher:
+def open_stream(run: RunSpec, world: World, cursor: int) -> Stream | DevicePrefetcher:
     """The training stream of this worker from `cursor` on; its batches come to a CUDA device."""
     data = run.recipe.data
     spec = StreamSpec(
@@ -33,13 +34,13 @@ def open_stream(run: RunSpec, place: World, cursor: int) -> Stream | DevicePrefe
         decode=data.decode,
         decoders=data.decoders,
     )
-    stream = Stream(run.shards, spec, place, cursor=cursor)
-    if place.device.type != "cuda":
+    stream = Stream(run.shards, spec, world, cursor=cursor)
+    if world.device.type != "cuda":
         return stream
-    return DevicePrefetcher(stream, place.device, lambda batch: on_device(batch, run.recipe, place))
+    return DevicePrefetcher(stream, world.device, lambda batch: on_device(batch, run.recipe, world))
 
 
-def open_evaluation(run: RunSpec, place: World, by_row: bool = False) -> Iterator[Batch]:
+def open_evaluation(run: RunSpec, world: World, by_row: bool = False) -> Iterator[Batch]:
     """This worker's share of the evaluation split; `by_row`, with rows in one piece."""
     data = run.recipe.data
     spec = StreamSpec(
@@ -50,7 +51,7 @@ def open_evaluation(run: RunSpec, place: World, by_row: bool = False) -> Iterato
         threads=data.threads,
         max_damaged=data.max_damaged,
     )
-    return evaluation_batches(run.shards, spec, place, by_row=by_row)
+    return evaluation_batches(run.shards, spec, world, by_row=by_row)
 
 
 def pipeline_for_training(data: DataConfig) -> Pipeline | None:
@@ -67,6 +68,19 @@ def pipeline_for_evaluation(data: DataConfig) -> Pipeline | None:
     if data.pipeline is None:
         return None
     return pipeline_of(data.pipeline, data.pipeline_arguments, training=False)
+
+
+def bind_pipelines(data: DataConfig, shards: Location) -> None:
+    """Make on this machine what the pipelines need of the shards: what cannot be is refused.
+
+    Raises:
+        DataError: the shards are not such that a pipeline can use, or one is missing or damaged.
+        UnknownName: no such split or column.
+        PlatformError: the disk is full.
+    """
+    for pipeline in (pipeline_for_training(data), pipeline_for_evaluation(data)):
+        if isinstance(pipeline, NeedsShards):
+            pipeline.bind(ShardFolder.of(shards))
 
 
 def samples_per_epoch(data: DataConfig, manifest: Manifest) -> int:

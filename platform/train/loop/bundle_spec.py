@@ -7,27 +7,21 @@ from typing import Any
 
 from torch import nn
 
-from striate.core.bundle import (
-    BundleSpec,
-    PipelineSpec,
-    Provenance,
-    TensorSpec,
-)
-from striate.data.pipelines.base import OfOneImage
+from striate.core.bundle import BundleSpec, PipelineSpec, Provenance, TensorSpec
+from striate.data.pipelines.base import DescribesInput, NeedsShards, OfOneImage
+from striate.data.shards.folder import ShardFolder
 from striate.models import architecture_of
 from striate.train.config import DataConfig
 from striate.train.loop.batches import pipeline_for_evaluation
 from striate.train.run.spec import RunSpec
-from striate.train.tasks import ALL_TASKS
+from striate.train.tasks import build_task
 from striate.train.tasks.base import HasAssets
-
-_OF_SOUND = ("sounds", "speech-frames")  # pipelines
 
 
 def bundle_spec(run: RunSpec, model: nn.Module, metrics: dict[str, float]) -> BundleSpec:
     """What the bundle of a run says of its model."""
     recipe = run.recipe
-    task = ALL_TASKS[recipe.task.name](recipe.task, len(run.labels))
+    task = build_task(recipe.task, len(run.labels))
     signature = task.signature(model, _taken(recipe.data, model), run.labels)
     return BundleSpec(
         architecture=architecture_of(recipe.model.name, recipe.model.arguments),
@@ -51,23 +45,28 @@ def bundle_spec(run: RunSpec, model: nn.Module, metrics: dict[str, float]) -> Bu
 def _taken(data: DataConfig, model: nn.Module) -> TensorSpec:
     """What the network takes, as the recipe's pipeline makes it."""
     shape = tuple(int(size) for size in model.input_shape)  # type: ignore[union-attr]
-    if data.pipeline in _OF_SOUND:
-        layout, units = "CFT", "normalised log-mel energy"
+    pipeline = pipeline_for_evaluation(data)
+    if isinstance(pipeline, DescribesInput):
+        layout, units = pipeline.layout, pipeline.units
     else:
         layout, units = "CTHW" if len(shape) == 4 else "CHW", "normalised intensity"
     return TensorSpec(dtype="float32", shape=shape, layout=layout, units=units)
 
 
 def bundle_assets(run: RunSpec) -> Mapping[str, str | Path]:
-    """The files that the run's task wants in the bundle beside the weights.
+    """The files that the run's task and pipeline want in the bundle beside the weights.
 
     Raises:
         DataError: a shard is missing or damaged.
     """
-    task = ALL_TASKS[run.recipe.task.name](run.recipe.task, len(run.labels))
-    if not isinstance(task, HasAssets):
-        return {}
-    return task.gather_assets(run.shards, run.recipe.data.train_split, run.labels)
+    task, data = build_task(run.recipe.task, len(run.labels)), run.recipe.data
+    found: dict[str, str | Path] = {}
+    pipeline = pipeline_for_evaluation(data)
+    if isinstance(pipeline, NeedsShards):
+        found |= pipeline.bind(ShardFolder.of(run.shards)).assets
+    if isinstance(task, HasAssets):
+        found |= task.gather_assets(run.shards, data.train_split, run.labels)
+    return found
 
 
 def _preprocessing(data: DataConfig) -> tuple[dict[str, Any], ...]:

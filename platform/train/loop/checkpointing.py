@@ -29,18 +29,18 @@ class Checkpointer:
 
     Args:
         run: whose checkpoints.
-        place: this worker.
+        world: this worker.
         reporter: takes metrics, and sentences for the user.
     """
 
-    def __init__(self, run: Run, place: World, reporter: Reporter) -> None:
+    def __init__(self, run: Run, world: World, reporter: Reporter) -> None:
         config = run.spec.recipe.checkpoint
-        self._run, self._folder, self._place = run.spec, run.folder, place
+        self._run, self._folder, self._world = run.spec, run.folder, world
         self._reporter = reporter
         self._store = CheckpointStore(run.folder.checkpoints, config.keep, config.keep_best)
-        self._saver = Saver(self._store, reporter.sync, reporter.note) if place.first else None
+        self._saver = Saver(self._store, reporter.sync, reporter.note) if world.first else None
         self._buffers = HostBuffers()
-        self._agreement = Agreement(place, 0, time.monotonic())
+        self._agreement = Agreement(world, 0, time.monotonic())
         self._wanted = self._stopping = self._put_off = False
         self._blocked_s = 0.0
         self._began_s = self._saved_s = time.monotonic()
@@ -51,7 +51,7 @@ class Checkpointer:
         Raises:
             CheckpointError: there are checkpoints, and none is good; or their storage is away.
         """
-        payload = self._place.from_first(self._load() if self._place.first else b"")
+        payload = self._world.from_first(self._load() if self._world.first else b"")
         if payload:
             state.restore(Checkpoint.from_bytes(payload))
             text = f"Restored from the checkpoint of step {state.step}."
@@ -60,7 +60,7 @@ class Checkpointer:
     def begin(self, step: int) -> None:
         """Training starts now, with `step` steps done."""
         self._began_s = self._saved_s = time.monotonic()
-        self._agreement = Agreement(self._place, step, self._began_s)
+        self._agreement = Agreement(self._world, step, self._began_s)
 
     def due(self, step: int) -> bool:
         """Whether a checkpoint may be due after `step` steps: `take` knows.
@@ -71,7 +71,7 @@ class Checkpointer:
         self._wanted = step % config.every_steps == 0 or last
         if self._agreement.due(step):
             now_s = time.monotonic()
-            stop = REQUESTS.stopping or (self._place.first and self._folder.stop_request.exists())
+            stop = REQUESTS.stopping or (self._world.first and self._folder.stop_request.exists())
             save = REQUESTS.take_save() or self._late(now_s)
             decision = self._agreement.take(step, now_s, save=save, stop=stop)
             self._wanted |= decision.save or decision.stop

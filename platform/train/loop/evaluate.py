@@ -39,20 +39,20 @@ class Evaluation:
 
 
 @torch.no_grad()
-def evaluate(network: nn.Module, task: Task, run: RunSpec, place: World) -> Evaluation:
+def evaluate(network: nn.Module, task: Task, run: RunSpec, world: World) -> Evaluation:
     """Evaluate over the whole split; every worker must call, and gets the same."""
     recipe, was_training = run.recipe, network.training
     network.eval()
-    broadcast_statistics(network, place)
-    tally, mistakes = task.zero(place.device), Mistakes()
+    broadcast_statistics(network, world)
+    tally, mistakes = task.zero(world.device), Mistakes()
     with gather_model(network):
-        for batch in open_evaluation(run, place, task.by_row):
-            batch = on_device(batch, recipe, place)
-            with autocast(recipe, place):
+        for batch in open_evaluation(run, world, task.by_row):
+            batch = on_device(batch, recipe, world)
+            with autocast(recipe, world):
                 outputs = task.predict(network, batch)
             tally = tally + task.count(outputs, batch)
             if isinstance(task, ShowsMistakes):
                 mistakes = mistakes + task.mistakes(outputs, batch)
     network.train(was_training)
-    sums = task.unpack(place.sum(tally.pack()), place.device)
-    return Evaluation(sums, Mistakes.merge(place.gather_bytes(mistakes.pack())))
+    sums = task.unpack(world.sum(tally.pack()), world.device)
+    return Evaluation(sums, Mistakes.merge(world.gather_bytes(mistakes.pack())))

@@ -28,9 +28,9 @@ class Guard:
     device once a step.
     """
 
-    def __init__(self, network: nn.Module, place: World) -> None:
+    def __init__(self, network: nn.Module, world: World) -> None:
         self._network = network
-        self._place = place
+        self._world = world
         self._before = [one.clone() for one in statistics(network)]
 
     @torch.no_grad()
@@ -42,7 +42,7 @@ class Guard:
         """
         gradients = [one.grad for one in self._network.parameters() if one.grad is not None]
         norm = gather_tensor(nn.utils.get_total_norm(gradients))  # the same on all workers
-        if bool(torch.isfinite(self._place.sum(loss.clone()) + norm)):
+        if bool(torch.isfinite(self._world.sum(loss.clone()) + norm)):
             return True
         for statistic, before in zip(statistics(self._network), self._before, strict=True):
             statistic.copy_(before)
@@ -59,11 +59,11 @@ class NanWatch:
 
     Args:
         run: whose folder gets ``nan/step-…-rank-….json``.
-        place: this process; all processes make the same calls.
+        world: this process; all processes make the same calls.
     """
 
-    def __init__(self, run: Run, place: World) -> None:
-        self._run, self._folder, self._place = run.spec, run.folder, place
+    def __init__(self, run: Run, world: World) -> None:
+        self._run, self._folder, self._world = run.spec, run.folder, world
         self._ids: dict[int, _Ids] = {}
         self._in_a_row = 0
 
@@ -82,7 +82,7 @@ class NanWatch:
             return ""
         where = self._write(step)
         if self._in_a_row >= MOST_SKIPS:
-            self._place.agree()
+            self._world.agree()
             raise TrainingFailed(
                 f"{MOST_SKIPS} steps in a row, up to step {step}, were skipped: their loss or"
                 f" gradient is not finite. {where}",
@@ -107,7 +107,7 @@ class NanWatch:
             where = self._write(bad[0])
             if bad[0] - 1 in self._ids:  # whose gradient may have spoilt the weights
                 self._write(bad[0] - 1)
-            self._place.agree()  # the first to raise ends the others
+            self._world.agree()  # the first to raise ends the others
             raise TrainingFailed(
                 f"The loss is not finite at step {bad[0]}. {where}",
                 "Lower optimizer.lr, set clip_norm, or skip such steps with on_nan=skip.",
@@ -120,15 +120,15 @@ class NanWatch:
         cursor, global_size, rows, units = self._ids[step]
         document: dict[str, Any] = {
             "step": step,
-            "rank": self._place.rank,
-            "workers": self._place.world,
+            "rank": self._world.rank,
+            "workers": self._world.world_size,
             "first_position": cursor - global_size,
             "rows": rows.tolist(),
             "units": units.tolist(),
             "keys": keys_of(self._run, rows),
         }
         content = json.dumps(document, indent=1).encode()
-        path = self._folder.not_finite / f"step-{step:08d}-rank-{self._place.rank}.json"
+        path = self._folder.not_finite / f"step-{step:08d}-rank-{self._world.rank}.json"
         try:
             write_atomic(path, content)
         except (OSError, PlatformError) as error:

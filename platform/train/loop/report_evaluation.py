@@ -14,14 +14,14 @@ from striate.train.tracking.reporter import Reporter
 
 
 def report_evaluation(
-    folder: RunFolder, place: World, state: TrainState, evaluation: Evaluation, reporter: Reporter
+    folder: RunFolder, world: World, state: TrainState, evaluation: Evaluation, reporter: Reporter
 ) -> None:
     """Report an evaluation, and keep the first layer's weights; every rank must call."""
     metrics = {f"test/{name}": value for name, value in evaluation.metrics.items()}
     reporter.metrics(state.step, metrics)
     weights = first_layer(state.network)
     weights = None if weights is None else gather_tensor(weights)
-    if place.first and weights is not None:
+    if world.first and weights is not None:
         content = save({"weight": weights.detach().float().cpu().contiguous()})
         path = folder.filters / f"step-{state.step:08d}.safetensors"
         what = f"The first layer at step {state.step}"

@@ -21,6 +21,7 @@ from striate.train.config import Recipe
 from striate.train.distributed.parallel import distribute_like, gather_tensor, local, shard
 from striate.train.distributed.precision import to_channels_last, type_of
 from striate.train.distributed.world import World
+from striate.train.loop.initial_weights import begin_with
 from striate.train.loop.optimizers import build_optimizer
 
 
@@ -51,18 +52,19 @@ class TrainState:
     history: list[float] = field(default_factory=list)
 
     @classmethod
-    def fresh(cls, recipe: Recipe, place: World) -> "TrainState":
+    def fresh(cls, recipe: Recipe, world: World) -> "TrainState":
         """The seeded state before the first step, the same on every worker."""
         torch.manual_seed(recipe.seed)
         model = build(Architecture(name=recipe.model.name, arguments=recipe.model.arguments))
+        begin_with(model, recipe.model)
         model.to(type_of(recipe))
         average = None if recipe.ema_decay is None else copy.deepcopy(model).requires_grad_(False)
-        sharded = recipe.scaling.strategy == "fsdp" and place.world > 1
+        sharded = recipe.scaling.strategy == "fsdp" and world.world_size > 1
         for one in filter(None, (model, average)):
             if sharded:
-                shard(one, place)  # wants contiguous weights, and moves them layer by layer
+                shard(one, world)  # wants contiguous weights, and moves them layer by layer
             else:
-                one.to(place.device)
+                one.to(world.device)
             if recipe.channels_last and not sharded:
                 to_channels_last(one)
         optimizer = build_optimizer(model, recipe.optimizer)

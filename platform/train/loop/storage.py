@@ -6,7 +6,7 @@ A storage that is full or away for a while ends no run; only the finished model 
 from collections.abc import Callable
 
 from striate.core.errors import PlatformError
-from striate.train.checkpoint.retry import retry_until
+from striate.train.checkpoint.retry import reason_of, retry_until
 from striate.train.tracking.reporter import Reporter
 
 
@@ -22,8 +22,7 @@ def write_or_note(reporter: Reporter, step: int, what: str, write: Callable[[], 
     try:
         write()
     except (OSError, PlatformError) as error:
-        reason = error.message if isinstance(error, PlatformError) else f"{error}."
-        text = f"{what} could not be written: {reason} Training goes on and tries again."
+        text = f"{what} could not be written: {reason_of(error)} Training goes on and tries again."
         reporter.note(step, text)
 
 

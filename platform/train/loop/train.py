@@ -6,6 +6,7 @@ functions of the recipe alone.
 """
 
 import time
+from contextlib import closing
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -23,15 +24,17 @@ from striate.train.loop.attempt import begin_attempt, report_startup, write_proc
 from striate.train.loop.batches import open_stream
 from striate.train.loop.checkpointing import Checkpointer
 from striate.train.loop.evaluate import Evaluation, evaluate
+from striate.train.loop.library_warnings import note_warnings
 from striate.train.loop.lr_schedule import rate_at
 from striate.train.loop.nonfinite import Guard, NanWatch
 from striate.train.loop.optimizers import set_rate
 from striate.train.loop.report_evaluation import report_evaluation
 from striate.train.loop.results import write_bundle, write_outcome
 from striate.train.loop.state import TrainState
+from striate.train.run.attempts import AttemptWriter
 from striate.train.run.folder import Run
 from striate.train.run.spec import RunOutcome
-from striate.train.tasks import ALL_TASKS
+from striate.train.tasks import build_task
 from striate.train.tasks.base import Task
 from striate.train.tasks.outputs import KEYS
 from striate.train.tracking.reporter import Reporter
@@ -39,31 +42,37 @@ from striate.train.tracking.reporter import Reporter
 KEY_STEP = 0x9E3779B97F4A7C15  # far apart for neighbouring seeds
 
 
-def train(run: Run, place: World) -> None:
+def train(run: Run, world: World) -> None:
     """Train a run to its end, from its latest good checkpoint if it has one.
 
-    Every worker of the run calls this with its own place; rank 0 writes metrics, checkpoints and
+    Every worker of the run calls this with its own `World`; rank 0 writes metrics, checkpoints and
     the bundle into the run's folder.
 
     Raises:
         TrainingFailed: a loss is not finite.
         DataError: a shard is damaged.
         CheckpointError: there are checkpoints, and none is good.
-        PlatformError: the disk has no room for the bundle.
+        DiskFull: the disk has no room for the bundle.
     """
+    attempt = AttemptWriter(run.folder.path)
+    with closing(attempt), note_warnings(run.folder.metric_log):
+        _train(run, world, attempt)
+
+
+def _train(run: Run, world: World, attempt: AttemptWriter) -> None:
     spec, recipe, folder, began = run.spec, run.spec.recipe, run.folder, time.perf_counter()
 
     # Restore
-    state = TrainState.fresh(recipe, place)
-    reporter = Reporter(place, folder.metric_log, recipe.batch_size)
-    write_process_id(folder, place, reporter)
-    checkpointer, watch = Checkpointer(run, place, reporter), NanWatch(run, place)
+    state = TrainState.fresh(recipe, world)
+    reporter = Reporter(world, folder.metric_log, recipe.batch_size)
+    write_process_id(folder, world, reporter)
+    checkpointer, watch = Checkpointer(run, world, reporter), NanWatch(run, world)
     checkpointer.restore(state)
-    attempt = begin_attempt(folder, place, state.step, reporter)
+    begin_attempt(attempt, folder, world, state.step, reporter)
     checkpointer.begin(state.step)
     reporter.rest()
-    task = ALL_TASKS[recipe.task.name](recipe.task, len(spec.labels))
-    network = wrap_model(state.model, place)
+    task = build_task(recipe.task, len(spec.labels))
+    network = wrap_model(state.model, world)
     evaluation: Evaluation | None = None
     startup: dict[str, float] = {}
 
@@ -71,7 +80,7 @@ def train(run: Run, place: World) -> None:
     network.train()
     if recipe.compile:
         compile_network(network)
-    stream = open_stream(spec, place, state.cursor)
+    stream = open_stream(spec, world, state.cursor)
     while state.step < spec.total_steps:
         batch = next(stream)
         share = rate_at(
@@ -79,14 +88,14 @@ def train(run: Run, place: World) -> None:
         )
         rate = recipe.optimizer.lr * share
         set_rate(state.optimizer, rate)
-        place.seed(recipe.seed, state.step)
-        loss, moved = train_step(network, state.optimizer, task, batch, recipe, place)
+        world.seed(recipe.seed, state.step)
+        loss, moved = train_step(network, state.optimizer, task, batch, recipe, world)
         state.advance(batch.cursor, moved)
         reporter.add(loss)
         if text := watch.hold(state.step, batch, moved):
             reporter.skip(state.step, state.skipped, text)
         attempt.advance(state.step)
-        startup = startup or report_startup(folder, place, state.step, reporter)
+        startup = startup or report_startup(folder, world, state.step, reporter)
 
         # Report, evaluate, checkpoint
         evaluates = spec.evaluates_at(state.step)
@@ -94,9 +103,9 @@ def train(run: Run, place: World) -> None:
         if evaluates or saves or state.step % recipe.report_every == 0:
             watch.check(reporter.flush(state.step, rate, stream.wait_s, stream.damaged))
         if evaluates:
-            evaluation = evaluate(state.network, task, spec, place)
+            evaluation = evaluate(state.network, task, spec, world)
             state.history.append(evaluation.metrics[task.headline])
-            report_evaluation(folder, place, state, evaluation, reporter)
+            report_evaluation(folder, world, state, evaluation, reporter)
         if saves:
             checkpointer.take(state)
         if evaluates or saves:
@@ -104,10 +113,10 @@ def train(run: Run, place: World) -> None:
 
     # Finish
     stream.close()
-    evaluation = evaluation or evaluate(state.network, task, spec, place)  # resumed at its very end
+    evaluation = evaluation or evaluate(state.network, task, spec, world)  # resumed at its very end
     seconds = time.perf_counter() - began
     weights = state.weights()  # every worker of a sharded run has a part of them
-    if not place.first:
+    if not world.first:
         return
     checkpointer.finish(state.step)
     outcome = RunOutcome(
@@ -143,7 +152,7 @@ def train_step(
     task: Task,
     batch: Batch,
     recipe: Recipe,
-    place: World,
+    world: World,
 ) -> StepResult:
     """One optimiser step on this worker's share of a global batch.
 
@@ -151,16 +160,16 @@ def train_step(
     number of workers, so that the mean over workers is the mean over the global batch, however
     unevenly it is split. Every worker cuts its share into as many parts.
     """
-    batch = on_device(add_keys(batch, recipe.seed, place), recipe, place)
-    parts = batch.parts(min(recipe.accumulate, batch.global_size // place.world))
-    guard = Guard(network, place) if recipe.on_nan == "skip" else None
+    batch = on_device(add_keys(batch, recipe.seed, world), recipe, world)
+    parts = batch.parts(min(recipe.accumulate, batch.global_size // world.world_size))
+    guard = Guard(network, world) if recipe.on_nan == "skip" else None
     loss: Tensor | None = None
     for part in parts:
         with sync_gradients(network, part is parts[-1]), sample_keys(part.tensors[KEYS]):
-            with autocast(recipe, place):
+            with autocast(recipe, world):
                 outputs = task.compute(network, part)
             summed = task.loss(outputs, part)
-            (summed * (place.world / batch.global_size)).backward()  # type: ignore[no-untyped-call]
+            (summed * (world.world_size / batch.global_size)).backward()  # type: ignore[no-untyped-call]
         loss = summed.detach() if loss is None else loss + summed.detach()
     assert loss is not None  # a share is never empty: see Recipe
     if recipe.clip_norm is not None:
@@ -172,9 +181,10 @@ def train_step(
     return StepResult(loss, moved)
 
 
-def add_keys(batch: Batch, seed: int, place: World) -> Batch:
+def add_keys(batch: Batch, seed: int, world: World) -> Batch:
     """A batch with what `SampleDropout` draws by: a key for each seed and place in the order."""
-    first = batch.cursor - batch.global_size + place.rank
+    first = batch.cursor - batch.global_size + world.rank
     origin = seed * KEY_STEP % 2**62
-    keys = torch.arange(origin + first, origin + batch.cursor, place.world, device=place.device)
+    last = origin + batch.cursor
+    keys = torch.arange(origin + first, last, world.world_size, device=world.device)
     return replace(batch, tensors={**batch.tensors, KEYS: keys})

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _MOST_POINTS = 1000
 _MOST_TICKS = 12
 _SPREAD = 0.05  # trials of one value pass it next to each other
-_PAPER = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.0}
+_PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,7 @@ class Curves:
         steps_per_epoch: what steps are divided by.
         loss: (step, training loss).
         score: (step, headline metric).
-        timed: (milliseconds since the epoch, headline metric).
-        began_ms: when the run began.
+        timed: (minutes since the run began, headline metric), pauses left out.
     """
 
     name: str
@@ -41,8 +40,7 @@ class Curves:
     steps_per_epoch: float
     loss: Points
     score: Points
-    timed: Points
-    began_ms: float
+    timed: Sequence[tuple[float, float]]
 
 
 def draw_comparison(runs: Sequence[Curves]) -> Figure:
@@ -61,8 +59,7 @@ def draw_comparison(runs: Sequence[Curves]) -> Figure:
         scores.plot(
             [s / run.steps_per_epoch for s, _ in run.score], [v for _, v in run.score], **marked
         )
-        minutes = [(ms - run.began_ms) / 60_000 for ms, _ in run.timed]
-        times.plot(minutes, [value for _, value in run.timed], **marked)
+        times.plot([m for m, _ in run.timed], [value for _, value in run.timed], **marked)
     if lowest and min(lowest) > 0:
         log_scale(losses, min(lowest))
     what = " / ".join(sorted({display_name(run.headline) for run in runs}))
@@ -143,7 +140,7 @@ def _draw_axes(
         axes.axvline(at, color="#555555", linewidth=0.9)
         shown = list(place.items())
         for text, height in shown[:: max(1, len(shown) // _MOST_TICKS)]:
-            axes.text(at - 0.035, height, text, ha="right", va="center", fontsize=8, bbox=_PAPER)
+            _label_value(axes, at, height, text)
     axes.axvline(len(fields), color="#555555", linewidth=0.9)
     low, high = span
     for share in (0.0, 0.25, 0.5, 0.75, 1.0) if high > low else (1.0,):
@@ -151,9 +148,22 @@ def _draw_axes(
         axes.text(len(fields) + 0.03, share, f"{value:.4g}", ha="left", va="center", fontsize=8)
     axes.set_xticks(range(len(fields) + 1), [*fields, display_name(metric)], fontsize=9)
     axes.set_yticks([])
-    axes.set(xlim=(-0.55, len(fields) + 0.45), ylim=(-0.07, 1.07))
+    axes.set(xlim=(-0.55, len(fields) + 0.45), ylim=(-0.09, 1.09))
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
+
+
+def _label_value(axes: "Axes", at: int, height: float, text: str) -> None:
+    """A value beside its axis: off the lines, which come to all axes but the first from the left.
+
+    Above the highest value and below the lowest there are none; between them the paper covers them.
+    """
+    look: dict[str, Any] = {"fontsize": 8, "zorder": 5}
+    if at and height in (0.0, 1.0):
+        away, align = (_SPREAD, "bottom") if height else (-_SPREAD, "top")
+        axes.text(at, height + 0.6 * away, text, ha="center", va=align, bbox=_PAPER, **look)
+    else:
+        axes.text(at - 0.035, height, text, ha="right", va="center", bbox=_PAPER, **look)
 
 
 def _places(values: Sequence[Any]) -> dict[str, float]:

@@ -19,6 +19,8 @@ from striate.train.tracking.metric_names import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_LEAST_PLAIN = 1e-4  # smaller losses have more noughts than digits
+
 _AS_ERROR = {
     "top1": "top-1 error",
     "frame_accuracy": "frame error",
@@ -26,6 +28,22 @@ _AS_ERROR = {
     "pixel_accuracy": "pixel error",
 }
 _SECOND = {"top1": "top5", "video_hit1": "video_hit5"}
+
+
+class _OneNotation(LogFormatter):
+    """Labels where matplotlib has them on a logarithmic axis, plain or with exponents throughout.
+
+    Its own `LogFormatter` changes over between them from label to label: 6e-01, and 2.
+    """
+
+    def __init__(self, plain: bool, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._plain = plain
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        if not super().__call__(x, pos):
+            return ""
+        return f"{x:g}" if self._plain else f"{x:.0e}"
 
 
 def draw_learning_curves(run: Run) -> Figure | None:
@@ -49,11 +67,13 @@ def epochs_of(run: RunSpec, points: Points) -> list[float]:
 
 
 def log_scale(axes: "Axes", lowest: float) -> None:
-    """A logarithmic loss with plain numbers on it."""
+    """A logarithmic loss with numbers on it that are all written the same way."""
     axes.set_yscale("log")
     axes.set_ylim(bottom=0.8 * lowest)
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+    low, high = axes.get_ylim()
+    plain = low >= _LEAST_PLAIN and high <= 1 / _LEAST_PLAIN
+    axes.yaxis.set_major_formatter(_OneNotation(plain))
+    axes.yaxis.set_minor_formatter(_OneNotation(plain, minor_thresholds=(2, 0.5)))
 
 
 def smooth(values: np.ndarray, width: int) -> np.ndarray:
@@ -105,8 +125,9 @@ def _draw_scores(axes: "Axes", run: RunSpec, series: dict[str, Points]) -> None:
 
 def _annotate(axes: "Axes", run: RunSpec, points: Points) -> None:
     end = epochs_of(run, points)[-1], points[-1][1]
-    near: dict[str, Any] = {"xytext": (-4, 8), "textcoords": "offset points", "ha": "right"}
-    axes.annotate(f"{end[1]:.2f} %", end, color=TEST, **near)
+    # To the right of the last point, where no line goes.
+    beside: dict[str, Any] = {"xytext": (7, 0), "textcoords": "offset points", "va": "center"}
+    axes.annotate(f"{end[1]:.2f} %", end, color=TEST, annotation_clip=False, **beside)
 
 
 def _draw_held_out(

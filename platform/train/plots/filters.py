@@ -1,4 +1,4 @@
-"""The first layer's kernels as they learn: a strip, and an animate_filters."""
+"""The first layer's kernels as they learn: a strip, and an animation."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

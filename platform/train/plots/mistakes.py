@@ -4,7 +4,7 @@ from striate.core.errors import StriateError
 from striate.data.stream.reader import SplitReader
 from striate.train.run.folder import Run
 from striate.train.run.spec import RunOutcome
-from striate.train.tasks import ALL_TASKS
+from striate.train.tasks import build_task
 from striate.train.tasks.base import ShowsMistakes
 from striate.train.tasks.drawings import HeldOut, Picture
 
@@ -14,7 +14,7 @@ def draw_worst_mistakes(run: Run) -> Picture | None:
 
     None where there is none, where the task draws none, or where the shards are not in reach.
     """
-    task = ALL_TASKS[run.spec.recipe.task.name](run.spec.recipe.task, len(run.spec.labels))
+    task = build_task(run.spec.recipe.task, len(run.spec.labels))
     if not isinstance(task, ShowsMistakes) or not run.folder.outcome.is_file():
         return None
     mistakes = RunOutcome.model_validate_json(run.folder.outcome.read_bytes()).mistakes

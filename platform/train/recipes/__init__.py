@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from striate.core.extensions import extended
+from striate.core.extensions import Extended
 from striate.train.config import Recipe
 from striate.train.recipes.alexnet import (
     alexnet_imagenet,
@@ -17,6 +17,14 @@ from striate.train.recipes.digits import (
     lenet5_modern_digits,
     pairs_mini,
 )
+from striate.train.recipes.faces import (
+    deepface_identities,
+    deepface_identities_mini,
+    deepface_siamese,
+    deepface_siamese_mini,
+    face_pose,
+    face_pose_mini,
+)
 from striate.train.recipes.googlenet import googlenet_imagenet, googlenet_mini
 from striate.train.recipes.overfeat import (
     overfeat_accurate_imagenet,
@@ -26,7 +34,8 @@ from striate.train.recipes.overfeat import (
 )
 from striate.train.recipes.scenes import scenes_mini
 from striate.train.recipes.slide_tower import slide_tower_imagenet, slide_tower_mini
-from striate.train.recipes.speech import speech_mini, speech_states
+from striate.train.recipes.speech import speech_mini, speech_states, speech_states_mini
+from striate.train.recipes.stories import memory_k1_mini, memory_k2_mini, memory_lstm_mini
 from striate.train.recipes.vgg import (
     faces_mini,
     vgg16_imagenet,
@@ -45,9 +54,18 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "alexnet-one-tower-mini": alexnet_one_tower_mini,
     "c3d-mini": c3d_mini,
     "c3d-sports1m": c3d_sports1m,
+    "deepface-identities": deepface_identities,
+    "deepface-identities-mini": deepface_identities_mini,
+    "deepface-siamese": deepface_siamese,
+    "deepface-siamese-mini": deepface_siamese_mini,
+    "face-pose": face_pose,
+    "face-pose-mini": face_pose_mini,
     "faces-mini": faces_mini,
     "googlenet-imagenet": googlenet_imagenet,
     "googlenet-mini": googlenet_mini,
+    "memory-k1-mini": memory_k1_mini,
+    "memory-k2-mini": memory_k2_mini,
+    "memory-lstm-mini": memory_lstm_mini,
     "overfeat-accurate-imagenet": overfeat_accurate_imagenet,
     "overfeat-accurate-mini": overfeat_accurate_mini,
     "overfeat-imagenet": overfeat_imagenet,
@@ -58,10 +76,11 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "slide-tower-mini": slide_tower_mini,
     "speech-mini": speech_mini,
     "speech-states": speech_states,
+    "speech-states-mini": speech_states_mini,
     "vgg16-imagenet": vgg16_imagenet,
     "vgg16-mini": vgg16_mini,
     "vgg19-imagenet": vgg19_imagenet,
     "vgg19-mini": vgg19_mini,
 }
-ALL_RECIPES = extended("recipes", RECIPES, returning=Recipe)
+ALL_RECIPES = Extended("recipes", RECIPES, returning=Recipe)
 """With those that extensions add."""

@@ -15,31 +15,8 @@ from pydantic import BaseModel, ValidationError
 from striate.core.errors import DataError, RecipeError, UnknownName, nearest
 from striate.core.extensions import Extended
 from striate.core.text import decode_text
-from striate.core.validation import first_invalid
-from striate.train.config import (
-    CheckpointConfig,
-    DataConfig,
-    ModelConfig,
-    OptimizerConfig,
-    Recipe,
-    ScalingConfig,
-    ScheduleConfig,
-    TaskConfig,
-)
-
-__all__ = [
-    "CheckpointConfig",
-    "DataConfig",
-    "ModelConfig",
-    "OptimizerConfig",
-    "Recipe",
-    "ScalingConfig",
-    "ScheduleConfig",
-    "TaskConfig",
-    "load",
-    "override",
-    "resolve",
-]
+from striate.core.validation import first_invalid, show_value
+from striate.train.config import DataConfig, Recipe
 
 
 def resolve(
@@ -54,7 +31,7 @@ def resolve(
 
     Raises:
         UnknownName: no recipe, model, corpus or augmentation of that name.
-        RecipeError: an unknown field or a wrong value.
+        RecipeError: an unknown field, a wrong value, or a wrong argument of a pipeline.
     """
     from striate.train.recipes import ALL_RECIPES
 
@@ -81,7 +58,7 @@ def load(path: Path) -> Recipe:
         raise RecipeError(f"There is no recipe file {path}.") from None
     except DataError as error:
         raise RecipeError(error.message, error.remedy) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecipeError(f"{path} is no recipe: {error}.") from None
     return _validated(document, source=str(path))
 
@@ -107,7 +84,7 @@ def value_of(text: str) -> Any:
     """The value that a text on the command line means: JSON, else the text itself."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"none": None, "None": None, "True": True, "False": False}.get(text, text)
 
 
@@ -156,7 +133,7 @@ def _validated(document: Any, source: str = "") -> Recipe:
     if invalid.kind == "literal_error":
         allowed = re.findall(r"'([^']*)'", invalid.expected)
         remedy = nearest(str(invalid.value), allowed)
-    raise RecipeError(f"{field} = {invalid.value!r} is wrong{place}: {what}.", remedy)
+    raise RecipeError(f"{field} = {show_value(invalid.value)} is wrong{place}: {what}.", remedy)
 
 
 def _check_names(recipe: Recipe, shards_here: bool) -> None:
@@ -166,8 +143,8 @@ def _check_names(recipe: Recipe, shards_here: bool) -> None:
     from striate.data.shards.manifest import MANIFEST_FILE
     from striate.data.storage import Source
     from striate.data.transforms.image.augment import AUGMENTATIONS
-    from striate.models import ALL_MODELS
-    from striate.train.tasks import ALL_TASKS
+    from striate.models import ALL_MODELS, check_model
+    from striate.train.tasks import ALL_TASKS, build_task
 
     asked: tuple[tuple[str | None, Extended[Any]], ...] = (
         (recipe.model.name, ALL_MODELS),
@@ -181,10 +158,24 @@ def _check_names(recipe: Recipe, shards_here: bool) -> None:
             known.find(name)
     if recipe.data.augment is not None and recipe.data.augment not in AUGMENTATIONS:
         raise UnknownName.of("augmentation", recipe.data.augment, AUGMENTATIONS)
-    ALL_TASKS[recipe.task.name](recipe.task, 2)  # which looks at its own arguments
+    check_model(recipe.model.name, recipe.model.arguments)
+    build_task(recipe.task, 2)  # which looks at its own arguments
+    _build_pipelines(recipe.data)
     shards = recipe.data.shards
     if shards is not None and shards_here and not Source.of(shards).exists(MANIFEST_FILE):
         raise RecipeError(
             f"data.shards = {Source.of(shards).name!r} holds no ingested shards.",
             f"Run `striate data ingest {recipe.data.corpus}` or name another folder.",
         )
+
+
+def _build_pipelines(data: DataConfig) -> None:
+    """Build the pipelines of training and evaluation, which look at their own arguments."""
+    from striate.data.pipelines.registry import pipeline_of
+
+    if data.pipeline is not None:
+        pipeline_of(data.pipeline, data.pipeline_arguments, training=True)
+    if data.test_pipeline is not None:
+        pipeline_of(data.test_pipeline, data.test_pipeline_arguments, training=False)
+    elif data.pipeline is not None:
+        pipeline_of(data.pipeline, data.pipeline_arguments, training=False)

@@ -71,6 +71,7 @@ class AttemptWriter:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._folder / REACHED_FILE, os.O_RDWR | os.O_CREAT, 0o644)
+        self._descriptor = descriptor
         content = os.pread(descriptor, 8, 0)
         reached = struct.unpack("<q", content)[0] if len(content) == 8 else 0
         attempt = Attempt(
@@ -80,7 +81,6 @@ class AttemptWriter:
         torn = path.is_file() and not path.read_bytes().endswith(b"\n")
         with path.open("ab") as file:
             file.write(b"\n" * torn + attempt.model_dump_json().encode() + b"\n")
-        self._descriptor = descriptor
         self.advance(step)
 
     def advance(self, step: int) -> None:

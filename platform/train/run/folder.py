@@ -1,15 +1,17 @@
 """Where a run's files lie: in one folder, which every restart and every worker sees."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from striate.core.errors import CheckpointError, UnknownName
+from striate.core.errors import CheckpointError
 from striate.core.files import write_atomic
 from striate.core.settings import Settings
+from striate.core.tracking import RUNS_TOLD, ambiguous_run, unknown_run
 from striate.train.run.spec import RunSpec
 
 RUN_FILE = "run.json"
@@ -90,6 +92,11 @@ class RunFolder:
         """The resolved recipe, which can be trained again as a file."""
         return self.path / RECIPE_FILE
 
+    @property
+    def holds_spec(self) -> bool:
+        """Whether the run can be found by its id, to go on with it."""
+        return (self.path / RUN_FILE).is_file()
+
     def write_spec(self, spec: RunSpec) -> None:
         """Write ``run.json`` and ``recipe.json``."""
         write_atomic(self.path / RUN_FILE, spec.model_dump_json(indent=2).encode())
@@ -139,7 +146,23 @@ class Run:
         """
         known = {path.parent.name: path for path in settings.runs_folder.glob(f"*/{RUN_FILE}")}
         found = [name for name in known if run_id and name.startswith(run_id)]
-        if len(found) != 1:
-            raise UnknownName.of("run in this home", run_id, known)
+        if not found:
+            raise unknown_run(run_id, _named(list(known.values())), " in this home")
+        if len(found) > 1:
+            raise ambiguous_run(run_id, _named([known[name] for name in found]))
         folder = RunFolder(known[found[0]].parent)
         return cls(folder.read_spec(), folder)
+
+
+def _named(files: Sequence[Path]) -> list[tuple[str, str]]:
+    """Ids and names of the newest runs of these files."""
+    newest = sorted(files, key=lambda file: file.stat().st_mtime, reverse=True)
+    return [(file.parent.name, _name_of(file)) for file in newest[:RUNS_TOLD]]
+
+
+def _name_of(file: Path) -> str:
+    try:
+        recipe = RunFolder(file.parent).read_spec().recipe
+    except CheckpointError:
+        return "of another version"
+    return f"{recipe.name} seed {recipe.seed}"

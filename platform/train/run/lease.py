@@ -155,7 +155,7 @@ def hold_lease(
 
     Raises:
         UsageError: another process drives the run.
-        PlatformError: the disk is full.
+        DiskFull: the disk is full.
     """
     lease = _claim(folder, run_id, wait_s)
 
@@ -171,9 +171,13 @@ def hold_lease(
 
 
 def is_interrupted(folder: Path) -> bool:
-    """Whether the last driver of a run's folder went without a word; not where none is known."""
+    """Whether nobody drives the run of a folder that was driven before; not where none is known.
+
+    A lease that was given back counts as well: its holder may have ended without being able to say
+    so in MLflow, or was refused and had to leave the run as it was.
+    """
     last = _last(folder)
-    return last is not None and not last.given_back and not last.is_alive()
+    return last is not None and not last.is_alive()
 
 
 def _claim(folder: Path, run_id: str, wait_s: float) -> Lease:
@@ -189,7 +193,11 @@ def _claim(folder: Path, run_id: str, wait_s: float) -> Lease:
             _write(path)
         except FileExistsError:
             continue  # another process was faster
-        for older in _numbers(folder):
+        numbers = _numbers(folder)
+        if numbers[-1] > number:  # others came and went since `last` was read
+            path.unlink(missing_ok=True)
+            continue
+        for older in numbers:
             if older < number:
                 (folder / f"lease-{older}.json").unlink(missing_ok=True)
         return Lease(path, number, run_id)

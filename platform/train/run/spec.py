@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
+from striate.core.tracking import run_page
 from striate.train.config import Location, Recipe
 from striate.train.run.mistake import Mistake
 
@@ -52,8 +53,7 @@ class RunSpec(BaseModel):
     @property
     def run_url(self) -> str:
         """The run's page in MLflow."""
-        base = self.tracking_uri.rstrip("/")
-        return f"{base}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
+        return run_page(self.tracking_uri, self.experiment_id, self.run_id)
 
 
 class RunOutcome(BaseModel):

@@ -100,6 +100,7 @@ class SweepResult(BaseModel):
         trials: the best first; those that failed last.
         picture: parallel coordinates of all trials; empty when none had a result.
         model_uri: the registered model of the best trial, when that was asked for.
+        champion: one sentence on which version is champion then; else empty.
         seconds: of the whole sweep.
     """
 
@@ -111,6 +112,7 @@ class SweepResult(BaseModel):
     trials: tuple[TrialResult, ...]
     picture: str
     model_uri: str | None
+    champion: str = ""
     seconds: float
 
     @property

@@ -11,6 +11,7 @@ from ray import tune
 
 from striate.core.errors import StriateError
 from striate.core.settings import Settings
+from striate.core.text import last_line
 from striate.core.tracking import connect, explain_unavailable, tracking_uri_of
 from striate.train.config import Recipe
 from striate.train.run.lease import EXPIRES_S
@@ -187,7 +188,7 @@ def _gathered(trials: Sequence[Trial], grid: Any) -> list[TrialResult]:
         error = str(last.get("error", ""))
         if not error and "run_id" not in last:
             why = None if one is None else one.error
-            error = "It was not run to its end." if why is None else _last_line(why)
+            error = "It was not run to its end." if why is None else last_line(why)
         results.append(
             TrialResult(
                 number=trial.number,
@@ -201,7 +202,3 @@ def _gathered(trials: Sequence[Trial], grid: Any) -> list[TrialResult]:
             )
         )
     return results
-
-
-def _last_line(error: object) -> str:
-    return " ".join(str(error).strip().splitlines()[-1:])

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from striate.core.bundle import INPUT, TensorSpec
-from striate.data.pipelines.dense_labels import UNKNOWN
+from striate.data.shards.schema import UNKNOWN
 from striate.data.stream.batch import Batch
 from striate.train.config import TaskConfig
 from striate.train.run.mistake import Mistake

@@ -11,6 +11,7 @@ from striate.core.arrays import Pixels
 from striate.core.errors import StriateError
 from striate.data.show.contact_sheet import Cell, contact_sheet, shorten, stack
 from striate.data.show.rows import SampleRow, image_of
+from striate.data.show.text_page import text_page
 from striate.data.stream.reader import SplitReader
 from striate.data.transforms.audio.frames import frame_centres
 from striate.train.run.mistake import Mistake
@@ -58,7 +59,8 @@ class HeldOut:
 def draw_classes(mistakes: Sequence[Mistake], held_out: HeldOut) -> Picture:
     """Samples of one class each that were taken for another.
 
-    Photographs on a contact sheet, film strips of clips, spectrograms about frames of speech.
+    Photographs on a contact sheet, film strips of clips, spectrograms about frames of speech, pages
+    of text.
 
     Raises:
         DataError: a shard is missing or damaged.
@@ -67,6 +69,8 @@ def draw_classes(mistakes: Sequence[Mistake], held_out: HeldOut) -> Picture:
     kind = held_out.reader.manifest.columns.payload.kind
     if kind == "video":
         return _draw_strips(held_out.title, held_out.labels, mistakes, rows)
+    if kind == "text":
+        return _draw_pages(held_out.title, held_out.labels, mistakes, rows)
     if kind == "audio":
         return _draw_spectrograms(held_out.title, held_out.labels, mistakes, rows)
     return _draw_sheet(held_out.title, held_out.labels, mistakes, rows)
@@ -124,6 +128,17 @@ def _draw_strips(
             strip = None
         strips.append((f"{describe_mistake(mistake, labels)}   {key}", strip))
     return stack(title, strips)
+
+
+def _draw_pages(
+    title: str, labels: tuple[str, ...], mistakes: Sequence[Mistake], rows: Sequence[SampleRow]
+) -> Image.Image:
+    pages: list[tuple[str, Image.Image | None]] = []
+    for mistake, row in list(zip(mistakes, rows, strict=True))[:_MOST_STRIPS]:
+        part = f"{row.shard.key(row.at)}, {mistake.unit + 1}"
+        page = text_page(row.shard.payload(row.at))
+        pages.append((f"{describe_mistake(mistake, labels)}   {part}", page))
+    return stack(title, pages)
 
 
 def _draw_spectrograms(

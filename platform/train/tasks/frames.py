@@ -2,7 +2,7 @@
 
 A decoder wants likelihoods: the network's posteriors divided by how often each state comes in the
 training data (`striate.data.stream.state_priors`). Those counts go into the bundle as
-`PRIORS_FILE`.
+`PRIORS_FILE`, and where the shards say which words are said, a lexicon and a grammar too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,7 @@ from striate.train.config import Location, TaskConfig
 from striate.train.run.mistake import Mistake
 from striate.train.tasks.counts import Counts
 from striate.train.tasks.drawings import HeldOut, Picture, draw_classes
+from striate.train.tasks.frame_words import decoder_of_shards
 from striate.train.tasks.mistakes import Mistakes
 from striate.train.tasks.outputs import OUTPUT, Network, Outputs, name_outputs
 from striate.train.tasks.signature import Signature
@@ -81,6 +82,6 @@ class FrameStates:
     def gather_assets(
         self, shards: Location, split: str, labels: tuple[str, ...]
     ) -> Mapping[str, str]:
-        """How often each state came in training, as `PRIORS_FILE`."""
+        """How often each state came in training, as `PRIORS_FILE`; lexicon and grammar."""
         priors = StatePriors.of_shards(shards, split, len(labels))
-        return {PRIORS_FILE: priors.to_text(labels)}
+        return {PRIORS_FILE: priors.to_text(labels), **decoder_of_shards(shards, split, labels)}

@@ -9,8 +9,6 @@ from torch import Tensor
 
 from striate.train.run.mistake import Mistake
 
-__all__ = ["Mistake", "Mistakes"]
-
 DEFAULT_KEPT = 16
 
 

@@ -6,13 +6,15 @@ by learning an invariant mapping", CVPR 2006, equations 1 and 4.
 
 import json
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from striate.core.bundle import INPUT, TensorSpec
+from striate.core.numbers import Positive
 from striate.data.stream.batch import Batch
 from striate.train.config import TaskConfig
 from striate.train.run.mistake import Mistake
@@ -36,12 +38,15 @@ class PairArguments(BaseModel):
     Attributes:
         margin: the distance m from which a pair of two classes costs nothing.
         threshold: distance below which a pair is taken for one class, in margins.
+        distance: ``euclidean``, or ``manhattan``: the sum of absolute differences, which DeepFace
+            weights unit by unit in its siamese network (Taigman et al., CVPR 2014, section 4.2).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    margin: float = Field(default=1.0, gt=0)
-    threshold: float = Field(default=0.5, gt=0)
+    margin: Positive = 1.0
+    threshold: Positive = 0.5
+    distance: Literal["euclidean", "manhattan"] = "euclidean"
 
 
 class Pairs:
@@ -57,11 +62,14 @@ class Pairs:
         arguments = check_task_arguments(PairArguments, config)
         self.margin = arguments.margin
         self.threshold = arguments.threshold * arguments.margin
+        self.distance = arguments.distance
 
     def compute(self, network: Network, batch: Batch) -> Outputs:
-        """``distance`` (n,): the Euclidean distance D of the members' (n, units) embeddings."""
+        """``distance`` (n,): the distance D of the members' (n, units) embeddings."""
         views = [batch.inputs, batch.tensors[SECOND]]
         first, second = (view[OUTPUT] for view in compute_views(network, views, batch))
+        if self.distance == "manhattan":
+            return {DISTANCE: (first - second).abs().sum(1)}
         squares = (first - second).square().sum(1)
         return {DISTANCE: squares.clamp(min=torch.finfo(squares.dtype).tiny).sqrt()}
 
@@ -84,7 +92,8 @@ class Pairs:
     def signature(self, model: nn.Module, taken: TensorSpec, labels: tuple[str, ...]) -> Signature:
         """One image to its ``embedding``: whoever compares has both, or keeps them."""
         size = int(model.classes)  # type: ignore[arg-type]
-        units = f"embedding, of one class below a Euclidean distance of {self.threshold:g}"
+        named = {"euclidean": "Euclidean", "manhattan": "Manhattan"}[self.distance]
+        units = f"embedding, of one class below a {named} distance of {self.threshold:g}"
         embedding = TensorSpec(dtype="float32", shape=(size,), layout="C", units=units)
         return Signature({INPUT: taken}, {"embedding": embedding})
 

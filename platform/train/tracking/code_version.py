@@ -70,7 +70,7 @@ def code_files() -> Iterator[tuple[str, Path]]:
             folders[:] = sorted(name for name in folders if name != "__pycache__")
             for name in sorted(names):
                 path = Path(folder, name)
-                if path.suffix in _SUFFIXES or path.name == "py.typed":
+                if path.suffix in _SUFFIXES:
                     yield f"striate/{room}/{path.relative_to(top).as_posix()}", path
 
 

@@ -9,11 +9,8 @@ from pydantic import BaseModel, ConfigDict
 
 from striate.core.tracking import connect, explain_unavailable
 from striate.train.tracking.metric_log import Points
-from striate.train.tracking.metric_names import (
-    LOSS,
-    THROUGHPUT,
-    WAIT_SHARE,
-)
+from striate.train.tracking.metric_names import LOSS, THROUGHPUT, WAIT_SHARE
+from striate.train.tracking.pauses import running_ms
 from striate.train.tracking.runs import RunSummary
 from striate.train.tracking.system_metrics import POWER, energy_j
 
@@ -29,7 +26,7 @@ class History(BaseModel):
     Attributes:
         loss: (step, training loss).
         score: (step, headline metric of the held-out split).
-        minutes: (milliseconds since the epoch, headline metric), by the clock.
+        minutes: (minutes since the run began, headline metric), by the clock, pauses left out.
         throughput: (step, samples a second) since the report before.
         wait: (step, share of that time spent waiting for data).
         power: for each device that reports its power: (seconds, watts).
@@ -39,7 +36,7 @@ class History(BaseModel):
 
     loss: Points
     score: Points
-    minutes: Points
+    minutes: list[tuple[float, float]]
     throughput: Points
     wait: Points
     power: dict[str, Points]
@@ -107,13 +104,16 @@ def history_of(run: RunSummary, tracking_uri: str) -> History:
     def steps(key: str) -> Points:
         return [(point.step, point.value) for point in points(key)]
 
+    def minutes(at_ms: int) -> float:
+        return running_ms(run.pauses, 1000 * run.started_unix_s, at_ms) / 60_000
+
     with explain_unavailable(tracking_uri):
         known = client.get_run(run.run_id).data.metrics
         score = points(f"test/{run.headline}")
         return History(
             loss=steps(LOSS),
             score=[(point.step, point.value) for point in score],
-            minutes=[(point.timestamp, point.value) for point in score],
+            minutes=[(minutes(point.timestamp), point.value) for point in score],
             throughput=steps(THROUGHPUT),
             wait=steps(WAIT_SHARE),
             power={key: steps(key) for key in known if key.endswith(POWER)},
@@ -128,7 +128,7 @@ def sum_waits(throughput: Points, wait: Points, batch_size: int) -> tuple[float,
         wait: (step, share of that time waited).
         batch_size: samples of a step.
 
-    >>> waited([(10, 100.0), (20, 50.0)], [(10, 0.5), (20, 0.0)], batch_size=10)
+    >>> sum_waits([(10, 100.0), (20, 50.0)], [(10, 0.5), (20, 0.0)], batch_size=10)
     (0.5, 3.0)
     """
     shares = dict(wait)
@@ -161,7 +161,7 @@ def _costs(runs: Sequence[RunSummary], histories: Sequence[History]) -> Values:
     units = {run.tags.get("unit", "samples") for run in runs}
     unit = units.pop() if len(units) == 1 else "samples"
     table: Values = {
-        "seconds from start to end": [run.seconds for run in runs],
+        "seconds, pauses left out": [run.seconds for run in runs],
         "seconds of training": [train or None for _, train in times],
         f"{unit} a second, median": [_median(history.throughput) for _, history in pairs],
         "seconds waited for data": [wait if train else None for wait, train in times],

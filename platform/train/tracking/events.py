@@ -7,11 +7,7 @@ from typing import Any
 
 from striate.train.config import Recipe
 from striate.train.tracking.metric_log import MetricRecord
-from striate.train.tracking.metric_names import (
-    LOSS,
-    THROUGHPUT,
-    WAIT_SHARE,
-)
+from striate.train.tracking.metric_names import LOSS, THROUGHPUT, WAIT_SHARE
 
 _MARK = '{"striate": '
 
@@ -65,7 +61,7 @@ class EventBuilder:
 
     @classmethod
     def of(cls, recipe: Recipe, classes: int, total_steps: int) -> "EventBuilder":
-        """The digest of a run of a recipe."""
+        """The events of a run of a recipe."""
         return cls(total_steps, unit_of(recipe), headline_of(recipe, classes))
 
     def events(self, records: Sequence[MetricRecord]) -> list[TrainEvent]:
@@ -97,20 +93,23 @@ class EventBuilder:
 
 def unit_of(recipe: Recipe) -> str:
     """What a sample of a recipe's task is, in the plural."""
-    from striate.train.tasks import ALL_TASKS
+    from striate.train.tasks import build_task
 
-    return ALL_TASKS[recipe.task.name](recipe.task, 2).unit
+    return build_task(recipe.task, 2).unit
 
 
 def headline_of(recipe: Recipe, classes: int = 2) -> str:
     """The name of the metric that says which model of a recipe is best."""
-    from striate.train.tasks import ALL_TASKS
+    from striate.train.tasks import build_task
 
-    return ALL_TASKS[recipe.task.name](recipe.task, classes).headline
+    return build_task(recipe.task, classes).headline
 
 
 def line_of(kind: str, document: Mapping[str, Any]) -> str:
-    """One line of a log that a program reads: ``event``, ``trial``, ``result`` or ``error``."""
+    """One line of a log that a program reads.
+
+    Its kind is ``run``, which comes first, ``event``, ``trial``, ``result`` or ``error``.
+    """
     return json.dumps({"striate": kind, **document}, default=str)
 
 

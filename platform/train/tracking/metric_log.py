@@ -5,20 +5,23 @@ Rank 0 appends, the driver reads on and ships to MLflow. One JSON record a line:
 that repeats steps changes nothing; a last line that a killed worker left torn is passed over.
 """
 
+import contextlib
 import json
 import math
 import os
 import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from striate.core.errors import PlatformError
+from striate.core.errors import DiskFull, PlatformError
 
 Points = list[tuple[int, float]]
 """A metric as it went: (step, value)."""
+_CLOSED = -1
 
 
 class MetricRecord(BaseModel):
@@ -95,20 +98,24 @@ class MetricLog:
             os.fsync(self._descriptor)
 
     def close(self) -> None:
-        """Sync and close.
+        """Sync and close; a closed one stays so.
 
         Raises:
-            PlatformError: records are still held because the disk refuses them.
+            DiskFull: records are still held because the disk refuses them.
         """
+        if self._descriptor == _CLOSED:
+            return
         try:
             self.sync()
         except OSError as error:
-            raise PlatformError(
+            raise DiskFull(
                 f"The disk that holds {self._path} is full: some metrics are not written.",
                 "Free some room and resume the run.",
             ) from error
         finally:
-            os.close(self._descriptor)
+            with self._lock:  # a thread that still writes is refused, whoever gets the number
+                descriptor, self._descriptor = self._descriptor, _CLOSED
+            os.close(descriptor)
 
     def _write(self) -> None:
         while self._held:
@@ -179,3 +186,18 @@ def history(records: Iterable[MetricRecord]) -> dict[str, Points]:
         if record.kind == "metric":
             series.setdefault(record.key, []).append((record.step, record.value))
     return {key: sorted(points) for key, points in series.items()}
+
+
+def append_note(path: Path, text: str) -> None:
+    """Append one sentence for the user to a metric log that another process may be writing.
+
+    A storage that refuses it does not matter: it is said elsewhere that it does.
+    """
+    with contextlib.suppress(OSError, PlatformError), contextlib.closing(MetricLog(path)) as log:
+        log.append([MetricRecord(kind="note", text=text, time_ms=time.time_ns() // 1_000_000)])
+
+
+def last_time_ms(path: Path) -> int | None:
+    """When a metric log was last written to, by its own records; None where it has none."""
+    records = MetricLogReader(path).read()
+    return max((record.time_ms for record in records), default=None)

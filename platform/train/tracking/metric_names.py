@@ -17,7 +17,7 @@ _WORDS = {
 def display_name(metric: str) -> str:
     """A metric's name in words.
 
-    >>> in_words("test/video_hit1"), in_words("frame_accuracy")
+    >>> display_name("test/video_hit1"), display_name("frame_accuracy")
     ('video hit@1', 'frame accuracy')
     """
     name = metric.removeprefix("test/")

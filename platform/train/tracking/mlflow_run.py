@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from striate.core.errors import UnknownName
-from striate.core.tracking import connect, explain_unavailable, patiently
+from striate.core.errors import StriateError, TrainingStopped, UnknownName
+from striate.core.tracking import connect, explain_unavailable, patiently, run_page
 from striate.data.shards.manifest import Manifest
 from striate.train.config import Recipe
 from striate.train.tracking.code_version import code_tags
 from striate.train.tracking.events import headline_of, unit_of
+from striate.train.tracking.pauses import PAUSES_TAG, add_pause
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -39,7 +41,7 @@ def open_run(
     tags: Mapping[str, str],
     tell: Callable[[str], None] = lambda _: None,
 ) -> tuple[str, str]:
-    """Make a run in the experiment named after the recipe.
+    """Make a run in the experiment named after the recipe; one that cannot be filled in is ended.
 
     Args:
         tracking_uri: of the server.
@@ -64,7 +66,12 @@ def open_run(
         tracking_uri, lambda: client.create_run(experiment, tags=dict(tags), run_name=name), tell
     )
     run_id = str(run.info.run_id)
-    patiently(tracking_uri, lambda: client.log_batch(run_id, params=parameters), tell)
+    try:
+        patiently(tracking_uri, lambda: client.log_batch(run_id, params=parameters), tell)
+    except BaseException as error:
+        with suppress(StriateError):
+            close_run(tracking_uri, run_id, status_after(error))
+        raise
     return run_id, experiment
 
 
@@ -85,13 +92,23 @@ def open_parent(
     experiment = patiently(tracking_uri, lambda: _experiment(client, recipe.name))
     run = patiently(tracking_uri, lambda: client.create_run(experiment, tags=known, run_name=title))
     run_id = str(run.info.run_id)
-    return run_id, f"{tracking_uri.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
+    return run_id, run_page(tracking_uri, experiment, run_id)
 
 
 def reopen_run(
-    tracking_uri: str, run_id: str, tell: Callable[[str], None] = lambda _: None
+    tracking_uri: str,
+    run_id: str,
+    tell: Callable[[str], None] = lambda _: None,
+    *,
+    paused_since_ms: int | None = None,
 ) -> None:
     """Mark a run as running again.
+
+    Args:
+        tracking_uri: of the server.
+        run_id: the run.
+        tell: takes one sentence if the server has a fault that is waited for.
+        paused_since_ms: when it was last heard of; until now it stood still. None: not at all.
 
     Raises:
         UnknownName: the server has no such run.
@@ -100,10 +117,14 @@ def reopen_run(
     """
     from mlflow.exceptions import MlflowException
 
-    client = connect(tracking_uri)
+    client, now_ms = connect(tracking_uri), time.time_ns() // 1_000_000
 
     def reopen() -> None:
         try:
+            if paused_since_ms is not None:
+                tags = client.get_run(run_id).data.tags
+                pauses = add_pause(tags.get(PAUSES_TAG, ""), paused_since_ms, now_ms)
+                client.set_tag(run_id, PAUSES_TAG, pauses)
             client.update_run(run_id, status="RUNNING")
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
@@ -115,15 +136,39 @@ def reopen_run(
     patiently(tracking_uri, reopen, tell)
 
 
-def close_run(tracking_uri: str, run_id: str, status: str) -> None:
+def close_run(tracking_uri: str, run_id: str, status: str, ended_ms: int | None = None) -> None:
     """Set a run's final status: ``FINISHED``, ``FAILED`` or ``KILLED``.
+
+    Args:
+        tracking_uri: of the server.
+        run_id: the run.
+        status: the final one.
+        ended_ms: when it ended; now when None.
 
     Raises:
         TrackingUnavailable: MLflow does not answer.
     """
     client = connect(tracking_uri)
     with explain_unavailable(tracking_uri):
-        client.set_terminated(run_id, status)
+        client.set_terminated(run_id, status, ended_ms)
+
+
+def status_of(tracking_uri: str, run_id: str) -> str:
+    """What MLflow takes a run's status for.
+
+    Raises:
+        TrackingUnavailable: MLflow does not answer.
+        TrackingRefused: it has no such run.
+    """
+    client = connect(tracking_uri)
+    with explain_unavailable(tracking_uri):
+        return str(client.get_run(run_id).info.status)
+
+
+def status_after(error: BaseException) -> str:
+    """The final status of a run that an error ended: ``KILLED`` where somebody asked for it."""
+    asked = isinstance(error, KeyboardInterrupt | SystemExit | TrainingStopped)
+    return "KILLED" if asked else "FAILED"
 
 
 def flatten(document: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

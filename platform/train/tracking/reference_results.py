@@ -81,9 +81,9 @@ def references_for(recipe_name: str) -> tuple[Reference, ...]:
 
     The slide's tower and the speech ConvNet have no entry: no figure of theirs was ever found.
 
-    >>> [one.value for one in published_for("alexnet-one-tower-imagenet")]
+    >>> [one.value for one in references_for("alexnet-one-tower-imagenet")]
     [0.7907]
-    >>> published_for("lenet5-digits")
+    >>> references_for("lenet5-digits")
     ()
     """
     return PUBLISHED.get(recipe_name, ())

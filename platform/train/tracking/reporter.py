@@ -16,14 +16,14 @@ class Reporter:
     """Gathers losses without waiting for them, and writes them to the metric log on rank 0.
 
     Args:
-        place: this process.
+        world: this process.
         metric_log: file that rank 0 writes to.
         batch_size: global batch size, by which summed losses are divided.
     """
 
-    def __init__(self, place: World, metric_log: Path, batch_size: int) -> None:
-        self._place = place
-        self._log = MetricLog(metric_log) if place.first else None
+    def __init__(self, world: World, metric_log: Path, batch_size: int) -> None:
+        self._world = world
+        self._log = MetricLog(metric_log) if world.first else None
         self._batch_size = batch_size
         self._losses: list[Tensor] = []
         self._since = time.perf_counter()
@@ -52,7 +52,7 @@ class Reporter:
             return {}
         damaged = damaged or {}
         met = torch.tensor([float(len(damaged))], device=self._losses[0].device)
-        sums = self._place.sum(torch.cat([torch.stack(self._losses), met]))
+        sums = self._world.sum(torch.cat([torch.stack(self._losses), met]))
         means = (sums[:-1] / self._batch_size).tolist()
         losses = dict(enumerate(means, start=step - len(means) + 1))
         for name in list(damaged)[self._named :]:

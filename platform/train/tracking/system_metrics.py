@@ -14,13 +14,13 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import psutil
 
-from striate.core.errors import StriateError
+from striate.core.errors import PlatformError, StriateError
 from striate.core.locks import try_lock
 from striate.core.periodic import call_every
 from striate.train.run.folder import Run
@@ -96,6 +96,9 @@ class _NodeSampler:
 
     def close(self) -> None:
         """Leave the node to another process."""
+        if self._writer is not None:
+            with suppress(PlatformError):  # the storage refuses: the run itself says so
+                self._writer.close()
         if self._lock is not None:
             self._lock.close()
 

@@ -10,10 +10,12 @@ import contextlib
 import json
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from striate.core.errors import StriateError
 from striate.core.files import temporary_beside
+from striate.core.periodic import call_every
 from striate.core.retry import Backoff
 from striate.core.tracking import connect, explain_unavailable
 from striate.train.tracking.metric_log import MetricLogReader, MetricRecord
@@ -24,33 +26,21 @@ LONGEST_PAUSE_S = 10.0
 SHIPPED_SUFFIX = ".shipped"
 
 
-class Follower:
-    """Calls a function with new records of a file, from a thread, until it is closed."""
+def follow(
+    path: Path, handle: Callable[[list[MetricRecord]], None], every_s: float = 0.2
+) -> AbstractContextManager[None]:
+    """Call a function with new records of a file, from a thread, while the block runs.
 
-    def __init__(
-        self, path: Path, handle: Callable[[list[MetricRecord]], None], every_s: float = 0.2
-    ) -> None:
-        self._reader = MetricLogReader(path)
-        self._handle = handle
-        self._every_s = every_s
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="striate-follower", daemon=True)
-        self._thread.start()
+    Its end waits until what is left was handed over.
+    """
+    reader = MetricLogReader(path)
 
-    def _run(self) -> None:
-        while not self._done.wait(self._every_s):
-            self._pass_on()
-        self._pass_on()
+    def pass_on() -> None:
+        if records := reader.read():
+            handle(records)
 
-    def _pass_on(self) -> None:
-        records = self._reader.read()
-        if records:
-            self._handle(records)
-
-    def close(self) -> None:
-        """Hand over what is left, and end."""
-        self._done.set()
-        self._thread.join()
+    # A storage that does not answer is asked again.
+    return call_every(every_s, pass_on, name="striate-follower", ignored=(OSError,), at_ends=True)
 
 
 class Uploader:
@@ -82,16 +72,25 @@ class Uploader:
     def _run(self) -> None:
         backoff, failures = Backoff(self._every_s, max(self._every_s, LONGEST_PAUSE_S)), 0
         while not self._done.wait(backoff.pause_s(failures + 1)):
-            for path in self._metric_logs():
-                if path not in self._outboxes:
-                    self._outboxes[path] = Outbox(path, self._run_id, self._tracking_uri)
-            shipped = [self._ship(outbox) for outbox in list(self._outboxes.values())]
-            failures = 0 if all(shipped) else failures + 1
+            failures = 0 if self._ship_all() else failures + 1
 
-    def _ship(self, outbox: "Outbox") -> bool:
-        """Whether MLflow took it; what it refuses is tried again too, for it may be mended."""
+    def _ship_all(self) -> bool:
         try:
-            outbox.ship(self._done.is_set)
+            paths = self._metric_logs()
+        except OSError:
+            return False  # the folder does not answer for now
+        shipped = [self._ship(path) for path in paths]
+        return all(shipped)
+
+    def _ship(self, path: Path) -> bool:
+        """Whether MLflow took it; what it refuses is tried again too, for it may be mended.
+
+        So is a metric log that cannot be read for now.
+        """
+        try:
+            if path not in self._outboxes:
+                self._outboxes[path] = Outbox(path, self._run_id, self._tracking_uri)
+            self._outboxes[path].ship(self._done.is_set)
         except (StriateError, OSError):
             return False
         return True

@@ -103,13 +103,13 @@ def weighed(run: Run) -> Callable[..., train.StepResult]:
     """A step of training that leaves ``held-RANK.txt``: numbers of weights and momenta held."""
 
     def step(*args: Any) -> train.StepResult:
-        optimizer, place = args[1], args[5]
+        optimizer, world = args[1], args[5]
         result = original_step(*args)
         groups = optimizer.param_groups
         tensors = [parameter for group in groups for parameter in group["params"]]
         tensors += [value for state in optimizer.state.values() for value in state.values()]
         held = sum(parallel.local(tensor).numel() for tensor in tensors)
-        (run.folder.path / f"held-{place.rank}.txt").write_text(str(held))
+        (run.folder.path / f"held-{world.rank}.txt").write_text(str(held))
         return result
 
     return step

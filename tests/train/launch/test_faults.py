@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
+from striate.core.addresses import mapped_loopback
 from striate.core.errors import TrainingStopped
 from striate.core.tracking import connect
 from striate.data.shards.manifest import Manifest
@@ -46,12 +47,12 @@ PATIENCE_S = 240.0  # seconds; on two busy cores every process takes its time to
 class Nodes:
     """A Ray cluster of this test's own, whose nodes come and go."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, pick_port: Callable[[], int]) -> None:
         self._home = folder
-        self._port, self._dashboard = free_port(), free_port()
+        self._port, self._dashboard = pick_port(), pick_port()
         self.state = PlatformState(id=uuid.uuid4().hex)
         self._variables = engines.environment(os.environ, folder, self.state.id)
-        self.address = loopback.ray_address(loopback.HOST, self._port)
+        self.address = mapped_loopback(self._port)
 
     def start(self) -> None:
         """A head with one CPU."""
@@ -110,14 +111,6 @@ def title_of(process: psutil.Process) -> str:
         return " ".join(process.cmdline())
     except psutil.Error:
         return ""
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(holds: Callable[[], object], complaint: str) -> None:
@@ -189,9 +182,9 @@ class Driver:
 
 
 @pytest.fixture(scope="module")
-def nodes(short_folder: Path) -> Iterator[Nodes]:
+def nodes(short_folder: Path, pick_port: Callable[[], int]) -> Iterator[Nodes]:
     """Two nodes with one CPU each."""
-    nodes = Nodes(short_folder / "n")
+    nodes = Nodes(short_folder / "n", pick_port)
     try:
         nodes.start()
         nodes.add("second")

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from striate.core import ray_private
 from striate.core.errors import PlatformError, UnknownName, UsageError
 from striate.core.settings import Settings
 from striate.train.launch import ray_jobs, submit
@@ -185,3 +186,20 @@ def test_this_users_own_token_is_shown_to_this_machine_alone(
     monkeypatch.setattr(token, "default_path", lambda: path)
     assert token.for_head({}, address) == ("own" if shown else None)
     assert token.for_head({"RAY_AUTH_TOKEN": "given"}, address) == "given"
+
+
+def test_a_ray_that_gives_a_stopped_job_no_time_is_refused_before_anything_is_sent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It would end a run without its last checkpoint."""
+    from ray.dashboard.modules.job import job_supervisor
+
+    monkeypatch.delattr(job_supervisor, "JobSupervisor")
+    ray_private.find_changes.cache_clear()
+    server = cast(JobServer, SimpleNamespace(address="http://127.0.0.1:1"))
+    try:
+        with pytest.raises(PlatformError, match=r"JobSupervisor.* last checkpoint: it is gone"):
+            submit.submit(server, "digits", resolve("lenet5-digits"), (), {}, tmp_path)
+    finally:
+        ray_private.find_changes.cache_clear()
+    assert list(tmp_path.iterdir()) == []

@@ -72,7 +72,8 @@ def summary(status: str) -> RunSummary:
     [
         ("killed", "RUNNING", "INTERRUPTED"),
         ("killed", "FINISHED", "FINISHED"),
-        ("ended", "RUNNING", "RUNNING"),  # MLflow could not be told: `runs sync` does that
+        ("ended", "RUNNING", "INTERRUPTED"),  # MLflow could not be told: `runs sync` does that
+        ("refused", "RUNNING", "INTERRUPTED"),  # it held the lease of a killed one, in vain
         ("here", "RUNNING", "RUNNING"),
         ("unknown", "RUNNING", "RUNNING"),
     ],
@@ -81,10 +82,10 @@ def test_a_run_whose_driver_was_killed_is_interrupted(
     settings: Settings, run: Run, driver: str, tracked: str, status: str
 ) -> None:
     folder = run.folder.path
-    if driver == "killed":
+    if driver in {"killed", "refused"}:
         gone = LeaseHolder.here().model_copy(update={"started_ticks": 1})
         (folder / "lease-1.json").write_text(gone.model_dump_json())
-    elif driver == "ended":
+    if driver in {"ended", "refused"}:
         with hold_lease(folder, RUN_ID):
             pass
     if driver == "here":

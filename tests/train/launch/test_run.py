@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import threading
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from striate.core import ray_private
 from striate.core.errors import RecipeError, TrackingUnavailable, TrainingFailed, UnknownName
 from striate.core.registry import fetch, list_versions
 from striate.core.settings import Settings
@@ -123,6 +125,35 @@ def test_mlflow_loads_the_model_by_itself(
     model = mlflow.pyfunc.load_model(result.model_uri)
     pixels, labels = SplitReader(digits_shards, "test").take(np.arange(360))
     assert (model.predict(pixels).argmax(1) == labels).mean() == result.metrics["top1"]
+
+
+def test_a_run_whose_workers_have_no_room_says_who_holds_it(
+    ray_cluster: Any, digits_shards: Path
+) -> None:
+    import ray
+
+    class Holder:
+        def ready(self) -> None: ...
+
+    settings: Settings = ray_cluster.settings
+    cpus = sum(int(node.get("CPU", 0)) for node in ray_private.free_by_node().values())
+    holder_of = ray.remote(Holder).options(num_cpus=1)
+    holders = [holder_of.remote() for _ in range(cpus)]
+    ray.get([holder.ready.remote() for holder in holders])
+    notes: list[str] = []
+
+    def let_go(event: TrainEvent) -> None:
+        if event.note:
+            notes.append(event.note)
+        if "waits for room" in event.note:
+            for holder in holders:
+                ray.kill(holder)
+
+    recipe = two_worker_recipe(digits_shards, "epochs=1", "registered_name=none")
+    result = job.run(recipe, settings, on_event=let_go)
+    (waited,) = [note for note in notes if "waits for room" in note]
+    assert re.search(rf"it asks for 2 CPUs .*process {os.getpid()} on .*pytest", waited), waited
+    assert result.steps
 
 
 def test_a_killed_worker_costs_no_step_and_doubles_none(

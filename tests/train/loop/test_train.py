@@ -155,7 +155,7 @@ def test_a_full_disk_does_not_end_training(
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_by_name(make_run: MakeRun) -> None:
-    run = make_run("lenet5-modern-digits", *SHORT, "optimizer.name=sgd", "optimizer.lr=1e30")
+    run = make_run("lenet5-modern-digits", *SHORT, "optimizer.name=sgd", "optimizer.lr=1e18")
     with pytest.raises(TrainingFailed, match=r"not finite at step \d+") as caught:
         train(run, World())
     assert "optimizer.lr" in caught.value.remedy
@@ -217,12 +217,12 @@ def test_uneven_shares_average_to_the_mean_gradient(make_run: MakeRun) -> None:
     run = make_run("lenet1-anna-digits", "batch_size=65", *overrides)
     task = Classification(run.spec.recipe.task, len(run.spec.labels))
 
-    def moved(place: World) -> torch.Tensor:
-        state = TrainState.fresh(run.spec.recipe, place)
+    def moved(world: World) -> torch.Tensor:
+        state = TrainState.fresh(run.spec.recipe, world)
         before = torch.cat([p.detach().flatten().clone() for p in state.model.parameters()])
-        with feed.open_stream(run.spec, place, 0) as batches:
+        with feed.open_stream(run.spec, world, 0) as batches:
             loop.train_step(
-                state.model, state.optimizer, task, next(batches), run.spec.recipe, place
+                state.model, state.optimizer, task, next(batches), run.spec.recipe, world
             )
         return torch.cat([p.detach().flatten() for p in state.model.parameters()]) - before
 

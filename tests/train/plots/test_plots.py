@@ -1,5 +1,6 @@
 """Pictures of runs: what they show is what the run left, at ten classes as at a thousand."""
 
+import itertools
 import json
 import threading
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 from safetensors.numpy import save_file
 
@@ -21,6 +23,7 @@ from striate.train.loop.report_evaluation import first_layer
 from striate.train.loop.train import train
 from striate.train.plots import comparison
 from striate.train.plots.confusion import draw_confusion_matrix, most_confused, pool_errors
+from striate.train.plots.curves import draw_learning_curves
 from striate.train.plots.filters import animate_filters, colour_kernel
 from striate.train.plots.mistakes import draw_worst_mistakes
 from striate.train.run.folder import Run
@@ -30,6 +33,7 @@ from striate.train.tasks import TASKS
 from striate.train.tasks.classification import Classification
 from striate.train.tasks.drawings import row_of
 from striate.train.tasks.pair_drawings import join_side_by_side
+from striate.train.tracking.metric_log import MetricLog, MetricRecord
 
 pytestmark = pytest.mark.unit
 
@@ -266,8 +270,7 @@ def test_curves_of_several_runs_have_a_line_each() -> None:
             steps_per_epoch=10.0,
             loss=[(step, 2.0 / (step + 1)) for step in range(40)],
             score=[(10, 0.1), (40, 0.6)],
-            timed=[(60_000, 0.1), (120_000, 0.6)],
-            began_ms=0.0,
+            timed=[(1.0, 0.1), (2.0, 0.6)],
         )
         for name in ("first", "second")
     ]
@@ -286,3 +289,74 @@ def test_the_outcome_of_an_older_run_is_still_read(make_run: Make) -> None:
     document = {"metrics": {"top1": 1.0}, "confusion": [[1, 0], [0, 1]], "steps": 1, "seconds": 1}
     run.folder.outcome.write_text(json.dumps(document))
     assert draw_worst_mistakes(run) is None
+
+
+def leave_curves(run: Run, losses: list[float], scores: list[float]) -> None:
+    """Training and held-out losses and scores, as a run of so many steps leaves them."""
+    every = len(losses) // len(scores)
+    records = [
+        MetricRecord(key="train/loss", step=step, value=loss, time_ms=step)
+        for step, loss in enumerate(losses, start=1)
+    ]
+    for at, score in enumerate(scores, start=1):
+        values = {
+            "test/top1": score,
+            "test/top5": (1 + score) / 2,
+            "test/loss": losses[at * every - 1],
+        }
+        records += [
+            MetricRecord(key=key, step=at * every, value=value, time_ms=at)
+            for key, value in values.items()
+        ]
+    MetricLog(run.folder.metric_log).append(records)
+
+
+def falling(first: float, last: float, count: int) -> list[float]:
+    return [float(value) for value in np.geomspace(first, last, count)]
+
+
+@pytest.mark.parametrize(
+    ("first", "last"), [(2.3, 0.55), (6.9, 1.4), (2.0, 0.02), (0.9, 0.3), (1.0, 3e-7), (4.1, 3.2)]
+)
+def test_the_labels_of_a_loss_are_all_written_the_same_way(
+    make_run: Make, first: float, last: float
+) -> None:
+    run = make_run("lenet5-digits")
+    leave_curves(run, falling(first, last, 200), [0.5, 0.9])
+    figure = draw_learning_curves(run)
+    assert figure is not None
+    labels = drawn_labels(figure.axes[0])
+    assert len(labels) >= 2
+    assert len({"e" in label for label in labels}) == 1, labels
+
+
+def drawn_labels(axes: Any) -> list[str]:
+    """The texts on the upright axis within its limits."""
+    FigureCanvasAgg(axes.figure).draw()
+    low, high = axes.get_ylim()
+    ticks = [*axes.yaxis.get_major_ticks(), *axes.yaxis.get_minor_ticks()]
+    shown = [str(tick.label1.get_text()) for tick in ticks if low <= tick.get_loc() <= high]
+    return [text for text in shown if text]
+
+
+@pytest.mark.parametrize("scores", [[0.3, 0.9, 0.99], [0.99, 0.5], [0.9, 0.9, 0.9]])
+def test_the_last_value_lies_on_no_line(make_run: Make, scores: list[float]) -> None:
+    run = make_run("lenet5-digits")
+    leave_curves(run, falling(2.0, 0.1, 60), scores)
+    figure = draw_learning_curves(run)
+    assert figure is not None
+    FigureCanvasAgg(figure).draw()
+    axes = figure.axes[1]
+    (value,) = axes.texts
+    box = value.get_window_extent()
+    assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1, "it is on the paper"
+    for line in axes.lines:
+        points = axes.transData.transform(np.column_stack(line.get_data()))
+        dense = np.concatenate(
+            [np.linspace(one, other, 500) for one, other in itertools.pairwise(points)]
+        )
+        inside = (
+            (box.x0 <= dense[:, 0]) & (dense[:, 0] <= box.x1)
+            & (box.y0 <= dense[:, 1]) & (dense[:, 1] <= box.y1)
+        )  # fmt: skip
+        assert not inside.any()

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from striate.core.bundle import Bundle
 from striate.data.ingest.ingest import ingest
 from striate.train.distributed.world import World
+from striate.train.faces.described import describe_split
+from striate.train.faces.verification import pairs_of, verify_descriptors
 from striate.train.loop.train import train
 from striate.train.run.folder import Run
 from striate.train.run.spec import RunOutcome
@@ -53,3 +56,39 @@ def test_a_small_network_labels_the_pixels_of_held_out_scenes(
     outcome = RunOutcome.model_validate_json(run.folder.outcome.read_bytes())
     assert outcome.metrics["pixel_accuracy"] >= 0.91
     assert outcome.metrics["mean_iou"] >= 0.78
+
+
+def test_the_network_of_2007_tells_faces_of_unknown_people_and_their_poses(
+    make_run_on: Callable[..., Run], tmp_path: Path
+) -> None:
+    ingest("poses", tmp_path / "corpus", tmp_path / "shards", workers=1, size=2000)
+    run = make_run_on(tmp_path / "shards", "face-pose-mini")
+    train(run, World())
+    outcome = RunOutcome.model_validate_json(run.folder.outcome.read_bytes())
+    assert outcome.metrics["auc"] >= 0.95
+    assert outcome.metrics["face_accuracy"] >= 0.88
+    assert outcome.metrics["yaw_within_15"] >= 0.5
+    assert outcome.metrics["roll_within_15"] >= 0.7
+
+
+def test_deepface_knows_people_again_and_is_tuned_on_pairs_of_them(
+    make_run_on: Callable[..., Run], tmp_path: Path
+) -> None:
+    """Forty people: thirty are learnt, and ten others are told from one another in five folds."""
+    shards = tmp_path / "shards"
+    ingest("identities", tmp_path / "corpus", shards, workers=1, size=40)
+    run = make_run_on(shards, "deepface-identities-mini", "model.arguments.classes=40")
+    train(run, World())
+    outcome = RunOutcome.model_validate_json(run.folder.outcome.read_bytes())
+    assert sum(map(sum, outcome.confusion)) == 30, "a picture of each one who is learnt"
+    assert outcome.metrics["top1"] >= 0.6
+    bundle = Bundle.open(run.folder.bundle)
+    plain = verify_descriptors(describe_split(bundle, shards, "test"), pairs_of(shards))
+    assert plain.auc >= 0.7
+    weights = f"model.weights={bundle.path}"
+    tuned = make_run_on(shards, "deepface-siamese-mini", weights, folder="tuned")
+    train(tuned, World())
+    outcome = RunOutcome.model_validate_json(tuned.folder.outcome.read_bytes())
+    assert outcome.metrics["auc"] >= 0.85
+    described = describe_split(Bundle.open(tuned.folder.bundle), shards, "test")
+    assert verify_descriptors(described, pairs_of(shards), "manhattan").auc > plain.auc

@@ -12,13 +12,16 @@ from PIL import Image
 from striate.core.bundle import Bundle
 from striate.core.errors import RecipeError
 from striate.core.settings import Settings
+from striate.data.pipelines.aligned_faces import AlignedFaces, AlignedPairs
 from striate.data.pipelines.base import OfOneImage
 from striate.data.pipelines.clips import TestClips, TrainClips
 from striate.data.pipelines.dense_labels import DenselyLabelled
+from striate.data.pipelines.face_windows import FaceWindows
 from striate.data.pipelines.images import TestImages, TrainImages
 from striate.data.pipelines.pairs import ImagePairs
 from striate.data.pipelines.registry import pipeline_of
 from striate.data.pipelines.speech_frames import SpeechFrames
+from striate.data.pipelines.story_questions import StoryQuestions
 from striate.data.shards.manifest import MANIFEST_FILE, Manifest
 from striate.data.stream.batch import Batch
 from striate.data.stream.reader import SplitReader
@@ -178,8 +181,8 @@ def test_clips_of_a_video_stay_with_one_worker(make_short_run: MakeShort) -> Non
     run = make_short_run("c3d-mini", 1)
     task = TASKS["clips"](run.spec.recipe.task, len(run.spec.labels))
 
-    def batches(place: World) -> list[Batch]:
-        return list(open_evaluation(run.spec, place, task.by_row))
+    def batches(world: World) -> list[Batch]:
+        return list(open_evaluation(run.spec, world, task.by_row))
 
     seen = [batch.rows for rank in range(3) for batch in batches(World(rank, 3))]
     for rows in seen:
@@ -204,7 +207,7 @@ def test_a_bundled_corpus_is_ingested_on_first_use(tmp_path: Path) -> None:
 def test_a_model_of_other_classes_than_the_shards_is_refused() -> None:
     recipe = resolve("vgg16-mini")
     with pytest.raises(RecipeError, match=r"18 classes.* have 2") as caught:
-        job._check_classes(recipe, job._classes_of(recipe), ("face", "nonface"))
+        job._check_classes(recipe, job._check_builds(recipe), ("face", "nonface"))
     assert "model.arguments.classes=2" in caught.value.remedy
 
 
@@ -213,6 +216,7 @@ def test_published_figures_are_of_recipes_and_of_metrics_that_these_report() -> 
         "classification": {"top1", "top5"},
         "clips": {"clip_hit1", "video_hit1", "video_hit5"},
         "frames": {"frame_accuracy"},
+        "face_pose": {"face_accuracy", "auc", "yaw_within_15", "roll_within_15"},
         "pairs": {"pair_accuracy", "auc", "equal_error"},
         "dense_labels": {"pixel_accuracy", "class_accuracy", "mean_iou"},
     }
@@ -238,11 +242,17 @@ def test_every_recipe_feeds_its_model_what_it_takes(name: str) -> None:
             assert shape == (3, pipeline.arguments.size, pipeline.arguments.size)
         elif isinstance(pipeline, TrainClips | TestClips):
             assert shape == (3, pipeline.frames, pipeline.crop, pipeline.crop)
-        elif isinstance(pipeline, SpeechFrames):
+        elif isinstance(pipeline, SpeechFrames | StoryQuestions):
             assert shape == pipeline.shape
         elif isinstance(pipeline, ImagePairs):
             stored = torch.zeros(1, *pipeline.images.shape)
             assert shape == apply(pipeline.preprocessing, stored).shape[1:]
+        elif isinstance(pipeline, AlignedFaces):
+            assert shape == (3, pipeline.arguments.size, pipeline.arguments.size)
+        elif isinstance(pipeline, AlignedPairs):
+            assert shape == (3, *[pipeline.images.arguments.size] * 2)
+        elif isinstance(pipeline, FaceWindows):
+            assert shape == (1, 32, 32)
         elif isinstance(pipeline, DenselyLabelled):
             assert not pipeline.training or shape == (3, *pipeline.size)
         else:

@@ -1,6 +1,7 @@
 """A run is stored apart from where its files lie, and a run of another version says so."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,26 @@ def test_a_run_is_read_back_and_found_by_the_beginning_of_its_id(run: Run, tmp_p
     assert Run.load(Settings(home=tmp_path), "4c") == run
     with pytest.raises(UnknownName, match="4d"):
         Run.load(Settings(home=tmp_path), "4d")
+
+
+def test_an_unknown_run_is_told_with_the_latest_three_of_the_home(run: Run, tmp_path: Path) -> None:
+    folders = Settings(home=tmp_path).runs_folder
+    for at, run_id in enumerate(("5a11", "5a12", "4c65"), start=1):
+        folder = RunFolder(folders / run_id)
+        folder.write_spec(run.spec.model_copy(update={"run_id": run_id}))
+        os.utime(folder.path / RUN_FILE, (at, at))
+    os.utime(run.folder.path / RUN_FILE, (0, 0))
+    _edit(Run(run.spec, RunFolder(folders / "4c65")), shape_of_things=1)
+    os.utime(folders / "4c65" / RUN_FILE, (3, 3))
+    with pytest.raises(UnknownName) as caught:
+        Run.load(Settings(home=tmp_path), "9")
+    assert caught.value.message == "There is no run '9' in this home."
+    assert caught.value.remedy == (
+        "The latest are 4c65 (of another version), 5a12 (lenet5-digits seed 0),"
+        " 5a11 (lenet5-digits seed 0)."
+    )
+    with pytest.raises(UnknownName, match="Several runs begin with '5a'"):
+        Run.load(Settings(home=tmp_path), "5a")
 
 
 def test_a_home_may_be_moved(run: Run, tmp_path: Path) -> None:

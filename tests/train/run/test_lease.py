@@ -73,7 +73,7 @@ def test_a_killed_driver_is_followed_at_once(tmp_path: Path, holder: subprocess.
         time.sleep(0.01)
     with hold_lease(tmp_path, "r"):
         assert not is_interrupted(tmp_path)
-    assert not is_interrupted(tmp_path), "it ended and said so"
+    assert is_interrupted(tmp_path), "nobody drives it, whatever MLflow was told"
     assert len(list(tmp_path.iterdir())) == 1, "no lease of former drivers is left"
 
 
@@ -142,6 +142,27 @@ def test_of_many_who_follow_a_dead_driver_one_does(tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
         assert (len(held), len(refused)) == (1, 5)
+
+
+def test_who_was_slow_to_follow_does_not_hold_beside_who_came_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one is about to write the next number, others take it, give it back, and go on."""
+    write_foreign(tmp_path, EXPIRES_S + 5)
+    write, since = lease._write, list[lease.Lease]()
+
+    def write_late(path: Path) -> None:
+        monkeypatch.setattr(lease, "_write", write)
+        with hold_lease(tmp_path, "r"):
+            pass
+        since.append(lease._claim(tmp_path, "r", 0.0))  # and removes the number before its own
+        write(path)
+
+    monkeypatch.setattr(lease, "_write", write_late)
+    with pytest.raises(UsageError, match="is running"):
+        lease._claim(tmp_path, "r", 0.0)
+    assert since[0].beat(), "the one that came since still holds it"
+    assert [path.name for path in tmp_path.iterdir()] == ["lease-3.json"]
 
 
 def test_who_waits_gets_it_when_it_is_free(tmp_path: Path, holder: subprocess.Popen[str]) -> None:

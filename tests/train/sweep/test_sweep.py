@@ -1,14 +1,23 @@
 """The grid of a sweep: pure, and checked before anything starts."""
 
+import contextlib
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from striate.core.errors import RecipeError, UsageError
+from striate.core.errors import PlatformError, RecipeError, UsageError
+from striate.core.settings import Settings
+from striate.core.tracking import connect
+from striate.train.config import Recipe
 from striate.train.recipes.resolve import resolve
+from striate.train.run.lease import is_interrupted
+from striate.train.sweep import sweep as module
 from striate.train.sweep.grid import TrialResult, concurrent_trials, draw, grid, rank_trials, split
+from striate.train.sweep.sweep import sweep
+from striate.train.tracking import mlflow_run
 
 pytestmark = pytest.mark.unit
 
@@ -95,3 +104,42 @@ def test_the_picture_tells_failed_trials_apart() -> None:
     widths = sorted(line.get_linewidth() for line in axes.lines if len(line.get_xdata()) == 2)
     assert widths[-1] == 3.0 and widths.count(3.0) == 1
     assert "1 failed" in axes.get_title()
+
+
+def test_a_sweep_that_cannot_begin_has_failed(
+    store: str, digits_shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ray.is_initialized", lambda: False)  # other tests' session may be on
+    settings, recipe = sweep_of(store, digits_shards, tmp_path)
+    told: list[str] = []
+    with pytest.raises(PlatformError, match="No Ray cluster"):
+        sweep(recipe, grid(recipe, ["seed=0,1"]), settings, on_parent=lambda *run: told.extend(run))
+    run_id, url = told
+    assert url.endswith(f"/runs/{run_id}")
+    assert connect(store).get_run(run_id).info.status == "FAILED"
+
+
+def test_a_sweep_holds_its_lease_until_mlflow_knows_its_end(
+    store: str, digits_shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray Tune, which is not here, would give these trials, all of which failed."""
+    settings, recipe = sweep_of(store, digits_shards, tmp_path)
+    monkeypatch.setattr(module, "connection", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(module, "run_all", lambda *_: [_result(1, None), _result(2, None)])
+    close, alone = mlflow_run.close_run, list[bool]()
+
+    def close_and_look(uri: str, run_id: str, status: str) -> None:
+        alone.append(is_interrupted(settings.runs_folder / run_id))
+        close(uri, run_id, status)
+
+    monkeypatch.setattr(mlflow_run, "close_run", close_and_look)
+    result = sweep(recipe, grid(recipe, ["seed=0,1"]), settings, register_best=True)
+    assert alone == [False]
+    assert (result.model_uri, result.champion) == (None, "")
+    assert connect(store).get_run(result.run_id).info.status == "FAILED"
+    assert is_interrupted(settings.runs_folder / result.run_id)
+
+
+def sweep_of(store: str, shards: Path, home: Path) -> tuple[Settings, Recipe]:
+    recipe = resolve("lenet1-anna-digits", [f'data.shards="{shards}"', "scaling.workers=0"])
+    return Settings(home=home, tracking_uri=store), recipe

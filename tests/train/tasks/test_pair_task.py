@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from striate.core.bundle import TensorSpec
 from striate.core.errors import RecipeError
 from striate.data.stream.batch import Batch
+from striate.models.lenet5 import lenet5_modern
 from striate.train.config import TaskConfig
 from striate.train.recipes.resolve import resolve
 from striate.train.tasks.base import ShowsMistakes
@@ -57,6 +59,18 @@ def test_the_loss_is_that_of_hadsell_chopra_lecun() -> None:
         [-second[0], -second[1], 0.5 * second[2] / 1.5, torch.zeros(2, dtype=torch.float64)]
     )
     assert torch.allclose(gradient, expected)
+
+
+def test_a_manhattan_distance_is_the_sum_of_absolute_differences() -> None:
+    task = Pairs(TaskConfig(name="pairs", arguments={"distance": "manhattan", "margin": 4.0}), 10)
+    second = torch.tensor([[1.0, -2], [0.5, 0.5]])
+    batch = batch_of(torch.zeros(2, 2), second, [1, 0])
+    outputs = task.compute(embed, batch)
+    assert outputs[DISTANCE].tolist() == [3.0, 1.0]
+    assert task.loss(outputs, batch).item() == pytest.approx((3**2 + 3**2) / 2)
+    edge = TensorSpec(dtype="float32", shape=(1, 32, 32), layout="CHW", units="intensity")
+    (output,) = task.signature(lenet5_modern(8), edge, ()).outputs.values()
+    assert output.units.endswith("below a Manhattan distance of 2")
 
 
 def test_twins_have_a_gradient_without_holes() -> None:

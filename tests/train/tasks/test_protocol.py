@@ -214,11 +214,11 @@ def test_a_task_of_another_kind_learns_and_is_counted_exactly(
     task: Task, make: Callable[[], nn.Module]
 ) -> None:
     torch.manual_seed(0)
-    network, batch, place = make(), batch_of(), World()
+    network, batch, world = make(), batch_of(), World()
     recipe = resolve("lenet5-digits", ["accumulate=2", f"batch_size={SIZE}"])
     optimizer = torch.optim.Adam(network.parameters(), lr=0.03)
     losses = [
-        float(train_step(network, optimizer, task, batch, recipe, place).loss) for _ in range(60)
+        float(train_step(network, optimizer, task, batch, recipe, world).loss) for _ in range(60)
     ]
     assert losses[-1] < losses[0] / 1.5
     with torch.no_grad():

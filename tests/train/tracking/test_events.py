@@ -1,10 +1,13 @@
 """What a run says, as events and as the lines of a job's log."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from striate.cli import train_progress
+from striate.cli.main import main
 from striate.core.errors import DataError, TrainingFailed
 from striate.train.recipes.resolve import resolve
 from striate.train.sweep.grid import TrialEvent
@@ -76,3 +79,31 @@ def test_a_jobs_error_is_raised_here_as_it_was_there() -> None:
     unknown = line_of("error", {"error": "FromTheFuture", "message": "Hm."})
     with pytest.raises(TrainingFailed, match="Hm"):
         train_progress.follow_log([unknown], lambda e: None, lambda e: None, lambda s: None)
+
+
+def test_a_program_is_told_which_run_it_is_before_the_run_says_anything(
+    store: str,
+    digits_shards: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("STRIATE_HOME", str(tmp_path))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    main(
+        ["train", "lenet1-anna-digits", "epochs=1", "registered_name=none", "--workers", "0",
+         f"data.shards={digits_shards}", "--events"]
+    )  # fmt: skip
+    said = [parse_event(line) for line in capsys.readouterr().out.splitlines()]
+    told = [found for found in said if found is not None]
+    assert len(told) == len(said), "every line is for programs"
+    (kind, which), *between, (last, result) = told
+    assert (kind, last) == ("run", "result")
+    assert which == {"run_id": result["run_id"], "run_url": result["run_url"]}
+    assert between and {kind for kind, _ in between} == {"event"}
+
+
+def test_people_who_read_a_jobs_log_see_which_run_it_is() -> None:
+    line = line_of("run", {"run_id": "4c64", "run_url": "http://host/#/runs/4c64"})
+    assert train_progress.plain(line) == "run  http://host/#/runs/4c64"
+    assert train_progress.follow_log([line], print, print, print) == {}

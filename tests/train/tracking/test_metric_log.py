@@ -10,7 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from striate.core.errors import PlatformError
-from striate.train.tracking.metric_log import MetricLog, MetricLogReader, MetricRecord, history
+from striate.train.tracking.metric_log import (
+    MetricLog,
+    MetricLogReader,
+    MetricRecord,
+    append_note,
+    history,
+    last_time_ms,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -118,3 +125,22 @@ def test_values_that_are_not_finite_survive(tmp_path: Path) -> None:
 
 def test_no_spool_yet_is_no_record(tmp_path: Path) -> None:
     assert MetricLogReader(tmp_path / "absent").read() == []
+
+
+def test_a_note_is_added_beside_a_writer_and_the_last_time_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "spool.jsonl"
+    assert last_time_ms(path) is None
+    writer = MetricLog(path)
+    writer.append([MetricRecord(key="train/loss", step=1, value=1.0, time_ms=7)])
+    assert last_time_ms(path) == 7
+    append_note(path, "A worker died.")
+    writer.close()
+    writer.close()
+    assert not writer.append([MetricRecord(key="train/loss", step=2, value=1.0, time_ms=8)])
+    assert [record.text for record in MetricLogReader(path).read()] == ["", "A worker died."]
+
+
+def test_a_note_that_a_full_disk_refuses_harms_nothing(small_disk: Path) -> None:
+    (small_disk / "filler").write_bytes(bytes(256 << 10))
+    append_note(small_disk / "spool.jsonl", "x" * 10_000)
+    append_note(small_disk / "runs" / "spool.jsonl", "x")

@@ -9,7 +9,7 @@ from striate.core.errors import TrackingRefused, TrackingUnavailable
 from striate.core.retry import wait_until
 from striate.train.tracking import uploader
 from striate.train.tracking.metric_log import MetricLog, MetricRecord
-from striate.train.tracking.uploader import Outbox, Uploader, upload_all
+from striate.train.tracking.uploader import Outbox, Uploader, follow, upload_all
 
 pytestmark = pytest.mark.unit
 
@@ -110,3 +110,40 @@ def test_a_refusal_ends_neither_the_thread_nor_other_logs(tmp_path: Path, server
 
 def steps_of(server: Server, key: str) -> list[int]:
     return [step for name, step in server.got if name == key]
+
+
+def test_a_log_that_cannot_be_opened_for_now_ends_no_thread(tmp_path: Path, server: Server) -> None:
+    """A folder stands in its place, as a storage that fails would."""
+    log = tmp_path / "spool.jsonl"
+    log.mkdir()
+    handed: list[int] = []
+    shipping = Uploader("run", URI, lambda: [log], every_s=0.01)
+    try:
+        with follow(log, lambda records: handed.extend(r.step for r in records), every_s=0.01):
+            assert not wait_until(lambda: server.got, 0.1, 0.01)
+            log.rmdir()
+            MetricLog(log).append(losses(1, 3))
+            assert wait_until(lambda: steps(server) == [1, 2, 3], 10.0, 0.01)
+    finally:
+        shipping.close()
+    assert handed == [1, 2, 3]
+
+
+def test_a_folder_of_logs_that_does_not_answer_ends_no_thread(
+    tmp_path: Path, server: Server
+) -> None:
+    log = tmp_path / "spool.jsonl"
+    MetricLog(log).append(losses(1, 3))
+    asked: list[int] = []
+
+    def logs() -> list[Path]:
+        asked.append(1)
+        if len(asked) == 1:
+            raise OSError(116, "Stale file handle")
+        return [log]
+
+    shipping = Uploader("run", URI, logs, every_s=0.01)
+    try:
+        assert wait_until(lambda: steps(server) == [1, 2, 3], 10.0, 0.01)
+    finally:
+        shipping.close()

@@ -61,7 +61,7 @@ def configuration(chart: Any, values: dict[str, Any], folder: Path) -> str:
 
 
 def check(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """HAProxy's own verdict; a warning counts as an error."""
+    """HAProxy's own check; a warning counts as an error."""
     (folder / "run" / "haproxy.cfg").write_text(text, encoding="utf-8")
     command = [control.binary(), "-c", "-dW", "-f", "haproxy.cfg"]
     return subprocess.run(command, cwd=folder / "run", capture_output=True, text=True, check=False)
@@ -86,8 +86,8 @@ def write_certificate(folder: Path) -> None:
 
 @pytest.mark.unit
 def test_haproxy_accepts_the_plain_configuration(chart: Any, tmp_path: Path) -> None:
-    verdict = check(configuration(chart, {}, tmp_path), tmp_path)
-    assert verdict.returncode == 0, verdict.stderr
+    checked = check(configuration(chart, {}, tmp_path), tmp_path)
+    assert checked.returncode == 0, checked.stderr
 
 
 @pytest.mark.unit
@@ -99,8 +99,8 @@ def test_haproxy_accepts_the_tls_configuration(chart: Any, tmp_path: Path) -> No
     assert paths == {f"/etc/striate/{name}" for name in names}
     tokens.ensure_file(tmp_path / "etc/tokens/tokens.map")
     text = configuration(chart, values, tmp_path)
-    verdict = check(text, tmp_path)
-    assert verdict.returncode == 0, verdict.stderr
+    checked = check(text, tmp_path)
+    assert checked.returncode == 0, checked.stderr
     (bind,) = re.findall("bind :9000.*", text)
     assert "verify required" in bind and "proto h2" not in bind
 

@@ -2,7 +2,13 @@
 
 import io
 import itertools
+import os
+import pwd
+import secrets
+import shutil
 import socket
+import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,7 +29,8 @@ from striate.models import build
 from striate.serve.apps.factory import start_tagging_server
 from striate.serve.client.client import Client
 from striate.serve.common.limits import Limits
-from striate.serve.edge.config import APP_KEY
+from striate.serve.common.metadata import APP_KEY
+from striate.serve.identities.database import connect
 from striate.serve.predictors import load_tagging
 from striate.serve.protos.striate.v1 import photo_tagging_pb2, photo_tagging_pb2_grpc
 from striate.serve.server.server import ModelServer
@@ -119,7 +126,10 @@ def unused_port() -> Callable[[], int]:
     return choose
 
 
-_BREATH_S = 0.002  # between calls: replicas that start share the cores with the callers
+_BREATH_S = 0.002
+"""Between calls while a test waits for a number of them."""
+_PAUSE_S = 0.02
+"""Between calls else: replicas that start, for which a test waits then, share the cores."""
 
 
 class Traffic:
@@ -133,7 +143,13 @@ class Traffic:
     """
 
     def __init__(
-        self, address: str, app: str, images: Sequence[bytes], retry: bool, reconnect: bool
+        self,
+        address: str,
+        app: str,
+        images: Sequence[bytes],
+        retry: bool,
+        reconnect: bool,
+        pause_s: float,
     ) -> None:
         self.calls = 0
         self.failed: list[str] = []
@@ -143,7 +159,9 @@ class Traffic:
         self._images = images
         self._retry = retry
         self._reconnect = reconnect
+        self._pause_s = pause_s
         self._end = threading.Event()
+        self._awaited = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def start(self, callers: int) -> None:
@@ -161,9 +179,11 @@ class Traffic:
     def until(self, calls: int, timeout_s: float = 120) -> None:
         """Wait for so many answers more."""
         goal, deadline = self.calls + calls, time.monotonic() + timeout_s
+        self._awaited.set()
         while self.calls < goal:
             assert time.monotonic() < deadline, f"only {self.calls} calls were answered"
             time.sleep(0.02)
+        self._awaited.clear()
 
     def _call(self) -> None:
         ask = self._caller()
@@ -183,6 +203,7 @@ class Traffic:
             self.versions.append(version)
             self.calls += 1  # a lost update would only make a test wait longer
             time.sleep(_BREATH_S)
+            self._awaited.wait(self._pause_s)
         ask.close()
 
     def _caller(self) -> "_Retrying | _Bare":
@@ -244,7 +265,8 @@ def traffic(png: Callable[..., bytes]) -> Callable[..., AbstractContextManager[T
     ) -> Iterator[Traffic]:
         side = 800 if large else 28
         images = [png(side, side, seed=seed) for seed in range(8)]
-        found = Traffic(address, app, images, retry, reconnect)
+        pause_s = 0.0 if large else _PAUSE_S
+        found = Traffic(address, app, images, retry, reconnect, pause_s)
         found.start(callers)
         try:
             yield found
@@ -268,3 +290,68 @@ def listeners() -> Callable[[Iterable[str]], list[int]]:
         return sorted(pid for pid in listening if pid is not None)
 
     return find
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of a real PostgreSQL server's database, ended with the session."""
+    binaries = _postgresql_binaries()
+    if binaries is None:
+        pytest.skip("there is no PostgreSQL server: install Debian's postgresql")
+    folder = Path(tempfile.mkdtemp(prefix="st-pg-"))
+    as_user: list[str] = []
+    if os.geteuid() == 0:  # the server refuses to run as root
+        owner = next((name for name in ("postgres", "nobody") if _is_user(name)), None)
+        if owner is None or shutil.which("setpriv") is None:
+            pytest.skip("PostgreSQL does not run as root, and there is no other user to run it")
+        account = pwd.getpwnam(owner)
+        as_user = ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}"]
+        as_user += ["--clear-groups", "--"]
+        os.chown(folder, account.pw_uid, account.pw_gid)
+    data, port = folder / "data", _free_port()
+    control = [*as_user, str(binaries / "pg_ctl"), "-D", str(data), "-w"]
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
+    initdb = [*as_user, str(binaries / "initdb"), "-D", str(data), "-U", "striate", "-A", "trust"]
+    _call(initdb, folder)
+    _call([*control, "-l", str(folder / "log"), "-o", options, "start"], folder)
+    try:
+        yield f"postgresql://striate@127.0.0.1:{port}/postgres"
+    finally:
+        _call([*control, "-m", "immediate", "stop"], folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgresql_database(postgresql: str) -> str:
+    """The URL of an empty database of that server."""
+    name = f"faces_{secrets.token_hex(6)}"
+    engine = connect(postgresql, 10)
+    with engine.connect() as connection:
+        outside = connection.execution_options(isolation_level="AUTOCOMMIT")
+        outside.exec_driver_sql(f"CREATE DATABASE {name}")
+    engine.dispose()
+    return postgresql.replace("/postgres", f"/{name}")
+
+
+def _postgresql_binaries() -> Path | None:
+    found = shutil.which("initdb")
+    folders = [Path(found).parent] if found else []
+    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((folder for folder in folders if (folder / "pg_ctl").is_file()), None)
+
+
+def _is_user(name: str) -> bool:
+    return any(account.pw_name == name for account in pwd.getpwall())
+
+
+def _call(command: list[str], folder: Path) -> None:
+    log = folder / "command.log"
+    with log.open("ab") as out:
+        done = subprocess.run(command, stdout=out, stderr=out, cwd=folder, timeout=120)
+    assert done.returncode == 0, log.read_text(errors="replace")[-2000:]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

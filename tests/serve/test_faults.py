@@ -18,9 +18,9 @@ from striate.core.bundle import Bundle
 from striate.core.settings import Settings
 from striate.local import loopback
 from striate.serve.deployment import ray_serve
-from striate.serve.deployment.deploy import Deployed, deploy, edge_folder, rollback, undeploy
+from striate.serve.deployment.deploy import Deployed, deploy, rollback, undeploy
 from striate.serve.edge import control
-from striate.serve.edge.app_table import read_table
+from striate.serve.edge.app_table import edge_folder, read_table
 from striate.serve.edge.files import read_state
 
 pytestmark = pytest.mark.cluster
@@ -44,7 +44,7 @@ def steady(settings: Settings, bundle: Bundle) -> Iterator[Deployed]:
 
 
 def places(settings: Settings, name: str = NAME) -> list[str]:
-    app = read_table(edge_folder(settings)).find(name)
+    app = read_table(edge_folder(settings.home)).find(name)
     assert app is not None
     return list(ray_serve.replica_addresses(app.serve_name).values())
 
@@ -103,7 +103,7 @@ def test_a_killed_replica_costs_at_most_the_calls_in_flight(
 def test_a_killed_edge_costs_at_most_the_calls_in_flight(
     steady: Deployed, settings: Settings, traffic: Any, victim: str
 ) -> None:
-    state = read_state(edge_folder(settings))
+    state = read_state(edge_folder(settings.home))
     assert state is not None
     (master,) = [
         child

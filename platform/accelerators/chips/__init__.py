@@ -1,12 +1,14 @@
 """The chips that Striate emulates, as data."""
 
+from operator import attrgetter
+
 from striate.accelerators.chips.anna import ANNA_1991, ANNA_TALK
 from striate.accelerators.chips.null import NULL
 from striate.accelerators.chips.spec import ChipSpec
-from striate.core.extensions import extended
+from striate.core.extensions import Extended
 
 CHIPS: dict[str, ChipSpec] = {spec.name: spec for spec in (ANNA_TALK, ANNA_1991, NULL)}
-ALL_CHIPS = extended("chips", CHIPS, of=ChipSpec)
+ALL_CHIPS = Extended("chips", CHIPS, of=ChipSpec, named=attrgetter("name"))
 """With those that extensions add."""
 
 

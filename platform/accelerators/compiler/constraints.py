@@ -1,9 +1,7 @@
 """Whether a chip can run a network or a layer: pure rules, each with the reason and the fix."""
 
 from striate.accelerators.chips.spec import ChipSpec
-from striate.accelerators.ir.layers import (
-    FloatLayer,
-)
+from striate.accelerators.ir.layers import FloatLayer
 from striate.core.bundle import BundleSpec
 from striate.core.errors import BundleError, UnsupportedLayer
 

@@ -8,9 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from striate.accelerators.chips.spec import ChipSpec, FixedPoint
-from striate.accelerators.ir.layers import (
-    FloatLayer,
-)
+from striate.accelerators.ir.layers import FloatLayer
 
 _BATCH = 64
 _LEARNING_RATE = 1e-3

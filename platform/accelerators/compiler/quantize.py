@@ -23,9 +23,7 @@ from striate.accelerators.compiler.frontend import (
     layers_of,
 )
 from striate.accelerators.compiler.qat import finetune, retrain_head
-from striate.accelerators.emulator.evaluator import (
-    Evaluator,
-)
+from striate.accelerators.emulator.evaluator import Evaluator
 from striate.accelerators.ir.layers import (
     FloatLayer,
     IntegerLayer,

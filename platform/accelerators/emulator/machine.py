@@ -11,9 +11,7 @@ import torch
 from torch import Tensor
 
 from striate.accelerators.chips.spec import ChipSpec
-from striate.accelerators.emulator.evaluator import (
-    Evaluator,
-)
+from striate.accelerators.emulator.evaluator import Evaluator
 from striate.accelerators.ir.layers import (
     FloatLayer,
     IntegerLayer,

@@ -17,9 +17,7 @@ from striate.accelerators.ir.layers import (
     FloatLayer,
     IntegerLayer,
 )
-from striate.accelerators.ir.schedule import (
-    Schedule,
-)
+from striate.accelerators.ir.schedule import Schedule
 from striate.core.errors import BundleError, RequestError, UsageError
 from striate.core.validation import describe_invalid
 

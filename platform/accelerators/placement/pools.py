@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from striate.core import ray_private
 from striate.core.errors import PlacementError, PlatformError
 
 CHIP_PREFIX = "chip_"
@@ -115,10 +116,17 @@ def pool_options(pool: str, units: float = 1) -> dict[str, Any]:
         units: how many of its units the work claims.
 
     Raises:
-        PlacementError: the cluster has no such pool; names those that it has.
+        PlacementError: the cluster has no such pool, and no autoscaler that may bring it; names
+            those that it has.
         PlatformError: this process is connected to no cluster.
     """
-    return options_of(pool, read_pools(), units)
+    try:
+        return options_of(pool, read_pools(), units)
+    except PlacementError:
+        if ray_private.has_autoscaler():
+            wanted = parse_pool(pool)
+            return _options(wanted.kind, _resource(wanted), units)
+        raise
 
 
 def options_of(pool: str, pools: Iterable[Pool], units: float = 1) -> dict[str, Any]:
@@ -133,17 +141,26 @@ def options_of(pool: str, pools: Iterable[Pool], units: float = 1) -> dict[str, 
             f"The pool {found.name} has {found.total:g} units and {units:g} are asked for.",
             "Ask for fewer, or add nodes.",
         )
-    if found.kind == "cpu":
+    return _options(found.kind, found.resource, units)
+
+
+def _options(kind: PoolKind, resource: str, units: float) -> dict[str, Any]:
+    if kind == "cpu":
         return {"num_cpus": units}
-    if found.kind == "gpu":
+    if kind == "gpu":
         return {"num_gpus": units}
-    return {"num_cpus": 0, "resources": {found.resource: units}}
+    return {"num_cpus": 0, "resources": {resource: units}}
+
+
+def _resource(wanted: PoolName) -> str:
+    return chip_resource(wanted.name) if wanted.kind == "chip" else wanted.name.upper()
 
 
 def _kind(resource: str) -> PoolKind | None:
     if resource.startswith(CHIP_PREFIX):
         return "chip"
-    return {"CPU": "cpu", "GPU": "gpu"}.get(resource)  # type: ignore[return-value]
+    kinds: dict[str, PoolKind] = {"CPU": "cpu", "GPU": "gpu"}
+    return kinds.get(resource)
 
 
 def _pool(

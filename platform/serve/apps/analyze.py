@@ -6,12 +6,16 @@ It also tags photos, and answers the Open Inference Protocol for each of its mod
 from pydantic import Field
 from ray import serve
 
+from striate.core.errors import UsageError
+from striate.core.numbers import Positive, Share
 from striate.core.registry import fetch
+from striate.serve.apps.faces import FaceArgs, load_faces
 from striate.serve.apps.factory import LoadedModel, inference_of, load, name_model
-from striate.serve.apps.replica import ReplicaArgs, application
+from striate.serve.apps.replica import app_name, application
 from striate.serve.server.service import Service
 from striate.serve.services.analysis import DEADLINE_S, Photos
-from striate.serve.services.region_policy import RegionPolicy
+from striate.serve.services.analysis_faces import FacePart
+from striate.serve.services.face_models import FaceModels
 from striate.serve.services.tagging import PhotoTagging
 
 __all__ = ["AnalyzeArgs", "build", "services"]
@@ -19,27 +23,30 @@ __all__ = ["AnalyzeArgs", "build", "services"]
 DEPLOYMENT = "analyze"
 
 
-class AnalyzeArgs(ReplicaArgs):
-    """What `build` takes, beside what every application does.
+class AnalyzeArgs(FaceArgs):
+    """What `build` takes, beside what every application does that knows faces.
 
     Models are URIs as `striate.core.registry.fetch` takes them, or folders of bundles.
 
     Attributes:
         tagger: tags every photo.
-        faces: describes faces, by classes or by a vector; None leaves that part off.
+        faces: describes whole photos, by classes or by a vector, or with a `detector` each face;
+            None leaves that part off.
+        detector: finds faces, which `faces` describes: DeepFace with the codes of its descriptors.
+        people: whether faces are looked up among those whom the caller has enrolled in the store.
         content: scores classes of content; None leaves that part off.
         thresholds: least score, by class of `content`, at which a photo is flagged.
-        policy: where faces are looked at; off in the EU unless another is given.
         deadline_s: an answer leaves within this time.
         device: ``cpu`` or ``cuda``, for all of the models.
     """
 
     tagger: str
     faces: str | None = None
+    detector: str | None = None
+    people: bool = False
     content: str | None = None
-    thresholds: dict[str, float] = Field(default_factory=dict)
-    policy: RegionPolicy = RegionPolicy()
-    deadline_s: float = Field(default=DEADLINE_S, gt=0)
+    thresholds: dict[str, Share] = Field(default_factory=dict)
+    deadline_s: Positive = DEADLINE_S
     device: str = "cpu"
 
 
@@ -51,17 +58,18 @@ def services(args: AnalyzeArgs) -> list[Service]:
         `Photos`.
     """
     tagger = _loaded(args.tagger, args)
-    faces = _loaded(args.faces, args) if args.faces else None
+    faces = _loaded(args.faces, args) if args.faces and not args.detector else None
     content = _loaded(args.content, args) if args.content else None
     tagging = tagger.tagger()
     photos = Photos(
         tagging,
-        faces.describer() if faces else None,
+        faces.describer() if faces else _face_part(args),
         content.tagger() if content else None,
         args.thresholds,
         args.policy,
         args.limits,
         args.deadline_s,
+        args.region,
     )
     models = [model for model in (tagger, faces, content) if model is not None]
     return [photos, PhotoTagging(tagging, args.limits), inference_of(models)]
@@ -70,6 +78,23 @@ def services(args: AnalyzeArgs) -> list[Service]:
 def build(args: AnalyzeArgs) -> serve.Application:
     """The Serve application."""
     return application(DEPLOYMENT, args, services)
+
+
+def _face_part(args: AnalyzeArgs) -> FacePart | None:
+    """What finds the faces of photos; None where no detector is given.
+
+    Raises:
+        UsageError: what describes or finds them is missing.
+    """
+    if args.detector is None:
+        if args.people:
+            raise UsageError("People are looked up without a detector.", "Give a `detector`.")
+        return None
+    if args.faces is None:
+        raise UsageError("A detector is given without a network.", "Give one as `faces`.")
+    models = FaceModels(load_faces(args, args.faces, args.detector, args.device))
+    opened = args.open_kept if args.people else None
+    return FacePart(models, args, opened, args.limits, args.webhooks, app_name)
 
 
 def _loaded(uri: str, args: AnalyzeArgs) -> LoadedModel:

@@ -25,7 +25,7 @@ class EchoArgs(ReplicaArgs):
 def services(args: EchoArgs) -> list[Service]:
     """What a replica serves: tagging, and the Open Inference Protocol."""
     tensors = EchoTensors()
-    servable = Servable(MODEL, tensors, tensors.probe(), bool, args.limits)
+    servable = Servable(MODEL, tensors, tensors.probe(), args.limits)
     return [
         PhotoTagging(tagger(EchoPredictor(), MODEL, args.limits), args.limits),
         Inference(FixedModels([ServedModel(tensors.card, servable)]), args.limits),

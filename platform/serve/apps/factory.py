@@ -11,14 +11,13 @@ from striate.serve.common.probe_image import probe_image
 from striate.serve.common.types import ModelName, Tag, TagRequest
 from striate.serve.predictors import load_network
 from striate.serve.predictors.embedding import VectorPredictor
-from striate.serve.predictors.finite import is_finite
 from striate.serve.predictors.network import NamedNetwork, PlainNetwork, only_network
 from striate.serve.predictors.tagging import TaggingPredictor
 from striate.serve.predictors.tensors import TensorPredictor
 from striate.serve.server.models import FixedModels, ServedModel
 from striate.serve.server.servable import AnyPredictor, Servable
 from striate.serve.server.server import ModelServer
-from striate.serve.services.analysis import Describer
+from striate.serve.services.analysis_parts import Describer
 from striate.serve.services.inference import Inference
 from striate.serve.services.tagging import PhotoTagging, Tagger
 
@@ -64,7 +63,7 @@ class LoadedModel:
             return self.tagger()
         predictor = VectorPredictor(spec, self._only_network(), self.limits.pixels)
         probe = TagRequest(probe_image(*photo_size(spec)))
-        return Servable(self.model, predictor, probe, bool, self.limits, self.batching)
+        return Servable(self.model, predictor, probe, self.limits, self.batching)
 
     def served(self) -> ServedModel:
         """It answers the Open Inference Protocol.
@@ -75,7 +74,7 @@ class LoadedModel:
         spec, rows = self.bundle.spec, self.batching.max_size
         predictor = TensorPredictor(spec, self.network, self.limits.pixels, rows)
         probe = predictor.probe()
-        servable = Servable(self.model, predictor, probe, is_finite, self.limits, self.batching)
+        servable = Servable(self.model, predictor, probe, self.limits, self.batching)
         return ServedModel(replace(predictor.card, platform=self.platform), servable)
 
     def _only_network(self) -> PlainNetwork:
@@ -143,7 +142,7 @@ def tagger(
         image: the photo of the probe, where the predictor takes photos of some sizes only.
     """
     probe = TagRequest(image or probe_image(), top_k=1)
-    return Servable(ModelName(*model), predictor, probe, bool, limits, batching)
+    return Servable(ModelName(*model), predictor, probe, limits, batching)
 
 
 def start_tagging_server(

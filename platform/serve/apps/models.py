@@ -10,6 +10,7 @@ from pydantic import Field
 from ray import serve
 
 from striate.core.bundle import WEIGHTS_FILE, Bundle
+from striate.core.numbers import Count, Positive
 from striate.core.registry import fetch
 from striate.serve.apps.factory import load, name_model
 from striate.serve.apps.replica import ReplicaArgs, application
@@ -38,8 +39,8 @@ class ModelsArgs(ReplicaArgs):
     """
 
     models: tuple[str, ...] = Field(min_length=1)
-    loaded: int = Field(default=8, ge=1)
-    loaded_mib: float = Field(default=4096, gt=0)
+    loaded: Count = 8
+    loaded_mib: Positive = 4096
     device: str = "cpu"
 
 

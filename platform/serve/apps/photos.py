@@ -11,11 +11,8 @@ from ray import serve
 from striate.core.registry import fetch
 from striate.serve.apps.factory import inference_of, load, name_model
 from striate.serve.apps.replica import ReplicaArgs, application
-from striate.serve.common.probe_image import probe_image
 from striate.serve.server.service import Service
 from striate.serve.services.tagging import PhotoTagging
-
-__all__ = ["PhotosArgs", "build", "name_model", "probe_image", "services"]
 
 DEPLOYMENT = "photos"
 

@@ -19,14 +19,17 @@ import ray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from ray import serve
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
+from ray.serve.exceptions import RayServeException
 
 from striate.core import ray_private
 from striate.core.addresses import is_loopback
+from striate.core.numbers import FreeArguments, NonNegative, Port, Positive
 from striate.core.retry import wait_until
 from striate.core.settings import Settings
 from striate.serve.apps.autoscaling import IN_FLIGHT, LATENCY_S
 from striate.serve.apps.liveness import LivenessCheck
 from striate.serve.common.limits import Batching, Limits
+from striate.serve.common.service_table import check_declared
 from striate.serve.observability import logging as logs
 from striate.serve.observability import tracing
 from striate.serve.observability.call_stats import Counter
@@ -37,7 +40,8 @@ from striate.serve.server.service import Service
 
 logger = logging.getLogger(__name__)
 
-REPLICAS = re.compile(r"(?P<least>\d+)(?::(?P<most>\d+))?")
+REPLICAS = re.compile(r"(?P<least>[0-9]{1,9})(?::(?P<most>[0-9]{1,9}))?")
+MOST_REPLICAS = 100_000
 QUIET_S = 1.5
 """A replica that is to end answers on until no call has come for this long: the edge has learnt by
 then that it goes (it looks several times in that time) and sends its calls elsewhere."""
@@ -75,22 +79,22 @@ class ReplicaArgs(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    port: int = Field(default=9100, ge=0, le=65535)
+    port: Port = 9100
     host: str | None = None
     replicas: int | str = 1
-    target_in_flight: float = Field(default=8.0, gt=0)
-    latency_ms: float | None = Field(default=None, gt=0)
-    idle_s: float = Field(default=60.0, ge=0)
-    actor_options: dict[str, Any] = Field(default_factory=lambda: {"num_cpus": 0.25})
+    target_in_flight: Positive = 8.0
+    latency_ms: Positive | None = None
+    idle_s: NonNegative = 60.0
+    actor_options: FreeArguments = Field(default_factory=lambda: {"num_cpus": 0.25})
     tracking_uri: str | None = None
     home: Path | None = None
     batching: Batching = Batching()
     limits: Limits = Limits()
-    metrics_port: int = Field(default=0, ge=0, le=65535)
+    metrics_port: Port = 0
     edge_key: str | None = None
-    drain_s: float = Field(default=20.0, ge=0)
-    check_period_s: float = Field(default=5.0, gt=0)
-    check_timeout_s: float = Field(default=10.0, gt=0)
+    drain_s: NonNegative = 20.0
+    check_period_s: Positive = 5.0
+    check_timeout_s: Positive = 10.0
 
     @field_validator("replicas")
     @classmethod
@@ -140,9 +144,19 @@ def replica_range(replicas: int | str) -> tuple[int, int]:
         raise ValueError("must be a number or MIN:MAX, for example 1:8")
     least = int(found["least"])
     most = int(found["most"] or least)
+    if most > MOST_REPLICAS:
+        raise ValueError(f"must ask for {MOST_REPLICAS:,} replicas at most")
     if most < max(1, least):
         raise ValueError("must allow for at least one replica, and MIN for no more than MAX")
     return least, most
+
+
+def app_name() -> str:
+    """The name of the application that this process is a replica of; empty for no replica."""
+    try:
+        return _SERVE_NUMBER.sub("", serve.get_replica_context().app_name)
+    except RayServeException:
+        return ""
 
 
 class Replica:
@@ -156,15 +170,17 @@ class Replica:
     def __init__(self, args: Args, services: Services[Args]) -> None:
         self._args: ReplicaArgs = args
         self._counter = Counter()
-        app = _SERVE_NUMBER.sub("", serve.get_replica_context().app_name)
+        app = app_name()
         logs.configure({"app": app})
         node = ray.util.get_node_ip_address()
         if is_loopback(node):
             ray_private.bind_replica(node)
         host = args.host or node
         observers = Observers(self._counter)
+        answering = services(args)
+        check_declared(service.name for service in answering)
         self._server = ModelServer(
-            services(args),
+            answering,
             host,
             args.port,
             args.limits,

@@ -1,7 +1,6 @@
 """One call of a load: to whatever service an application answers, as its callers make it."""
 
 import io
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -22,6 +21,7 @@ from striate.serve.edge.app_table import DeployedApp
 from striate.serve.protos.inference import inference_pb2 as infer_pb
 
 _WIDTH, _HEIGHT, _QUALITY = 500, 375, 88
+_BF16_ONE = 0x3F80  # no type of numpy's: it stands as its bits
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,10 @@ class Calls:
         raise UsageError(f"{self._target.app.name} answers nothing that a load can ask.")
 
     async def _inference(self) -> bytes:
-        """A request of zeros, of the shapes that the model's metadata gives, one sample."""
+        """A request of one sample, of the shapes that the model's metadata gives.
+
+        It is of ones: a mask of zeros would say that the sample holds nothing.
+        """
         model = self._target.app.models[0]
         ask = self._channels[0].unary_unary(
             find_service(INFERENCE).path("ModelMetadata"),
@@ -117,16 +120,10 @@ class Calls:
             if tensor.datatype != "BYTES":  # photos, in the place of an input
                 shape = [1, *(DEFAULT_SIZE if size < 0 else size for size in tensor.shape[1:])]
                 request.inputs.add(name=tensor.name, datatype=tensor.datatype, shape=shape)
-                size = math.prod(shape) * _WIDTHS[tensor.datatype]
-                request.raw_input_contents.append(bytes(size))
+                one = _BF16_ONE if tensor.datatype == "BF16" else 1
+                ones = np.full(shape, one, DATATYPES[tensor.datatype].numpy)
+                request.raw_input_contents.append(ones.tobytes())
         return request.SerializeToString()
-
-
-_WIDTHS = {
-    name: datatype.numpy.itemsize
-    for name, datatype in DATATYPES.items()
-    if datatype.numpy is not None
-}
 
 
 def sample_photo(seed: int = 0) -> bytes:

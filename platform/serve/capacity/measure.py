@@ -95,7 +95,7 @@ def _times(app: DeployedApp, grown: metrics_scrape.MetricSample) -> ServiceTimes
         )
     batching = Batching(**app.arguments.get("batching", {}))
     kind = parse_pool(app.pool).kind if app.pool else None
-    threads = 1 if kind == "chip" else batching.threads  # as `loading.load`
+    threads = 1 if kind == "chip" else batching.threads  # as `striate.serve.apps.factory.load`
     return ServiceTimes(
         app=app.name,
         batches=batches,

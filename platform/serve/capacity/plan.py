@@ -44,9 +44,12 @@ class Demand:
     deadline_s: float = 2.0
 
     def __post_init__(self) -> None:
-        if not self.photos_per_day > 0 or not self.peak >= 1 or not self.deadline_s > 0:
+        known = map(math.isfinite, (self.photos_per_day, self.peak, self.deadline_s))
+        least = self.photos_per_day > 0 and self.peak >= 1 and self.deadline_s > 0
+        if not (least and all(known)):
             raise UsageError(
-                "A demand needs photos a day above 0, a peak of 1 or more and a deadline above 0."
+                "A demand needs photos a day above 0, a peak of 1 or more and a deadline above 0,"
+                " none of them infinite."
             )
 
     @property
@@ -85,7 +88,7 @@ class Plan:
         demand: what was asked.
         apps: one entry an application.
         p50_ms, p99_ms: of whole photos.
-        in_flight: photos in the house at the peak (Little's law).
+        in_flight: photos in flight at the peak (Little's law).
         latency_s: simulated latencies of whole photos, ascending.
         curve: (replicas of all applications, p99 in ms) of what was tried, ascending.
     """

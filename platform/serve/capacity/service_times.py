@@ -6,13 +6,16 @@ needs, beside the time a call spends outside of queue and batch.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from striate.core.errors import UsageError
+from striate.core.numbers import Count, NonNegative, Positive
 from striate.core.text import decode_text
 from striate.core.validation import describe_invalid
+from striate.serve.common.limits import MOST_IN_BATCH
 
 _LINE_COUNTS = 4
 
@@ -28,9 +31,9 @@ class BatchTimes(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    count: int = Field(ge=1)
-    mean_s: float = Field(gt=0)
-    deviation_s: float = Field(default=0.0, ge=0)
+    count: Count
+    mean_s: Positive
+    deviation_s: NonNegative = 0.0
 
 
 class ServiceTimes(BaseModel):
@@ -49,12 +52,12 @@ class ServiceTimes(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     app: str
-    batches: dict[int, BatchTimes] = Field(min_length=1)
-    max_batch: int = Field(default=32, ge=1)
-    threads: int = Field(default=1, ge=1)
-    overhead_s: float = Field(default=0.0, ge=0)
-    gpus: float = Field(default=0.0, ge=0)
-    cpus: float = Field(default=1.0, ge=0)
+    batches: dict[Annotated[int, Field(ge=1, le=MOST_IN_BATCH)], BatchTimes] = Field(min_length=1)
+    max_batch: int = Field(default=32, ge=1, le=MOST_IN_BATCH)
+    threads: int = Field(default=1, ge=1, le=1024)
+    overhead_s: NonNegative = 0.0
+    gpus: NonNegative = 0.0
+    cpus: NonNegative = 1.0
 
     def seconds(self) -> list[float]:
         """Mean seconds of a batch of 1, 2, …, `max_batch` requests, never less for more of them.

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import grpc
 
+from striate.core.addresses import is_loopback
 from striate.core.errors import UsageError
 from striate.serve.common.limits import Limits
 from striate.serve.common.metadata import bearer
 
-LOOPBACK = ("127.", "localhost:", "[::1]:", "unix:")
 KEEPALIVE_MS = 30_000
 _HANDSHAKE_S = 2.0
 
@@ -58,7 +58,7 @@ def open_channel(address: str, security: ChannelSecurity) -> grpc.Channel:
         ("grpc.keepalive_time_ms", KEEPALIVE_MS),
     ]
     if not security.encrypted:
-        if security.token and not address.startswith(LOOPBACK):
+        if security.token and not _is_near(address):
             raise UsageError(
                 f"The token would go to {address} in plain text.", "Use TLS, for example by a CA."
             )
@@ -84,6 +84,11 @@ def speaks_tls(address: str) -> bool:
     except (OSError, ValueError):  # ssl's own errors are OSErrors
         return False
     return True
+
+
+def _is_near(address: str) -> bool:
+    """Whether what is sent to an address, as gRPC takes it, stays on this machine."""
+    return address.startswith("unix:") or is_loopback(address.rpartition(":")[0].strip("[]"))
 
 
 def _read(path: Path | None) -> bytes | None:

@@ -7,11 +7,13 @@ import grpc
 from striate.core.errors import (
     AccessRefused,
     BundleError,
+    DataError,
     PayloadTooLarge,
     PlatformError,
     RequestError,
     StriateError,
     UnknownName,
+    UsageError,
 )
 from striate.serve.common.metadata import NO_RETRY, PUSHBACK
 
@@ -19,6 +21,8 @@ ERRORS: dict[grpc.StatusCode, type[StriateError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: RequestError,
     grpc.StatusCode.RESOURCE_EXHAUSTED: PayloadTooLarge,
     grpc.StatusCode.NOT_FOUND: UnknownName,
+    grpc.StatusCode.ALREADY_EXISTS: UsageError,
+    grpc.StatusCode.DATA_LOSS: DataError,
     grpc.StatusCode.FAILED_PRECONDITION: BundleError,
     grpc.StatusCode.UNAVAILABLE: PlatformError,
     grpc.StatusCode.CANCELLED: PlatformError,

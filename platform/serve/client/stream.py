@@ -178,6 +178,33 @@ class PhotoStream:
         return str(self._taken), photo
 
 
+class Sending:
+    """Messages on their way, which gRPC takes in a thread of its own.
+
+    Args:
+        messages: what is sent.
+
+    Attributes:
+        error: what taking the next one has raised; there are no further ones then.
+    """
+
+    def __init__(self, messages: Iterable[Any]) -> None:
+        self._messages = iter(messages)
+        self.error: BaseException | None = None
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return next(self._messages)
+        except StopIteration:
+            raise
+        except BaseException as error:  # the caller's own iterable; it is raised in its thread
+            self.error = error
+            raise StopIteration from None
+
+
 def _error(failure: pb.Failure) -> StriateError:
     status = next(code for code in grpc.StatusCode if code.value[0] == failure.status)
     return ERRORS.get(status, StriateError)(failure.message)

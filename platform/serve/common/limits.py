@@ -2,11 +2,18 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from striate.core.number_ends import MOST_BYTES
+from striate.core.numbers import Count, NonNegative
+
 MEBIBYTE = 2**20
+MOST_IN_BATCH = 65_536
 METADATA_BYTES = 16_384
-"""Largest metadata of a call, at the edge and at a replica."""
+"""Largest metadata of a call, at the edge."""
 METADATA_ENTRIES = 100
 """Most metadata of a call, beside the headers that gRPC itself sends."""
+REPLICA_METADATA_BYTES = 2 * METADATA_BYTES
+"""The same at a replica, for what the edge lets through and adds: gRPC counts 32 bytes more for an
+entry (RFC 7541, section 4.1), and refuses at random from its limit to a quarter above it."""
 PREFIX_BYTES = 5
 """Before each message of gRPC: its compression and its length."""
 HEAD_BYTES = 1024
@@ -33,16 +40,16 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    image_bytes: int = Field(default=20 * MEBIBYTE, ge=1)
-    pixels: int = Field(default=64_000_000, ge=1)
-    top_k: int = Field(default=1000, ge=1)
-    queued: int = Field(default=1024, ge=1)
-    queued_bytes: int = Field(default=512 * MEBIBYTE, ge=1)
-    stream_window: int = Field(default=64, ge=1)
-    rows: int = Field(default=1024, ge=1)
-    images: int = Field(default=64, ge=1)
-    parameters: int = Field(default=64, ge=1)
-    streams: int = Field(default=1024, ge=1)
+    image_bytes: int = Field(default=20 * MEBIBYTE, ge=1, le=2**30)
+    pixels: Count = 64_000_000
+    top_k: Count = 1000
+    queued: Count = 1024
+    queued_bytes: int = Field(default=512 * MEBIBYTE, ge=1, le=MOST_BYTES)
+    stream_window: Count = 64
+    rows: Count = 1024
+    images: Count = 64
+    parameters: Count = 64
+    streams: Count = 1024
 
     @property
     def message_bytes(self) -> int:
@@ -63,6 +70,6 @@ class Batching(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_size: int = Field(default=32, ge=1)
-    max_wait_ms: float = Field(default=0.0, ge=0)
-    threads: int = Field(default=2, ge=1)
+    max_size: int = Field(default=32, ge=1, le=MOST_IN_BATCH)
+    max_wait_ms: NonNegative = 0.0
+    threads: int = Field(default=2, ge=1, le=1024)

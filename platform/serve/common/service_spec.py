@@ -26,13 +26,16 @@ class ServiceSpec:
 
     Attributes:
         name: its full gRPC name, for example ``striate.v1.PhotoTagging``.
-        scope: what a caller's token must allow.
+        scope: what a caller's token must allow, but for the methods of `method_scopes`.
         messages: the generated module of its messages, ``…_pb2``; its stub stands in the module of
             the same name that ends in ``_grpc``.
         streams: methods whose callers need not send a message at once, and may stay silent long.
         samples: fields of a request by unary method, which probes and loads send; `PHOTO` stands
             for a photo. Only methods that change nothing have one. A service without any is
             probed by its health.
+        method_scopes: by method, what a caller's token must allow in the place of `scope`. A token
+            needs this scope and no other for such a method: one that shall allow the rest too has
+            both.
 
     Raises:
         UsageError: a name that gRPC or the edge's configuration cannot hold.
@@ -43,20 +46,31 @@ class ServiceSpec:
     messages: str
     streams: tuple[str, ...] = ()
     samples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
+    method_scopes: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not SERVICE.fullmatch(self.name):
             raise UsageError(
                 f"{self.name!r} cannot name a gRPC service.", "Give its package and name."
             )
-        if not SCOPE.fullmatch(self.scope):
-            raise UsageError(
-                f"{self.scope!r} cannot be the scope of {self.name}.",
-                "Use up to 32 lower-case letters, digits and dashes.",
-            )
-        for method in (*self.streams, *self.samples):
+        for scope in self.scopes:
+            if not SCOPE.fullmatch(scope):
+                raise UsageError(
+                    f"{scope!r} cannot be a scope of {self.name}.",
+                    "Use up to 32 lower-case letters, digits and dashes.",
+                )
+        for method in (*self.streams, *self.samples, *self.method_scopes):
             if not METHOD.fullmatch(method):
                 raise UsageError(f"{method!r} cannot name a method of {self.name}.")
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """Every scope that a method needs, that of the service first."""
+        return tuple(dict.fromkeys((self.scope, *self.method_scopes.values())))
+
+    def scope_of(self, method: str) -> str:
+        """What a caller's token must allow for a method."""
+        return self.method_scopes.get(method, self.scope)
 
     @property
     def stream_paths(self) -> tuple[str, ...]:
@@ -71,13 +85,19 @@ class ServiceSpec:
         """What the .proto file says of the service.
 
         Raises:
-            UsageError: the module is missing, or does not hold the service.
+            UsageError: the module is missing, or does not hold the service, or not a method that
+                has a scope of its own.
         """
         short = self.name.rpartition(".")[2]
         module = self._module(self.messages)
         found: ServiceDescriptor | None = module.DESCRIPTOR.services_by_name.get(short)
         if found is None or found.full_name != self.name:
             raise UsageError(f"The module {self.messages} holds no service {self.name}.")
+        for method, scope in self.method_scopes.items():
+            if method not in found.methods_by_name:
+                raise UsageError(
+                    f"{self.name} has no method {method}, which shall need the scope {scope}."
+                )
         return found
 
     def sample(self, method: str, photo: bytes) -> "Message":

@@ -5,9 +5,10 @@ requests, the client its stubs, `striate token` the scopes to choose from. A ser
 its .proto, the file that answers it, an application that runs it, and one line in `SERVICES`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from operator import attrgetter
 
-from striate.core.extensions import extended
+from striate.core.extensions import Extended
 from striate.serve.common.metadata import INFERENCE
 from striate.serve.common.service_spec import PHOTO, ServiceSpec
 
@@ -34,6 +35,29 @@ SERVICES: dict[str, ServiceSpec] = {
             samples={"Analyze": {"image": PHOTO}},
         ),
         ServiceSpec(
+            "striate.v1.FaceRecognition",
+            scope="faces",
+            messages=f"{_PROTOS}.striate.v1.face_recognition_pb2",
+            streams=("Export", "Import", "Reindex"),
+            method_scopes={
+                **dict.fromkeys(
+                    (
+                        "RenamePerson",
+                        "MergePeople",
+                        "SplitPerson",
+                        "MoveFaces",
+                        "HidePerson",
+                        "ChooseCover",
+                        "Forget",
+                        "Export",
+                        "Import",
+                    ),
+                    "faces-admin",
+                ),
+                "Reindex": ADMIN,
+            },
+        ),
+        ServiceSpec(
             INFERENCE,
             scope="infer",
             messages=f"{_PROTOS}.inference.inference_pb2",
@@ -42,17 +66,16 @@ SERVICES: dict[str, ServiceSpec] = {
     )
 }
 """Striate's own, by name. Probes and loads ask the first of an application's that has samples."""
-ALL_SERVICES = extended("services", SERVICES, of=ServiceSpec)
+ALL_SERVICES = Extended("services", SERVICES, of=ServiceSpec, named=attrgetter("name"))
 """With those that extensions add."""
 
 
 def service_specs() -> Mapping[str, ServiceSpec]:
     """Every declared service by its gRPC name; asked for anew, so that none is missed.
 
-    An extension may list one under any name, and cannot change the scope of one of Striate's own.
+    An extension lists one under its own name, and cannot change the scope of one of Striate's.
     """
-    usable = {spec.name: spec for spec in ALL_SERVICES.usable().values()}
-    return {**usable, **SERVICES}
+    return {**ALL_SERVICES.usable(), **SERVICES}
 
 
 def find_service(name: str) -> ServiceSpec:
@@ -62,11 +85,24 @@ def find_service(name: str) -> ServiceSpec:
         UnknownName: there is none.
         ExtensionError: the extension that declares it cannot be used.
     """
+    return SERVICES[name] if name in SERVICES else ALL_SERVICES.find(name)
+
+
+def check_declared(names: Iterable[str]) -> None:
+    """Hold the declarations of those services that have one against their .proto files.
+
+    Raises:
+        UsageError: one says what its file does not. A scope for a method that is not there would
+            leave the method that was meant to whoever has the service's own.
+    """
     known = service_specs()
-    return known[name] if name in known else ALL_SERVICES.find(name)
+    for name in names:
+        if name in known:
+            known[name].descriptor()
 
 
 def token_scopes() -> tuple[str, ...]:
     """What a token may allow: the scopes of the services, those reserved, and `ADMIN`."""
-    needed = (spec.scope for spec in service_specs().values())
-    return tuple(dict.fromkeys((*needed, *RESERVED_SCOPES, ADMIN)))
+    needed = (scope for spec in service_specs().values() for scope in spec.scopes)
+    own = dict.fromkeys((*needed, *RESERVED_SCOPES))
+    return (*(scope for scope in own if scope != ADMIN), ADMIN)

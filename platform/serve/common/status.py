@@ -30,7 +30,6 @@ SERVER_FAULTS = frozenset(
         "INTERNAL",
         "DATA_LOSS",
         "UNAVAILABLE",
-        "DEADLINE_EXCEEDED",
         "FAILED_PRECONDITION",
     }
 )
@@ -38,7 +37,10 @@ SERVER_FAULTS = frozenset(
 `striate apps top` counts them as faults. FAILED_PRECONDITION is among them, since a model whose
 numbers are not finite answers it. RESOURCE_EXHAUSTED is not: any caller brings it about by a photo
 over the limit or by more calls than there is room for, and could so end a sound version's trial;
-how full a server is shows in its queue. Nor is what a caller asked for wrongly, or left."""
+how full a server is shows in its queue. DEADLINE_EXCEEDED is not, for the same reason: a caller
+brings it about by a deadline that no version could keep. A version that is slow shows in its
+latencies, one that hangs does not answer the probe. Nor is what a caller asked for wrongly, or
+left."""
 LONGEST_SENTENCE = 1000
 """Characters: a sentence travels in a header, and may quote what a caller sent."""
 

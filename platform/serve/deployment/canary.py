@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from striate.core.errors import PlatformError, RolledBack
 from striate.core.locks import try_lock
 from striate.core.progress import OnProgress
-from striate.core.settings import Settings
 from striate.serve.common.service_table import service_specs
 from striate.serve.deployment import ray_serve
 from striate.serve.deployment.canary_analysis import Bounds, find_objection
@@ -48,11 +47,6 @@ class CanaryTrial:
     percent: float = WHOLE
     seconds: float = 0.0
     bounds: Bounds = field(default_factory=Bounds)
-
-
-def edge_folder(settings: Settings) -> Path:
-    """Where the edge's configuration and the table of applications lie."""
-    return settings.home / "edge"
 
 
 def roll_out(

@@ -1,7 +1,8 @@
 """Whether a new version keeps the limits that were stated for it: a pure function of its calls."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
+from striate.core.numbers import Positive, Share
 from striate.serve.observability.call_stats import CallStats
 
 SLOW_SHARE = 0.01
@@ -21,8 +22,8 @@ class Bounds(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_error_rate: float = Field(default=0.01, ge=0, le=1)
-    max_latency_ms: float | None = Field(default=None, gt=0)
+    max_error_rate: Share = 0.01
+    max_latency_ms: Positive | None = None
 
 
 def find_objection(stats: CallStats, bounds: Bounds, *, final: bool) -> str | None:

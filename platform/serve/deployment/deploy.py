@@ -17,15 +17,21 @@ from striate.core.errors import UsageError
 from striate.core.progress import OnProgress
 from striate.core.settings import Settings
 from striate.serve.deployment import ray_serve
-from striate.serve.deployment.canary import CanaryTrial, edge_folder, lock_app, withdraw
+from striate.serve.deployment.canary import CanaryTrial, lock_app, withdraw
 from striate.serve.deployment.ray_serve import AppState
 from striate.serve.deployment.resolve import device_of, resolve_models
 from striate.serve.deployment.start import Deployed, describe_deployed, find_app, start_version
 from striate.serve.edge import control
-from striate.serve.edge.app_table import DeployedApp, read_table, table_lock, write_table
+from striate.serve.edge.app_table import (
+    DeployedApp,
+    edge_folder,
+    read_table,
+    table_lock,
+    write_table,
+)
 from striate.serve.edge.config import check_name
 
-__all__ = ["AppStatus", "Deployed", "deploy", "edge_folder", "list_apps", "rollback", "undeploy"]
+__all__ = ["AppStatus", "Deployed", "deploy", "list_apps", "rollback", "undeploy"]
 
 
 class AppStatus(BaseModel):
@@ -59,13 +65,14 @@ def deploy(
     trial: CanaryTrial | None = None,
     timeout_s: float = 180.0,
     program: Path | None = None,
+    wait: bool = False,
     on_progress: OnProgress = lambda _: None,
     **options: Any,
 ) -> Deployed:
     """Deploy a model, or put a new version in the place of a running one.
 
     Args:
-        app: kind of application, a name in `striate.serve.apps.APPS`.
+        app: kind of application, a name in `striate.serve.apps.app_kinds.ALL_APPS`.
         model_uri: as `striate.core.registry.fetch` takes it; an alias is pinned to its version.
             Several for a kind that takes several, each as ``ROLE=URI`` where they differ in role.
         settings: the cluster, MLflow, and the edge's address.
@@ -76,6 +83,7 @@ def deploy(
             it has answered a probe through the edge.
         timeout_s: for the replicas to come up.
         program: for a chip's pool, the model's program; None compiles it, once.
+        wait: wait for room that others hold, and for replicas, for as long as it takes.
         on_progress: told what is waited for.
         options: further arguments of the kind's.
 
@@ -83,12 +91,12 @@ def deploy(
         UnknownName: no such application or model.
         UsageError: the application does not take such models, replicas or options.
         BundleError: the bundle or program is damaged or not for this application.
-        PlacementError: the cluster has no such pool.
+        PlacementError: the cluster has no such pool, or others hold the room in it.
         UnsupportedLayer: the chip cannot run the model.
         RolledBack: the new version was tried and did not keep its bounds.
         PlatformError: the cluster, MLflow or the new version does not answer.
     """
-    from striate.serve.apps import ALL_APPS
+    from striate.serve.apps.app_kinds import ALL_APPS
 
     kind = ALL_APPS.find(app)
     check_name(name := name or app)
@@ -108,12 +116,14 @@ def deploy(
         deployed_unix_s=time.time(),
     )
     ray_serve.connect(settings)
-    folder = edge_folder(settings)
+    folder = edge_folder(settings.home)
     with lock_app(folder, name):
         _forget_trial(folder, name)
         former = read_table(folder).find(name)
         following = former.followed_by(version) if former else version
-        return start_version(following, settings, trial or CanaryTrial(), timeout_s, on_progress)
+        return start_version(
+            following, settings, trial or CanaryTrial(), timeout_s, on_progress, wait
+        )
 
 
 def undeploy(name: str, settings: Settings) -> None:
@@ -123,7 +133,7 @@ def undeploy(name: str, settings: Settings) -> None:
         UnknownName: nothing of that name is deployed.
         PlatformError: the cluster does not answer.
     """
-    folder = edge_folder(settings)
+    folder = edge_folder(settings.home)
     entry = find_app(name, folder)
     ray_serve.connect(settings)
     with table_lock(folder):
@@ -138,6 +148,7 @@ def rollback(
     settings: Settings,
     *,
     timeout_s: float = 180.0,
+    wait: bool = False,
     on_progress: OnProgress = lambda _: None,
 ) -> Deployed:
     """Go back to the version before, or take back the one that is on trial.
@@ -148,9 +159,10 @@ def rollback(
     Raises:
         UnknownName: nothing of that name is deployed.
         UsageError: there is no version before.
+        PlacementError: others hold the room that it needs, and it is not to `wait` for it.
         PlatformError: the cluster or the version before does not answer; what ran runs on.
     """
-    folder = edge_folder(settings)
+    folder = edge_folder(settings.home)
     ray_serve.connect(settings)
     entry = find_app(name, folder)
     if entry.canary is not None:
@@ -162,7 +174,7 @@ def rollback(
         if not entry.history:
             raise UsageError(f"{name} has no version before {entry.version}.")
         former = entry.history[-1].model_copy(update={"history": entry.history[:-1]})
-        return start_version(former, settings, CanaryTrial(), timeout_s, on_progress)
+        return start_version(former, settings, CanaryTrial(), timeout_s, on_progress, wait)
 
 
 def list_apps(settings: Settings) -> list[AppStatus]:
@@ -171,13 +183,13 @@ def list_apps(settings: Settings) -> list[AppStatus]:
     Raises:
         PlatformError: the cluster does not answer.
     """
-    table = read_table(edge_folder(settings))
+    table = read_table(edge_folder(settings.home))
     if not table.apps:
         return []
     ray_serve.connect(settings)
     known = ray_serve.states()
     gone = AppState("GONE", "Serve does not know it any more; deploy it again.")
-    find_app = [(app, known.get(app.serve_name, gone)) for app in table.apps]
+    listed = [(app, known.get(app.serve_name, gone)) for app in table.apps]
     return [
         AppStatus(
             app=app,
@@ -186,7 +198,7 @@ def list_apps(settings: Settings) -> list[AppStatus]:
             running=state.running,
             wanted=state.wanted,
         )
-        for app, state in find_app
+        for app, state in listed
     ]
 
 

@@ -7,7 +7,7 @@ it says when the alias has moved.
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from striate.core.errors import StriateError
+from striate.core.errors import StriateError, UnknownName
 from striate.core.registry import list_versions
 from striate.core.settings import Settings
 from striate.core.tracking import tracking_uri_of
@@ -45,14 +45,20 @@ def apps_behind(apps: Iterable[DeployedApp], current: Mapping[str, int]) -> list
 
 
 def current_versions(alias_uris: Collection[str], settings: Settings) -> dict[str, int]:
-    """The version that each ``models:/NAME@ALIAS`` points at now; none where MLflow is away."""
-    found = {}
-    try:
-        for uri in alias_uris:
-            name, _, alias = uri.removeprefix("models:/").partition("@")
-            for version in list_versions(tracking_uri_of(settings), name):
-                if alias in version.aliases:
-                    found[uri] = version.version
-    except StriateError:
-        return {}
+    """The version that each ``models:/NAME@ALIAS`` points at now; none where MLflow is away.
+
+    An alias that is gone, or whose model is, is not among them.
+    """
+    found: dict[str, int] = {}
+    for uri in alias_uris:
+        name, _, alias = uri.removeprefix("models:/").partition("@")
+        try:
+            versions = list_versions(tracking_uri_of(settings), name)
+        except UnknownName:
+            continue
+        except StriateError:
+            return {}
+        for version in versions:
+            if alias in version.aliases:
+                found[uri] = version.version
     return found

@@ -12,6 +12,7 @@ from striate.core.cluster import connect as connect_to_cluster
 from striate.core.errors import PlatformError
 from striate.core.retry import wait_until
 from striate.core.settings import Settings
+from striate.core.text import last_line
 from striate.serve.observability.call_stats import CallStats
 
 if TYPE_CHECKING:
@@ -108,7 +109,6 @@ def run(application: "Application", name: str, timeout_s: float) -> None:
     from ray import serve
 
     target = serve.RunTarget(target=application, name=name, route_prefix=None)
-    serve.run_many([target], wait_for_applications_running=False)
     state = AppState("NOT_STARTED")
 
     def is_settled() -> bool:
@@ -116,12 +116,18 @@ def run(application: "Application", name: str, timeout_s: float) -> None:
         state = states().get(name, state)
         return state.status in {"RUNNING", "DEPLOY_FAILED"}
 
-    wait_until(is_settled, timeout_s, _POLL_S)
+    try:
+        serve.run_many([target], wait_for_applications_running=False)
+        wait_until(is_settled, timeout_s, _POLL_S)
+    except BaseException:  # Ctrl-C: no table names it yet, so nobody could end it later
+        delete(name)
+        raise
     if state.status == "RUNNING":
         return
     delete(name)
+    why = last_line(state.message) or "no reason is known."
     raise PlatformError(
-        f"The application does not start ({state.status}): {_last_line(state.message)}",
+        f"The application does not start ({state.status}): {why}",
         "See Serve's log.",
     )
 
@@ -237,8 +243,3 @@ def _handle(serve_name: str) -> "DeploymentHandle[Any]":
     if serve_name not in _handles:
         _handles[serve_name] = serve.get_app_handle(serve_name)
     return _handles[serve_name]
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "no reason is known."

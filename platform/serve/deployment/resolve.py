@@ -112,7 +112,7 @@ def kind_of(app: "DeployedApp") -> "AppKind[Any]":
         UnknownName: another process deployed it, with an extension that this one does not have.
         ExtensionError: the extension cannot be used.
     """
-    from striate.serve.apps import ALL_APPS
+    from striate.serve.apps.app_kinds import ALL_APPS
 
     try:
         return ALL_APPS.find(app.app)
@@ -133,10 +133,24 @@ def application_of(app: "DeployedApp", kind: "AppKind[Any]", edge_key: str | Non
     placement = {
         "port": 0,
         "replicas": app.replicas,
-        "actor_options": _actor_options(app.pool) | app.arguments.get("actor_options", {}),
+        "actor_options": replica_options(app),
         "edge_key": edge_key,
     }
     return kind.build(_checked(kind, {**app.arguments, **placement}))
+
+
+def replica_options(app: "DeployedApp") -> dict[str, Any]:
+    """Ray's options for a replica of a version; on a chip or GPU it claims a whole one.
+
+    Raises:
+        PlacementError: the cluster has no such pool.
+        PlatformError: this process is connected to no cluster.
+    """
+    own: dict[str, Any] = app.arguments.get("actor_options", {})
+    if app.pool is None:
+        return {"num_cpus": CPUS, **own}
+    units = CPUS if parse_pool(app.pool).kind == "cpu" else 1
+    return {"num_cpus": CPUS, **pool_options(app.pool, units), **own}
 
 
 def device_of(pool: str | None) -> str:
@@ -199,11 +213,3 @@ def _load_once(kind: "AppKind[Any]", arguments: Any, device: str) -> None:
     here = arguments.model_copy(update={"device": "cpu"}) if device == "cuda" else arguments
     for service in kind.services(here):
         service.close()
-
-
-def _actor_options(pool: str | None) -> dict[str, Any]:
-    """Ray's options for a replica; on a chip or GPU it claims a whole one."""
-    if pool is None:
-        return {"num_cpus": CPUS}
-    units = CPUS if parse_pool(pool).kind == "cpu" else 1
-    return {"num_cpus": CPUS, **pool_options(pool, units)}

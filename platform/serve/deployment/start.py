@@ -1,25 +1,25 @@
 """Brings a version up from what the table says of it: a new one, or one from before."""
 
+import math
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from striate.accelerators.placement.pools import parse_pool, read_pools
 from striate.core.errors import UnknownName
 from striate.core.progress import OnProgress
 from striate.core.settings import Settings
 from striate.serve.deployment import ray_serve
 from striate.serve.deployment.canary import (
     CanaryTrial,
-    edge_folder,
     give_traffic,
     locate_replicas,
     next_serve_name,
     roll_out,
 )
+from striate.serve.deployment.make_room import Ended, make_room
 from striate.serve.deployment.resolve import application_of, kind_of
 from striate.serve.edge import control
-from striate.serve.edge.app_table import DeployedApp, read_table
+from striate.serve.edge.app_table import DeployedApp, edge_folder, read_table
 
 
 class Deployed(BaseModel):
@@ -39,48 +39,35 @@ def start_version(
     trial: CanaryTrial,
     timeout_s: float,
     on_progress: OnProgress,
+    wait: bool = False,
 ) -> Deployed:
-    """Roll a version out under a Serve name of its own."""
-    folder = edge_folder(settings)
+    """Roll a version out under a Serve name of its own.
+
+    Raises:
+        PlacementError: others hold the room that it needs, and it is not to `wait` for them.
+        RolledBack, PlatformError: as `striate.serve.deployment.canary.roll_out`.
+    """
+    folder = edge_folder(settings.home)
     version = version.model_copy(
         update={"serve_name": next_serve_name(version.name, read_table(folder))}
     )
     key = control.edge_key(folder) if control.is_running(folder) else None
     application = application_of(version, kind_of(version), key)
-    ended = _make_room(version, folder)
+    ended = make_room(version, folder, key, wait, on_progress)
+    within_s = math.inf if wait else timeout_s  # a new node, or who was quicker, may take long
     try:
-        version = roll_out(version, application, folder, trial, timeout_s, on_progress)
+        version = roll_out(version, application, folder, trial, within_s, on_progress)
     except BaseException:
         if ended is not None:
-            _restart_former(ended, folder, key, timeout_s)
+            _restart(ended, folder, timeout_s)
         raise
     return describe_deployed(version, settings)
 
 
-def _make_room(version: DeployedApp, folder: Path) -> DeployedApp | None:
-    """End the running version first where a chip or GPU has no room for both; returns it then.
-
-    Calls wait at the edge meanwhile, as they do while a replica restarts.
-    """
-    former = read_table(folder).find(version.name)
-    if former is None or former.pool is None or version.pool is None:
-        return None
-    wanted = parse_pool(version.pool)
-    if wanted.kind == "cpu" or wanted != parse_pool(former.pool):
-        return None
-    from striate.serve.apps.replica import replica_range
-
-    free = sum(pool.free for pool in read_pools() if wanted.means(pool))
-    if free >= max(1, replica_range(version.replicas)[0]):
-        return None
-    ray_serve.delete(former.serve_name)
-    return former
-
-
-def _restart_former(former: DeployedApp, folder: Path, key: str | None, timeout_s: float) -> None:
+def _restart(ended: Ended, folder: Path, timeout_s: float) -> None:
     """Start again what had to make room for a version that failed."""
-    ray_serve.run(application_of(former, kind_of(former), key), former.serve_name, timeout_s)
-    give_traffic(folder, locate_replicas(former))
+    ray_serve.run(ended.application, ended.version.serve_name, timeout_s)
+    give_traffic(folder, locate_replicas(ended.version))
 
 
 def find_app(name: str, folder: Path) -> DeployedApp:
@@ -98,7 +85,7 @@ def find_app(name: str, folder: Path) -> DeployedApp:
 
 def describe_deployed(version: DeployedApp, settings: Settings) -> Deployed:
     """What a caller is told of a version that has the traffic."""
-    address = settings.grpc_address if control.is_running(edge_folder(settings)) else None
+    address = settings.grpc_address if control.is_running(edge_folder(settings.home)) else None
     return Deployed(
         name=version.name,
         address=address or version.addresses[0],

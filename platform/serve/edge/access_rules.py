@@ -1,6 +1,6 @@
 """The edge's rules on who may call what, and on how much a call may carry.
 
-Which scope a service needs, and which of its methods stream, is said by its declaration
+Which scope a method needs, and which methods stream, is said by the service's declaration
 (`striate.serve.common.service_table`). The health of one service and reflection take any valid
 token; a service that nobody declares takes the scope `admin`.
 """
@@ -15,6 +15,7 @@ from striate.serve.common.limits import (
 )
 from striate.serve.common.metadata import (
     AUTHORIZATION,
+    CALLER_KEY,
     EDGE_KEY,
     HEALTH,
     NO_RETRY,
@@ -36,7 +37,7 @@ GRPC_HEADERS = 8
 """The host, content-type, te, user-agent, timeout and three encodings: of gRPC itself."""
 
 _NO_TOKEN = "A valid bearer token is needed."
-_NO_SCOPE = "The token does not allow this method."
+_NO_SCOPE = "The token does not allow this method, which needs the scope %[var(txn.scope)]."
 _NO_MESSAGE = "The call has no message."
 _TOO_MANY = "The token's rate of calls is used up."
 
@@ -82,10 +83,10 @@ def entry_rules(key: str | None, specs: Iterable[ServiceSpec], *, inner: bool) -
 
 
 def access_rules(options: EdgeOptions, key: str | None, specs: Sequence[ServiceSpec]) -> list[str]:
-    """Let a call pass that shows a valid token of the right scope; a replica sees no token.
+    """Let a call pass that shows a valid token of the right scope.
 
     The health of the edge as a whole, which is that of no service by name, needs none: load
-    balancers ask for it.
+    balancers ask for it. A replica sees the token's name, and never the token.
     """
     if options.token_file is None:
         return _away(key)
@@ -94,6 +95,8 @@ def access_rules(options: EdgeOptions, key: str | None, specs: Sequence[ServiceS
         *_scope_rules(specs),
         *_rate_rules(),
         *_away(key),
+        # Once a name that the caller gave is gone.
+        f"  http-request set-header {CALLER_KEY} %[var(txn.name)] if live",
     ]
 
 
@@ -140,18 +143,21 @@ def _token_rules(start_s: int) -> list[str]:
 
 
 def _scope_rules(specs: Sequence[ServiceSpec]) -> list[str]:
-    by_scope = {
-        scope: [spec.name for spec in specs if spec.scope == scope]
-        for scope in dict.fromkeys(spec.scope for spec in specs)
-    }
+    """The last rule that sets the scope is the narrowest: a method's behind its service's."""
+    scopes = dict.fromkeys(scope for spec in specs for scope in spec.scopes)
+    of_services = {scope: [spec.name for spec in specs if spec.scope == scope] for scope in scopes}
+    of_methods = [
+        (scope, spec.path(method)) for spec in specs for method, scope in spec.method_scopes.items()
+    ]
     needed = [
-        f"  http-request set-var(txn.scope) str({scope}) if {methods(*services)}"
-        for scope, services in by_scope.items()
+        _need(ADMIN),
+        *(_need(scope, f"if {methods(*names)}") for scope, names in of_services.items() if names),
+        *(_need(scope, f"if {{ path {path} }}") for scope, path in of_methods),
     ]
     allowed = [
         f"  http-request set-var(txn.allowed) bool(true) if {{ var(txn.scope) -m str {scope} }}"
         f" {{ var(txn.scopes) -m sub ,{scope}, }}"
-        for scope in by_scope
+        for scope in scopes
     ]
     return [
         *needed,
@@ -161,6 +167,10 @@ def _scope_rules(specs: Sequence[ServiceSpec]) -> list[str]:
         f"  acl any-scope path -m beg {' '.join(f'/{service}/' for service in ANY_SCOPE)}",
         refusal("PERMISSION_DENIED", _NO_SCOPE, "if !inside !open !allowed !admin !any-scope"),
     ]
+
+
+def _need(scope: str, condition: str = "") -> str:
+    return f"  http-request set-var(txn.scope) str({scope}) {condition}".rstrip()
 
 
 def _rate_rules() -> list[str]:
@@ -175,9 +185,10 @@ def _rate_rules() -> list[str]:
 
 
 def _away(key: str | None) -> list[str]:
-    """A caller cannot pass for the edge, and a replica sees no token."""
+    """A caller cannot pass for the edge or for another caller, and a replica sees no token."""
     shown = f"set-header {EDGE_KEY} {key}" if key else f"del-header {EDGE_KEY}"
     return [
         f"  http-request {shown}",
         f"  http-request del-header {AUTHORIZATION}",
+        f"  http-request del-header {CALLER_KEY}",
     ]

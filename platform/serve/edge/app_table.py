@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from striate.core.errors import PlatformError
 from striate.core.files import write_atomic
 from striate.core.locks import hold_lock
+from striate.core.numbers import Count, UnixSeconds
 from striate.serve.common.service_spec import ServiceSpec
 from striate.serve.edge.routing import ReplicaGroup, Route
 
@@ -25,12 +26,17 @@ COLD_HOLD_S = 60
 since a replica that starts loads torch and the model first."""
 
 
+def edge_folder(home: Path) -> Path:
+    """Where the edge of a home keeps its configuration, the table and its control socket."""
+    return home / "edge"
+
+
 class DeployedApp(BaseModel):
     """One version of an application, as it takes traffic.
 
     Attributes:
         name: what callers send as the metadata `striate-app`.
-        app: its kind, a name in `striate.serve.apps.APPS`.
+        app: its kind, a name in `striate.serve.apps.app_kinds.ALL_APPS`.
         serve_name: the Serve application behind it; another one for every deployment.
         addresses: `host:port` of its replicas when it began; the edge follows them from then on.
         services: full names of the gRPC services that it answers.
@@ -62,15 +68,15 @@ class DeployedApp(BaseModel):
     declared: tuple[ServiceSpec, ...] = ()
     models: tuple[str, ...] = ()
     model_uri: str
-    aliases: dict[str, int] = Field(default_factory=dict)
+    aliases: dict[str, Count] = Field(default_factory=dict)
     model: str
     version: str
     pool: str | None = None
     replicas: int | str = 1
     arguments: dict[str, Any] = Field(default_factory=dict)
-    deployed_unix_s: float
+    deployed_unix_s: UnixSeconds
     canary: "DeployedApp | None" = None
-    canary_percent: float = Field(default=0, ge=0, le=100)
+    canary_percent: float = Field(default=0, ge=0, le=100, allow_inf_nan=False)
     history: tuple["DeployedApp", ...] = ()
 
     @property

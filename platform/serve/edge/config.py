@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from striate.core.errors import UsageError
-from striate.serve.common.metadata import APP_KEY, NO_RETRY, PUSHBACK
+from striate.serve.common.metadata import NO_RETRY, PUSHBACK
 from striate.serve.common.service_spec import SERVICE, ServiceSpec
 from striate.serve.common.service_table import SERVICES
 from striate.serve.edge.access_rules import access_rules, entry_rules, size_rules
@@ -18,20 +18,12 @@ from striate.serve.edge.backends import backend_rules, health_check, resolver_ru
 from striate.serve.edge.constants import (
     ADMIN_SOCKET,
     answer_rules,
+    backlog_rules,
     error_rules,
     refusal,
 )
 from striate.serve.edge.options import EdgeOptions
-from striate.serve.edge.routing import ReplicaGroup, Route, route_rules, shares_text
-
-__all__ = [
-    "APP_KEY",
-    "ReplicaGroup",
-    "Route",
-    "check_name",
-    "config_text",
-    "shares_text",
-]
+from striate.serve.edge.routing import Route, route_rules
 
 MOST_HEADERS = 8192
 """What HAProxy itself takes of a call. Beyond, it ends the connection and all calls on it, so that
@@ -58,6 +50,7 @@ def config_text(routes: Sequence[Route], options: EdgeOptions, key: str | None) 
     frontend = [
         *_frontend(options),
         *answer_rules(),
+        *backlog_rules(),
         *entry_rules(key, specs, inner=options.inner_port is not None),
         *access_rules(options, key, specs),
         *size_rules(options),

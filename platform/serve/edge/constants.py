@@ -1,4 +1,4 @@
-"""What the edge's configuration is made of: names of files and headers, and answers in gRPC."""
+"""What the edge's configuration is made of: names of files, words, and answers in gRPC's terms."""
 
 from collections.abc import Mapping
 
@@ -46,6 +46,22 @@ def answer_rules() -> list[str]:
     return [
         f"  http-after-response set-status 200 if {own}",
         f"  http-after-response set-header content-type application/grpc if {own}",
+    ]
+
+
+def backlog_rules() -> list[str]:
+    """Tell a caller whom a replica turned away for its backlog that the call may be repeated.
+
+    gRPC's servers answer calls above some thousand that no handler has taken yet with CANCELLED and
+    no more words, as if the caller had cancelled: an honest one behind a flood of others' calls.
+    """
+    status, sentence = "UNAVAILABLE", "The replica has too many calls to take this one."
+    no_words = "{ res.hdr(grpc-status) -m str 1 } { res.hdr(grpc-message) -m str CANCELLED }"
+    turned_away = "{ var(txn.turned_away) -m bool }"
+    return [
+        f"  http-response set-var(txn.turned_away) bool(true) if {no_words}",
+        f"  http-response set-header grpc-status {_number(status)} if {turned_away}",
+        f"  http-response set-header grpc-message {quote(sentence)} if {turned_away}",
     ]
 
 

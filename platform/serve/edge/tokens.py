@@ -12,11 +12,13 @@ from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from striate.core.errors import PlatformError, UnknownName, UsageError
+from striate.core.errors import DataError, PlatformError, UnknownName, UsageError
 from striate.core.files import write_atomic
 from striate.core.locks import hold_lock
+from striate.core.numbers import Amount, Total
+from striate.core.text import decode_text
 from striate.serve.common.service_table import token_scopes
 
 NEVER_S = 253_402_300_799  # the last second of the year 9999
@@ -28,7 +30,7 @@ class Token(BaseModel):
     """What a token allows.
 
     Attributes:
-        name: of whoever holds it.
+        name: of whoever holds it: what services know the caller by, and may keep data apart by.
         scopes: names of `token_scopes`.
         expires_unix_s: when it ends; `NEVER_S` for never.
         rate: most calls a second at one edge; 0 for any.
@@ -37,11 +39,11 @@ class Token(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    name: str = Field(pattern=f"^{NAME.pattern}$")
     scopes: tuple[str, ...]
-    expires_unix_s: int = NEVER_S
-    rate: int = 0
-    created_unix_s: int
+    expires_unix_s: Total = NEVER_S
+    rate: Amount = 0
+    created_unix_s: Total
 
     @property
     def expired(self) -> bool:
@@ -85,7 +87,11 @@ def read_tokens(file: Path) -> dict[str, Token]:
     if not file.is_file():
         return {}
     found: dict[str, Token] = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        text = decode_text(file.read_bytes(), str(file))
+    except DataError as error:
+        raise PlatformError(error.message, "Name the file that `striate token` keeps.") from None
+    for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
         try:
@@ -105,7 +111,8 @@ def create(
 
     Args:
         file: the token file; made when there is none.
-        name: of whoever will hold it; not that of another token.
+        name: of whoever will hold it; not that of another token. To services, whoever gets the
+            name of a revoked one is the same caller.
         scopes: what it allows, names of `token_scopes`.
         lifetime_s: after how long it ends; None for never.
         rate: most calls a second; 0 for any.

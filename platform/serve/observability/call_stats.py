@@ -124,6 +124,9 @@ class Counter:
     def record_refusal(self, reason: str) -> None:
         """Refusals are counted by their status."""
 
+    def record_event(self, hook: str, outcome: str, count: int) -> None:
+        """Events for webhooks are no calls."""
+
     def count(self) -> CallStats:
         """Everything since the start."""
         with self._lock:

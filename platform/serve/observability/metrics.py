@@ -1,8 +1,7 @@
 """Prometheus metrics of a replica: what was asked, how long it took, what was refused.
 
 One `MetricsObserver` holds one registry, so that several servers in one process do not mix. The
-names and
-labels are a contract with dashboards: `docs/serving.md` lists them.
+names and labels are a contract with dashboards: `docs/watching.md` lists them.
 """
 
 import time
@@ -81,6 +80,12 @@ class MetricsObserver:
             ("app", "reason"),
             registry=registry,
         )
+        self._events = Counter(
+            "striate_webhook_events",
+            "Attempts to deliver an event to a webhook, and events dropped for want of room.",
+            ("app", "hook", "outcome"),
+            registry=registry,
+        )
         for name, what, read in (
             ("striate_in_flight", "Calls being answered now.", in_flight),
             ("striate_queued", "Requests waiting for a batch now.", queued),
@@ -121,6 +126,10 @@ class MetricsObserver:
     def record_refusal(self, reason: str) -> None:
         """A request was refused before it was computed."""
         self._child(self._rejected, reason).inc()
+
+    def record_event(self, hook: str, outcome: str, count: int) -> None:
+        """Something became of events for a webhook."""
+        self._child(self._events, hook, outcome).inc(count)
 
     def _child(self, metric: _Child, *labels: object) -> _Child:
         """The counter of these labels; looking it up by prometheus_client takes a lock."""

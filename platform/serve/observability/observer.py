@@ -1,5 +1,7 @@
 """What a server tells of itself while it works, to whoever counts: metrics, load reports, tests."""
 
+import threading
+from collections import Counter
 from typing import Protocol
 
 
@@ -42,6 +44,16 @@ class Observer(Protocol):
                 caller left), or ``edge-key`` (it did not come through the edge).
         """
 
+    def record_event(self, hook: str, outcome: str, count: int) -> None:
+        """Something became of events for webhooks; told from a thread of theirs.
+
+        Args:
+            hook: the webhook's name; empty for what was dropped.
+            outcome: of an attempt ``delivered``, ``failed`` (it is tried again) or ``dead`` (it is
+                not), or ``dropped`` (there was no room to keep it).
+            count: events.
+        """
+
 
 class NoObserver:
     """Counts nothing."""
@@ -62,16 +74,27 @@ class NoObserver:
     def record_refusal(self, reason: str) -> None:
         """Do nothing."""
 
+    def record_event(self, hook: str, outcome: str, count: int) -> None:
+        """Do nothing."""
+
 
 class Observers:
     """Tells several observers, in turn; more may join while it works."""
 
     def __init__(self, *observers: Observer) -> None:
         self._told = list(observers)
+        self._events: Counter[tuple[str, str]] = Counter()
+        self._lock = threading.Lock()  # around events: they come from threads of their own
 
     def add(self, observer: Observer) -> None:
-        """Tell this one too from now on."""
-        self._told.append(observer)
+        """Tell this one too from now on, and of the events that there were before.
+
+        What waited for webhooks goes out as soon as a server begins.
+        """
+        with self._lock:
+            for (hook, outcome), count in self._events.items():
+                observer.record_event(hook, outcome, count)
+            self._told.append(observer)
 
     def record_call(
         self, service: str, method: str, code: str, seconds: float, model: str, version: str
@@ -96,3 +119,10 @@ class Observers:
         """Pass on."""
         for observer in self._told:
             observer.record_refusal(reason)
+
+    def record_event(self, hook: str, outcome: str, count: int) -> None:
+        """Pass on."""
+        with self._lock:
+            self._events[hook, outcome] += count
+            for observer in self._told:
+                observer.record_event(hook, outcome, count)

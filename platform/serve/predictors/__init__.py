@@ -5,14 +5,14 @@ from pathlib import Path
 
 from striate.core.bundle import NETWORK, Bundle
 from striate.core.errors import BundleError, UnknownName
-from striate.core.extensions import extended
+from striate.core.extensions import Extended
 from striate.serve.predictors.image_reader import DEFAULT_PIXELS
 from striate.serve.predictors.network import NamedNetwork, only_network, torch_network
 from striate.serve.predictors.tagging import TaggingPredictor
 
 PREDICTORS: dict[str, Callable[[Bundle, str], NamedNetwork]] = {NETWORK: torch_network}
 """What runs a bundle on a torch device, by the bundle's kind."""
-ALL_PREDICTORS = extended("predictors", PREDICTORS)
+ALL_PREDICTORS = Extended("predictors", PREDICTORS)
 """With those that extensions add."""
 
 

@@ -7,14 +7,9 @@ from torch import Tensor
 
 from striate.core.bundle import Bundle, BundleSpec
 from striate.core.errors import BundleError
-from striate.serve.common.tensors import (
-    takes_photos,
-)
+from striate.serve.common.tensors import takes_photos
 from striate.serve.common.types import TagRequest
-from striate.serve.predictors.image_reader import (
-    DEFAULT_PIXELS,
-    ImageReader,
-)
+from striate.serve.predictors.image_reader import DEFAULT_PIXELS, ImageReader
 from striate.serve.predictors.network import PlainNetwork, only_network, torch_network
 
 
@@ -61,12 +56,6 @@ class VectorPredictor:
         return torch.flatten(self._network(self.reader.inputs(batch)).float(), 1)
 
     def encode(self, output: Tensor, request: TagRequest) -> list[float]:
-        """The vector.
-
-        Raises:
-            BundleError: it is not finite.
-        """
-        if not bool(torch.isfinite(output).all()):
-            raise BundleError("The model's vector is not finite.", "Deploy another version.")
+        """The vector."""
         vector: list[float] = output.tolist()
         return vector

@@ -16,7 +16,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from striate.core.errors import RequestError
-from striate.serve.common.metadata import EDGE_KEY, ERROR_KEY, REQUEST_ID_KEY
+from striate.serve.common.metadata import CALLER_KEY, EDGE_KEY, ERROR_KEY, NO_CALLER, REQUEST_ID_KEY
 from striate.serve.common.request_id import REQUEST_ID, request_id
 from striate.serve.common.status import NotThroughTheEdge, status_of
 from striate.serve.common.types import ModelName
@@ -36,17 +36,25 @@ class Call:
         deadline: the caller's, by `time.monotonic`; None where it set none.
         model: told to the observer; a service of several models sets it.
         observer: told of what happens in the call.
+        caller: the name of the token that the call came with, by the edge's word; `NO_CALLER` where
+            the edge asks for no tokens.
     """
 
-    __slots__ = ("context", "deadline", "id", "model", "observer")
+    __slots__ = ("caller", "context", "deadline", "id", "model", "observer")
 
     def __init__(
-        self, context: Context, identity: str, model: ModelName, observer: Observer
+        self,
+        context: Context,
+        identity: str,
+        model: ModelName,
+        observer: Observer,
+        caller: str = NO_CALLER,
     ) -> None:
         self.context = context
         self.id = identity
         self.model = model
         self.observer = observer
+        self.caller = caller
         left_s = context.time_remaining()
         self.deadline: float | None = None if left_s is None else time.monotonic() + left_s
 
@@ -136,10 +144,13 @@ class MethodHandlers:
 
     def _admitted(self, context: Context, keyless: bool, model: ModelName) -> Call:
         given: object = None
+        caller = NO_CALLER
         known = keyless or self._key is None
         for key, value in context.invocation_metadata() or ():
             if key == REQUEST_ID_KEY:
                 given = value
+            elif key == CALLER_KEY:
+                caller = value
             elif key == EDGE_KEY and self._key is not None:
                 sent = value.encode("utf-8", "replace") if isinstance(value, str) else value
                 known |= hmac.compare_digest(sent, self._key)
@@ -149,7 +160,7 @@ class MethodHandlers:
         if not known:
             self._observer.record_refusal("edge-key")
             raise NotThroughTheEdge("This address takes no calls.", "Call the platform's edge.")
-        return Call(context, identity, model, self._observer)
+        return Call(context, identity, model, self._observer, caller)
 
 
 def parser(message: type[Message]) -> Callable[[bytes], Any]:

@@ -1,7 +1,7 @@
 """A predictor behind a batcher, with the model's name and a question that shows it is alive."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Generic
 
 from striate.core.errors import BundleError
@@ -22,7 +22,6 @@ class Servable(Generic[Request, Answer]):
         model: name and version that answers carry.
         predictor: computes in threads, in batches; an `Immediate` one answers on the loop.
         probe: a small request that walks the whole way.
-        sound: whether the answer to `probe` is one of a model that works.
         limits: how much may wait.
         batching: how requests become batches.
     """
@@ -32,7 +31,6 @@ class Servable(Generic[Request, Answer]):
         model: ModelName,
         predictor: AnyPredictor[Request, Answer],
         probe: Request,
-        sound: Callable[[Answer], bool],
         limits: Limits | None = None,
         batching: Batching | None = None,
     ) -> None:
@@ -43,7 +41,7 @@ class Servable(Generic[Request, Answer]):
         self._now = predictor.answer if isinstance(predictor, Immediate) else None
         self.immediate = self._now is not None
         self._bucket = predictor.bucket if isinstance(predictor, Bucketed) else None
-        self._probe, self._sound = probe, sound
+        self._probe = probe
         self._batcher = Batcher(
             self._compute, batching or Batching(), limits.queued, limits.queued_bytes
         )
@@ -98,15 +96,10 @@ class Servable(Generic[Request, Answer]):
         """Run a tiny real inference.
 
         Raises:
-            BundleError: its answer is no good, for example not finite.
+            BundleError: its numbers are not finite, as for any other request.
             Exception: whatever the predictor raises.
         """
-        if not self._sound(await self.ask(self._probe)):
-            raise BundleError(
-                f"The model {self.model.name} version {self.model.version} answers a plain"
-                " question with numbers that are not finite.",
-                "Train it again, or deploy another version.",
-            )
+        await self.ask(self._probe)
 
     def _compute(self, requests: Sequence[Request]) -> Sequence[Answer | Exception]:
         if isinstance(self.predictor, Batched):

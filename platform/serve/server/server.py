@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import grpc
 
 from striate.core.errors import PlatformError
-from striate.serve.common.limits import METADATA_BYTES, Limits
+from striate.serve.common.limits import REPLICA_METADATA_BYTES, Limits
 from striate.serve.common.metadata import REFLECTION
 from striate.serve.observability.observer import NoObserver, Observer
 from striate.serve.observability.tracing import Tracing
@@ -31,6 +31,8 @@ __all__ = ["ModelServer", "Service"]
 logger = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 30.0
+OPEN_TIMEOUT_S = 300.0
+"""For services to open what they stand on, each of which has limits of its own and says more."""
 _COLLECT_EVERY = 10_000  # allocations; Python's own is 700
 Result = TypeVar("Result")
 
@@ -78,7 +80,8 @@ class ModelServer:
         self._thread = threading.Thread(target=self._loop.run_forever, name="grpc", daemon=True)
         self._thread.start()
         try:
-            self.run(self._start()).result(START_TIMEOUT_S)
+            self.run(self._open()).result(OPEN_TIMEOUT_S)
+            self.run(self._listen()).result(START_TIMEOUT_S)
         except BaseException:
             self._end_loop()
             raise
@@ -170,7 +173,7 @@ class ModelServer:
         every = [servable for service in self.services for servable in service.servables()]
         return list({id(servable): servable for servable in every}.values())
 
-    async def _start(self) -> None:
+    async def _open(self) -> None:
         self._server = grpc.aio.server(options=_options(self._limits))
         for servable in self._servables():
             servable.start(self._observer)
@@ -178,6 +181,8 @@ class ModelServer:
             service.open(self._observer, lambda: self._health.serving(health.WHOLE))
             self._add(service.name, service.methods(), service)
             self._health.set(service.name, False)
+
+    async def _listen(self) -> None:
         self._health.set(health.WHOLE, False)
         self._add(health.SERVICE, self._health.methods())
         described = reflection.Reflection((*self.service_names, health.SERVICE))
@@ -235,6 +240,6 @@ def _options(limits: Limits) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", 1),
         ("grpc.max_receive_message_length", limits.message_bytes),
         ("grpc.max_send_message_length", limits.message_bytes),
-        ("grpc.max_metadata_size", METADATA_BYTES),
+        ("grpc.max_metadata_size", REPLICA_METADATA_BYTES),
         ("grpc.max_concurrent_streams", limits.streams),
     ]

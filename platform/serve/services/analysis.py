@@ -10,8 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
+from striate.core.arrays import Pixels
 from striate.core.errors import StriateError, UsageError, nearest
 from striate.data.transforms.image.decode import decode_image
 from striate.serve.common.limits import Batching, Limits
@@ -22,7 +25,8 @@ from striate.serve.server.batcher import Batcher, TooLate
 from striate.serve.server.handlers import Call, Method, Unary
 from striate.serve.server.servable import Servable
 from striate.serve.services import analysis_parts as parts
-from striate.serve.services.analysis_parts import PartOutcome
+from striate.serve.services.analysis_faces import FacePart
+from striate.serve.services.analysis_parts import Describer, PartOutcome
 from striate.serve.services.region_policy import RegionPolicy
 from striate.serve.services.tag_messages import check_request
 from striate.serve.services.tagging import Tagger
@@ -32,13 +36,14 @@ DEADLINE_S = 2.0
 DECODE_THREADS = 2
 _WAY_BACK_S = 0.05
 _WAY_BACK_SHARE = 0.1
-Describer = Servable[TagRequest, list[float]]
+_Model = Servable[TagRequest, Any] | FacePart
+_Stored = Tensor | Pixels | Exception
 
 
 @dataclass(frozen=True)
 class _Photo:
     image: bytes
-    servables: Mapping[str, Servable[TagRequest, Any]]
+    models: Mapping[str, _Model]
 
 
 class Photos:
@@ -46,12 +51,14 @@ class Photos:
 
     Args:
         tagger: tags every photo.
-        faces: describes faces, by classes or by a vector; None leaves that part off.
+        faces: describes whole photos, by classes or by a vector, or finds and describes faces; None
+            leaves that part off.
         content: scores classes of content to be filtered; None leaves that part off.
         thresholds: least score, by class of `content`, at which a photo is flagged; from 0 to 1.
         policy: where faces are looked at.
         limits: what is accepted.
         deadline_s: the answer leaves within this time of the call's arrival.
+        region: where photos come from whose call names no region.
 
     Raises:
         UsageError: a threshold is for no class of `content`, or out of range, or there is none.
@@ -63,15 +70,16 @@ class Photos:
     def __init__(
         self,
         tagger: Tagger,
-        faces: Tagger | Describer | None = None,
+        faces: Tagger | Describer | FacePart | None = None,
         content: Tagger | None = None,
         thresholds: Mapping[str, float] | None = None,
         policy: RegionPolicy | None = None,
         limits: Limits | None = None,
         deadline_s: float = DEADLINE_S,
+        region: str = "",
     ) -> None:
         self.model = tagger.model
-        self._models: dict[str, Servable[TagRequest, Any]] = {parts.TAGS: tagger}
+        self._models: dict[str, _Model] = {parts.TAGS: tagger}
         if faces is not None:
             self._models[parts.FACES] = faces
         if content is not None:
@@ -81,7 +89,8 @@ class Photos:
         self._policy = policy or RegionPolicy()
         self._limits = limits or Limits()
         self._deadline_s = deadline_s
-        self._decoder: Batcher[_Photo, dict[str, Tensor | Exception]] = Batcher(
+        self._region = region
+        self._decoder: Batcher[_Photo, dict[str, _Stored]] = Batcher(
             self._decode,
             Batching(max_size=1, threads=DECODE_THREADS),
             self._limits.queued,
@@ -94,10 +103,16 @@ class Photos:
 
     def servables(self) -> Sequence[Servable[Any, Any]]:
         """The models."""
-        return list(self._models.values())
+        every: list[Servable[Any, Any]] = []
+        for model in self._models.values():
+            every += model.servables if isinstance(model, FacePart) else [model]
+        return every
 
     def open(self, observer: Observer, serving: Callable[[], bool]) -> None:
-        """Begin to decode."""
+        """Begin to decode, and open the store where people are looked up."""
+        for model in self._models.values():
+            if isinstance(model, FacePart):
+                model.open(observer)
         self._decoder.start()
 
     def drain(self) -> None:
@@ -106,13 +121,16 @@ class Photos:
     def close(self) -> None:
         """Stop decoding."""
         self._decoder.stop()
+        for model in self._models.values():
+            if isinstance(model, FacePart):
+                model.close()
 
     async def _analyze(self, message: pb.AnalyzeRequest, call: Call) -> pb.AnalyzeResponse:
         leave_by = _leave_by(time.monotonic(), self._deadline_s, call.deadline)
         request = check_request(message, self._limits)
-        off = self._off(message.region)
+        off = self._off(message.region or self._region)
         asked = {name: model for name, model in self._models.items() if name not in off}
-        outcomes = await self._within(leave_by, asked, request)
+        outcomes = await self._within(leave_by, asked, request, call)
         _raise_if_nothing(outcomes)
         every = {
             **outcomes,
@@ -142,8 +160,9 @@ class Photos:
     async def _within(
         self,
         leave_by: float,
-        models: Mapping[str, Servable[TagRequest, Any]],
+        models: Mapping[str, _Model],
         request: TagRequest,
+        call: Call,
     ) -> dict[str, PartOutcome]:
         """What each model says of the photo by then.
 
@@ -161,7 +180,12 @@ class Photos:
         outcomes: dict[str, PartOutcome] = {}
         for name, model in models.items():
             try:
-                asked = parts.request_for(name, parts.require_sample(stored[name]), request)
+                sample = parts.require_sample(stored[name])
+                if isinstance(model, FacePart):
+                    finding = model.faces_of(np.asarray(sample), call, leave_by)
+                    futures[name] = asyncio.ensure_future(finding)
+                    continue
+                asked = parts.request_for(name, torch.as_tensor(sample), request)
                 futures[name] = model.submit(asked, leave_by, 1, parts.nbytes(asked))
             except StriateError as error:
                 outcomes[name] = parts.fail_part(error)
@@ -169,18 +193,21 @@ class Photos:
             await asyncio.wait(futures.values(), timeout=max(0.0, leave_by - time.monotonic()))
         return outcomes | {name: parts.outcome_of(future) for name, future in futures.items()}
 
-    def _decode(self, photos: Sequence[_Photo]) -> list[dict[str, Tensor | Exception] | Exception]:
+    def _decode(self, photos: Sequence[_Photo]) -> list[dict[str, _Stored] | Exception]:
         """Runs in a thread."""
         return [self._prepared(photo) for photo in photos]
 
-    def _prepared(self, photo: _Photo) -> dict[str, Tensor | Exception] | Exception:
+    def _prepared(self, photo: _Photo) -> dict[str, _Stored] | Exception:
         """The stored form of one photo for each model; a model that cannot take it stands alone."""
-        stored: dict[str, Tensor | Exception] = {}
+        stored: dict[str, _Stored] = {}
         try:
             pixels = decode_image(photo.image, max_pixels=self._limits.pixels)
         except StriateError as error:
             return error
-        for name, model in photo.servables.items():
+        for name, model in photo.models.items():
+            if isinstance(model, FacePart):
+                stored[name] = pixels
+                continue
             predictor: Any = model.predictor
             try:
                 stored[name] = predictor.reader.stored(pixels)

@@ -7,12 +7,16 @@ from typing import Any
 
 from torch import Tensor
 
+from striate.core.arrays import Pixels
 from striate.serve.common.status import status_of
 from striate.serve.common.types import ModelName, Tag, TagRequest
 from striate.serve.protos.striate.v1 import photo_tagging_pb2, photos_pb2
 from striate.serve.protos.striate.v1 import photos_pb2 as pb
 from striate.serve.server.batcher import TooLate
+from striate.serve.server.servable import Servable
 from striate.serve.services.tag_messages import labels
+
+Describer = Servable[TagRequest, list[float]]
 
 TAGS, FACES, CONTENT = "tags", "faces", "content"
 ALL = 2**31
@@ -29,7 +33,7 @@ class PartOutcome:
     error: Exception | None = None
 
 
-def require_sample(sample: Tensor | Exception) -> Tensor:
+def require_sample(sample: Tensor | Pixels | Exception) -> Tensor | Pixels:
     """The photo as its model stores it.
 
     Raises:
@@ -86,14 +90,16 @@ def tags_message(outcome: PartOutcome, model: ModelName) -> pb.Tags:
 
 
 def faces_message(outcome: PartOutcome, model: ModelName | None) -> pb.FaceDescription:
-    """The message of the description: scores of a model that classifies, else its vector."""
+    """The message of the description: scores of a model that classifies, its vector, or faces."""
     answer = outcome.answer or []
     scores = [entry for entry in answer if isinstance(entry, Tag)]
+    faces = [entry for entry in answer if isinstance(entry, pb.AnalyzedFace)]
     return pb.FaceDescription(
         status=outcome.status,
         reason=outcome.reason,
         scores=labels(scores),
-        vector=[] if scores else answer,
+        vector=[] if scores or faces else answer,
+        faces=faces,
         model=_model(model),
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from striate.core.errors import RequestError
+from striate.core.errors import AccessRefused, RequestError
 
 EU = "EU"
 EU_MEMBERS = frozenset({
@@ -13,6 +13,13 @@ EU_MEMBERS = frozenset({
     "IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK",
 })  # fmt: skip
 _REGION = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
+
+
+class FacesOff(AccessRefused):
+    """Faces are not looked at where the photo's owner is."""
+
+    code = "FACES_OFF"
+    grpc_status = "PERMISSION_DENIED"
 
 
 class RegionPolicy(BaseModel):

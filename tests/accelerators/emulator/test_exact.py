@@ -16,9 +16,7 @@ from striate.accelerators.emulator.evaluator import (
 )
 from striate.accelerators.emulator.program import Program
 from striate.accelerators.emulator.reference import reference_layer
-from striate.accelerators.ir.layers import (
-    IntegerLayer,
-)
+from striate.accelerators.ir.layers import IntegerLayer
 from striate.core.errors import UnsupportedLayer
 
 pytestmark = pytest.mark.unit

@@ -10,10 +10,13 @@ import pytest
 from striate.core.bundle import Architecture, Bundle, BundleSpec, PipelineSpec, TensorSpec
 from striate.core.errors import BundleError, UsageError
 from striate.models import build
-from striate.serve.apps import APPS
+from striate.serve.apps.app_kinds import APPS
 from striate.serve.client.client import Client
 from striate.serve.protos.inference import inference_pb2 as pb
 from striate.serve.protos.inference import inference_pb2_grpc as pb_grpc
+from striate.serve.protos.striate.v1 import face_recognition_pb2 as faces_pb2
+from striate.serve.protos.striate.v1 import face_recognition_pb2_grpc as faces_pb2_grpc
+from striate.serve.protos.striate.v1 import photos_pb2, photos_pb2_grpc
 from striate.serve.server.server import ModelServer
 
 pytestmark = pytest.mark.unit
@@ -68,6 +71,45 @@ def test_analyze_needs_the_tagger_alone(bundle: Bundle, png: Png) -> None:
     whole.stop(1)
     with pytest.raises(UsageError, match="no class 'x'"):
         served("analyze", tagger=path, content=path, thresholds={"x": 0.5})
+
+
+def test_analyze_finds_faces_where_it_has_a_detector(
+    bundle: Bundle, face_bundles: dict[str, Path], face_photo: Callable[..., bytes]
+) -> None:
+    tagger = str(bundle.path)
+    network, detector = (str(face_bundles[name]) for name in ("network", "detector"))
+    server = served("analyze", tagger=tagger, faces=network, detector=detector, region="US")
+    with grpc.insecure_channel(server.address) as channel:
+        stub: Any = photos_pb2_grpc.PhotosStub(channel)  # type: ignore[no-untyped-call]
+        answer = stub.Analyze(photos_pb2.AnalyzeRequest(image=face_photo(1, 2)))
+    assert len(answer.faces.faces) == 2
+    server.stop(1)
+    for fields, said in (
+        ({"detector": detector}, "without a network"),
+        ({"people": True}, "without a detector"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            served("analyze", tagger=tagger, **fields)
+
+
+def test_faces_enrols_in_the_store_that_it_is_given(
+    face_bundles: dict[str, Path], face_photo: Callable[..., bytes], tmp_path: Path
+) -> None:
+    network, detector = (str(face_bundles[name]) for name in ("network", "detector"))
+    fields = {
+        "network": network, "detector": detector, "region": "US", "kept": tmp_path / "kept",
+        "store": str(tmp_path / "people.db"),
+    }  # fmt: skip
+    server = served("faces", **fields)
+    with grpc.insecure_channel(server.address) as channel:
+        stub: Any = faces_pb2_grpc.FaceRecognitionStub(channel)  # type: ignore[no-untyped-call]
+        stub.Enroll(faces_pb2.EnrollRequest(image=face_photo(1), person="Ada"))
+        found = stub.Search(faces_pb2.SearchRequest(image=face_photo(1)))
+    assert found.faces[0].who == "Ada"
+    assert (tmp_path / "people.db").exists() and list((tmp_path / "kept").rglob("*/*"))
+    server.stop(1)
+    with pytest.raises(BundleError, match="describes no faces"):
+        served("faces", **{**fields, "network": detector})
 
 
 def test_models_answers_for_any_task_and_loads_what_is_called(

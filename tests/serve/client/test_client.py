@@ -19,6 +19,7 @@ from striate.core.errors import (
     PayloadTooLarge,
     PlatformError,
     RequestError,
+    UnknownName,
     UsageError,
 )
 from striate.serve.apps.factory import load, start_tagging_server
@@ -178,10 +179,27 @@ def test_analysis_comes_as_plain_answers(bundle: Bundle, png: Png) -> None:
     server.stop(1)
 
 
-def test_a_token_does_not_travel_in_plain_text_to_another_machine() -> None:
+NEAR = ("127.0.0.1:1", "localhost:1", "[::1]:1", "[::ffff:127.0.0.1]:1", "unix:/tmp/none.sock")
+FAR = ("203.0.113.7:9000", "127.example.com:1", "localhost.example.com:1", "[::ffff:10.0.0.1]:1")
+
+
+@pytest.mark.parametrize("address", NEAR)
+def test_a_token_may_travel_in_plain_text_on_this_machine(address: str) -> None:
+    open_channel(address, ChannelSecurity(token="secret")).close()
+
+
+@pytest.mark.parametrize("address", FAR)
+def test_a_token_does_not_travel_in_plain_text_to_another_machine(address: str) -> None:
     with pytest.raises(UsageError, match="plain text"):
-        open_channel("203.0.113.7:9000", ChannelSecurity(token="secret"))
-    open_channel("127.0.0.1:9000", ChannelSecurity(token="secret")).close()
+        open_channel(address, ChannelSecurity(token="secret"))
+
+
+def test_a_method_that_streams_is_no_call(server: ModelServer) -> None:
+    with Client(server.address) as client:
+        with pytest.raises(UsageError, match=r"PhotoTagging/TagStream streams"):
+            client.call("striate.v1.PhotoTagging", "TagStream", None)
+        with pytest.raises(UnknownName, match=r"Did you mean Tag"):
+            client.call("striate.v1.PhotoTagging", "Tagg", None)
 
 
 def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from striate.core.errors import UnknownName, UsageError
 from striate.serve.common.service_spec import PHOTO, ServiceSpec
 from striate.serve.common.service_table import (
     SERVICES,
+    check_declared,
     find_service,
     service_specs,
     token_scopes,
@@ -44,7 +45,18 @@ def test_a_declaration_is_what_the_proto_file_says(spec: ServiceSpec) -> None:
 
 
 def test_scopes_that_tokens_have_stay() -> None:
-    assert token_scopes() == ("tag", "faces", "infer", "ask", "admin")
+    assert token_scopes() == ("tag", "faces", "faces-admin", "infer", "ask", "admin")
+
+
+def test_what_changes_people_needs_a_scope_of_its_own() -> None:
+    """Every method of the .proto file is of one kind or the other, so that a new one is decided."""
+    spec = SERVICES["striate.v1.FaceRecognition"]
+    needed = {method: spec.scope_of(method) for method in spec.descriptor().methods_by_name}
+    looking = {"Detect", "Describe", "Verify", "Enroll", "Search", "Cluster"}
+    reading = {"ListPeople", "GetPerson", "ListFaces"}
+    assert {method for method, scope in needed.items() if scope == "faces"} == looking | reading
+    assert {method for method, scope in needed.items() if scope == "admin"} == {"Reindex"}
+    assert set(needed.values()) == {"faces", "faces-admin", "admin"}
 
 
 @pytest.mark.parametrize(
@@ -57,6 +69,10 @@ def test_scopes_that_tokens_have_stay() -> None:
         {"scope": "a|b"},
         {"streams": ("Tag\nbackend",)},
         {"samples": {"Tag/": {}}},
+        {"method_scopes": {"Tag/": "tag"}},
+        {"method_scopes": {"Tag }": "tag"}},
+        {"method_scopes": {"Tag": ""}},
+        {"method_scopes": {"Tag": "tag,admin"}},
     ],
     ids=str,
 )
@@ -81,14 +97,34 @@ def test_a_sample_is_filled_at_any_depth() -> None:
         ({"name": "striate.v1.Photos"}, "holds no service"),
         ({"samples": {"Tag": {"picture": PHOTO}}}, "picture"),
         ({"samples": {"Tug": {}}}, "no method Tug"),
+        ({"method_scopes": {"Tug": "tug"}}, "no method Tug, which shall need the scope tug"),
     ],
-    ids=["module", "service", "field", "method"],
+    ids=["module", "service", "field", "method", "scope"],
 )
 def test_what_the_proto_file_does_not_say_is_named(wrong: dict[str, Any], said: str) -> None:
     fields = {"name": "striate.v1.PhotoTagging", "scope": "tag", "messages": MESSAGES, **wrong}
     spec = ServiceSpec(**fields)
     with pytest.raises(UsageError, match=said):
         spec.sample(next(iter(spec.samples), "Tag"), b"")
+
+
+def test_a_method_may_need_a_scope_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = ServiceSpec("a.B", "read", "a_pb2", method_scopes={"Drop": "own", "Write": "own"})
+    assert [spec.scope_of(method) for method in ("Get", "Drop", "Write")] == ["read", "own", "own"]
+    assert spec.scopes == ("read", "own")
+    monkeypatch.setitem(SERVICES, spec.name, spec)
+    assert set(token_scopes()) >= {"read", "own"}
+
+
+def test_a_scope_for_a_method_that_is_not_there_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else whoever has the service's own scope could call the method that was meant."""
+    name = "striate.v1.PhotoTagging"
+    check_declared([*SERVICES, "some.Service"])
+    wrong = ServiceSpec(name, "tag", MESSAGES, method_scopes={"TagStreams": "tag-admin"})
+    monkeypatch.setitem(SERVICES, name, wrong)
+    check_declared(["striate.v1.Photos"])
+    with pytest.raises(UsageError, match="TagStreams"):
+        check_declared(["striate.v1.Photos", name])
 
 
 def test_an_unknown_service_is_named_with_the_nearest() -> None:

@@ -27,6 +27,7 @@ TABLE = {
     errors.BundleError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.CheckpointError: grpc.StatusCode.DATA_LOSS,
     errors.PlatformError: grpc.StatusCode.UNAVAILABLE,
+    errors.DiskFull: grpc.StatusCode.UNAVAILABLE,
     errors.TrackingUnavailable: grpc.StatusCode.UNAVAILABLE,
     errors.TrackingFault: grpc.StatusCode.UNAVAILABLE,
     errors.TrackingRefused: grpc.StatusCode.FAILED_PRECONDITION,
@@ -52,11 +53,12 @@ def test_a_users_error_keeps_its_sentence(kind: type[errors.StriateError]) -> No
 
 
 def test_what_a_caller_can_bring_about_is_no_fault_of_the_server() -> None:
-    """A photo over the limit, a full queue, a wrong argument, a token without the scope."""
+    """A photo over the limit, a full queue, a short deadline, a wrong argument, a wrong token."""
     codes = {status.name for status in grpc.StatusCode}
     assert codes - SERVER_FAULTS == {
         "OK", "CANCELLED", "INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
         "RESOURCE_EXHAUSTED", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "UNAUTHENTICATED",
+        "DEADLINE_EXCEEDED",
     }  # fmt: skip
     assert codes >= SERVER_FAULTS
 

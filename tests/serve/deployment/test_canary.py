@@ -21,12 +21,11 @@ from striate.serve.deployment.canary_analysis import Bounds
 from striate.serve.deployment.deploy import (
     Deployed,
     deploy,
-    edge_folder,
     list_apps,
     rollback,
     undeploy,
 )
-from striate.serve.edge.app_table import DeployedApp, read_table
+from striate.serve.edge.app_table import DeployedApp, edge_folder, read_table
 
 pytestmark = pytest.mark.cluster
 NAME = "trial"
@@ -56,11 +55,14 @@ def better(tmp_path_factory: pytest.TempPathFactory, write_bundle: Write) -> Bun
 def blinded(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -> Bundle:
     """A version that answers a grey photo well, and is blinded by a bright one.
 
-    The factor takes a pixel over 170 beyond the range of float32, and the first layer's weights
-    are as small, so that darker ones come out as they should.
+    Several factors, each within what a step may be given, take a pixel over 170 beyond the range
+    of float32, and the first layer's weights are as small, so that darker ones come out as they
+    should.
     """
-    steps = ({**step, "factor": 2e36} if step["op"] == "scale" else step
-             for step in bundle.spec.preprocessing)  # fmt: skip
+    larger = [{"op": "scale", "factor": 1e9}] * 4
+    steps: list[dict[str, Any]] = []
+    for step in bundle.spec.preprocessing:
+        steps += [*larger, {**step, "factor": 2.0}] if step["op"] == "scale" else [step]
     state = build_from(bundle).state_dict()
     first = next(name for name in state if name.endswith("weight"))
     state[first] = state[first] * 1e-36
@@ -69,7 +71,7 @@ def blinded(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -> Bundle:
 
 
 def entry(settings: Settings) -> DeployedApp:
-    found = read_table(edge_folder(settings)).find(NAME)
+    found = read_table(edge_folder(settings.home)).find(NAME)
     assert found is not None
     return found
 

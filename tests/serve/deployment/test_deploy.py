@@ -3,8 +3,10 @@
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +40,12 @@ from striate.serve.deployment import ray_serve
 from striate.serve.deployment.deploy import (
     Deployed,
     deploy,
-    edge_folder,
     list_apps,
     rollback,
     undeploy,
 )
 from striate.serve.edge import control
-from striate.serve.edge.app_table import read_table
+from striate.serve.edge.app_table import edge_folder, read_table
 from striate.serve.predictors import load_tagging
 from striate.serve.predictors.base import answer
 from striate.serve.protos.inference import inference_pb2, inference_pb2_grpc
@@ -79,7 +80,7 @@ def replicas_of(settings: Settings, listeners: Any) -> Callable[[str], list[int]
     """Gives the ids of the processes of an application's replicas."""
 
     def find(name: str) -> list[int]:
-        app = read_table(edge_folder(settings)).find(name)
+        app = read_table(edge_folder(settings.home)).find(name)
         assert app is not None
         found: list[int] = listeners(ray_serve.replica_addresses(app.serve_name).values())
         return found
@@ -117,7 +118,7 @@ def test_it_is_listed(deployed: Deployed, settings: Settings) -> None:
 
 
 def test_nobody_gets_around_the_edge(deployed: Deployed, settings: Settings, png: Png) -> None:
-    app = read_table(edge_folder(settings)).find("tagger")
+    app = read_table(edge_folder(settings.home)).find("tagger")
     assert app is not None
     with Client(app.addresses[0]) as client, pytest.raises(StriateError, match="no calls"):
         client.tag(png())
@@ -169,7 +170,7 @@ def test_a_damaged_bundle_is_refused_by_name(
     weights.write_bytes(weights.read_bytes()[:-1] + b"?")
     with pytest.raises(BundleError, match=WEIGHTS_FILE):
         deploy("photos", str(damaged.path), settings, name="other")
-    assert read_table(edge_folder(settings)).find("other") is None
+    assert read_table(edge_folder(settings.home)).find("other") is None
 
 
 def test_unknown_names_are_refused(settings: Settings, bundle: Bundle) -> None:
@@ -192,7 +193,7 @@ def test_replicas_listen_each_by_itself_and_go_with_the_application(
         with pytest.raises((UnknownName, PlatformError)):
             client.tag(png())
     assert "brief" not in [entry.app.name for entry in list_apps(settings)]
-    assert control.is_running(edge_folder(settings))
+    assert control.is_running(edge_folder(settings.home))
 
 
 def test_one_replica_answers_for_many_models(
@@ -295,6 +296,103 @@ def test_a_version_that_had_to_make_room_comes_back_when_the_new_one_fails(
         assert [call.result().labels for call in calls] == [before]
     (listed,) = [entry for entry in list_apps(settings) if entry.app.name == "chip"]
     assert listed.status == "RUNNING"
+
+
+def test_who_holds_a_chip_is_said_at_once_and_nothing_is_left(
+    on_chip: Deployed, settings: Settings, small: Bundle, program: Path
+) -> None:
+    where = f"chip:{CHIP}"
+    before = set(ray_serve.states())
+    with pytest.raises(
+        PlacementError, match=r"other has no room.* held by the application chip \(1\)"
+    ) as found:
+        deploy("photos", str(small.path), settings, name="other", pool=where, program=program)
+    assert "`striate undeploy chip`" in found.value.remedy and "--wait" in found.value.remedy
+    with pytest.raises(PlacementError, match=r"chip needs 2 chips at once.* has 1 chip"):
+        deploy(
+            "photos", str(small.path), settings, name="chip", pool=where, program=program,
+            replicas=2, wait=True,
+        )  # fmt: skip
+    assert set(ray_serve.states()) == before
+    assert read_table(edge_folder(settings.home)).find("other") is None
+
+
+def test_who_waits_for_a_chip_gets_it_when_its_holder_goes(
+    settings: Settings, small: Bundle, program: Path, png: Png
+) -> None:
+    where = f"chip:{CHIP}"
+    deploy("photos", str(small.path), settings, name="first", pool=where, program=program)
+    told: list[str] = []
+    waits = threading.Event()
+
+    def tell(stage: str) -> None:
+        told.append(stage)
+        if "waits for" in stage:
+            waits.set()
+
+    with ThreadPoolExecutor(1) as threads:
+        second = threads.submit(
+            deploy, "photos", str(small.path), settings, name="second", pool=where,
+            program=program, wait=True, on_progress=tell,
+        )  # fmt: skip
+        assert waits.wait(60), second.exception(0) if second.done() else told
+        assert not second.done()
+        undeploy("first", settings)
+        deployed = second.result(120)
+    (waited,) = [stage for stage in told if "waits for" in stage]
+    assert waited == "second waits for 1 chip, held by the application first (1)"
+    with Client(deployed.address, app="second", deadline_s=60) as client:
+        assert client.tag(png()).labels
+    undeploy("second", settings)
+
+
+def test_a_version_that_is_ending_is_waited_for_unasked(
+    settings: Settings, small: Bundle, program: Path, traffic: Any
+) -> None:
+    where = f"chip:{CHIP}"
+    first = deploy("photos", str(small.path), settings, name="first", pool=where, program=program)
+    with ExitStack() as afterwards:
+        afterwards.callback(undeploy, "first", settings)
+        with traffic(first.address, "first") as calls:  # it drains for as long as calls come
+            calls.until(5)
+            app = read_table(edge_folder(settings.home)).find("first")
+            assert app is not None
+            ray_serve.delete(app.serve_name, wait=False)
+            deploy("photos", str(small.path), settings, name="second", pool=where, program=program)
+            afterwards.callback(undeploy, "second", settings)
+
+
+def test_who_gives_up_while_it_waits_leaves_nothing(
+    on_chip: Deployed, settings: Settings, small: Bundle, program: Path
+) -> None:
+    def give_up(stage: str) -> None:
+        assert "waits for 1 chip" in stage
+        raise KeyboardInterrupt
+
+    before = set(ray_serve.states())
+    with pytest.raises(KeyboardInterrupt):
+        deploy(
+            "photos", str(small.path), settings, name="other", pool=f"chip:{CHIP}",
+            program=program, wait=True, on_progress=give_up,
+        )  # fmt: skip
+    assert set(ray_serve.states()) == before
+
+
+def test_ctrl_c_ends_replicas_that_do_not_come_up(settings: Settings, bundle: Bundle) -> None:
+    nowhere = {"label_selector": {"striate-test": "nowhere"}}
+    ended = threading.Event()
+
+    def press_ctrl_c() -> None:
+        while not any(name.startswith("never.") for name in ray_serve.states()):
+            if ended.wait(0.05):
+                return  # it failed: whoever waits for its replicas here would wait for ever
+        signal.raise_signal(signal.SIGINT)
+
+    with ThreadPoolExecutor(1) as threads, pytest.raises(KeyboardInterrupt), ExitStack() as after:
+        after.callback(ended.set)
+        threads.submit(press_ctrl_c)
+        deploy("photos", str(bundle.path), settings, name="never", actor_options=nowhere)
+    assert not any(name.startswith("never.") for name in ray_serve.states())
 
 
 def test_what_an_application_does_not_take_is_refused(settings: Settings, bundle: Bundle) -> None:

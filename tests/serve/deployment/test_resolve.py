@@ -8,7 +8,7 @@ import pytest
 from striate.core.bundle import Bundle
 from striate.core.errors import BundleError, UnknownName, UsageError
 from striate.core.settings import Settings
-from striate.serve.apps import APPS
+from striate.serve.apps.app_kinds import APPS
 from striate.serve.deployment.resolve import (
     ResolvedModels,
     application_of,

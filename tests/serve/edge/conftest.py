@@ -24,12 +24,15 @@ TAGGING = "striate.v1.PhotoTagging"
 class Replica(grpc.GenericRpcHandler):
     """A gRPC server that answers every method with its name and the length of the message.
 
-    A message that begins with ``wait`` is answered once `go` is set, and ``large`` with megabytes.
+    A message that begins with ``wait`` is answered once `go` is set, ``large`` with megabytes, and
+    ``abort N SENTENCE`` with that status.
+    `seen` has the method and metadata of every call, `carried` each entry of the latest one's.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.seen: list[tuple[str, dict[str, str]]] = []
+        self.carried: list[tuple[str, str]] = []
         self.waiting = threading.Semaphore(0)
         self.go = threading.Event()
         self.health = health.HealthServicer()
@@ -51,6 +54,7 @@ class Replica(grpc.GenericRpcHandler):
         if details.method.startswith("/grpc.health"):
             return None
         self.seen.append((details.method, dict(details.invocation_metadata)))
+        self.carried = [(entry.key, entry.value) for entry in details.invocation_metadata]
         return grpc.unary_unary_rpc_method_handler(self._answer)
 
     def stop(self, grace_s: float = 0) -> None:
@@ -60,6 +64,10 @@ class Replica(grpc.GenericRpcHandler):
         if request.startswith(b"wait"):
             self.waiting.release()
             self.go.wait(20)
+        if request.startswith(b"abort"):
+            _, number, sentence = request.decode().split(maxsplit=2)
+            (code,) = (one for one in grpc.StatusCode if one.value[0] == int(number))
+            context.abort(code, sentence)
         if request.startswith(b"large"):
             return bytes(8 * 2**20)
         return f"{self.name}:{len(request)}".encode()

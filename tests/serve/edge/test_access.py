@@ -30,6 +30,7 @@ INFER = "/inference.GRPCInferenceService/ServerLive"
 FACES = "/striate.v1.Photos/Analyze"
 OTHER = "/some.Service/Method"
 REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+NEEDS = {TAG: "tag", INFER: "infer", FACES: "faces"}
 SERVING = b"\x01"
 
 
@@ -71,7 +72,7 @@ def test_a_token_allows_its_scopes_and_no_others(
         wanted = Code.OK if method in allowed else Code.PERMISSION_DENIED
         assert answer.code is wanted, (method, answer)
         if wanted is not Code.OK:
-            assert answer.details == "The token does not allow this method."
+            assert f"needs the scope {NEEDS.get(method, 'admin')}." in answer.details
 
 
 @pytest.mark.parametrize("method", [TAG, INFER, OTHER, REFLECTION, "/grpc.health.v1.Health/Watch"])
@@ -96,6 +97,26 @@ def test_without_a_valid_token_nothing_reaches_a_replica(
     assert answer.code is Code.UNAUTHENTICATED
     assert answer.details == "A valid bearer token is needed."
     assert len(guarded.replica.seen) == seen
+
+
+FORGED = [("striate-caller", "admin"), ("striate-caller", "tag"), ("striate-caller", "")]
+
+
+def names_told(replica: Any) -> list[str]:
+    """Every name of a caller in the latest call."""
+    return [value for key, value in replica.carried if key == "striate-caller"]
+
+
+@pytest.mark.parametrize("forged", [0, 1, 3])
+@pytest.mark.parametrize("method", [TAG, REFLECTION])
+def test_a_replica_is_told_the_name_of_the_token_and_no_other(
+    guarded: Any, method: str, forged: int
+) -> None:
+    for name in ("both", "admin", "tag"):
+        metadata = FORGED[:forged]
+        answer = guarded.edge.call(method, metadata=metadata, token=getattr(guarded, name))
+        assert answer.code is Code.OK
+        assert names_told(guarded.replica) == [name]
 
 
 def test_only_the_health_of_the_whole_edge_is_open(guarded: Any) -> None:
@@ -162,7 +183,8 @@ def test_a_probe_shows_the_edges_key_at_the_inner_port(guarded: Any) -> None:
     with grpc.insecure_channel(address) as channel:
         ask: Any = channel.unary_unary(TAG)
         key = (("striate-edge-key", edge_key(guarded.edge.folder)),)
-        assert ask(b"", metadata=key, timeout=5) == b"one:0"
+        assert ask(b"", metadata=(*key, *FORGED), timeout=5) == b"one:0"
+        assert names_told(guarded.replica) == []
         with pytest.raises(grpc.RpcError):
             ask(b"", metadata=(("authorization", f"Bearer {guarded.admin}"),), timeout=5)
 
@@ -196,7 +218,8 @@ def test_a_caller_with_a_certificate_of_the_authority_is_let_in(
     sealed: Any, authority: Any
 ) -> None:
     channel = sealed.edge.channel(credentials(sealed, issue(authority, ["app"], client=True)))
-    assert sealed.edge.call(channel=channel).code is Code.OK
+    assert sealed.edge.call(channel=channel, metadata=FORGED).code is Code.OK
+    assert names_told(sealed.replica) == []  # a name is that of a token
 
 
 def test_a_certificate_near_its_end_is_renewed_in_the_running_edge(

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from striate.core.errors import PlatformError
+from striate.serve.common.service_spec import ServiceSpec
 from striate.serve.edge.app_table import (
     HISTORY,
     TABLE_FILE,
@@ -50,6 +51,16 @@ def test_a_version_on_trial_takes_its_share(percent: float, share: int) -> None:
 def test_calls_wait_longer_where_no_replica_may_be_there() -> None:
     (warm, cold) = (entry("a").model_copy(update={"replicas": r}).route() for r in (1, "0:4"))
     assert cold.hold_s > warm.hold_s
+
+
+def test_declarations_come_back_whole(tmp_path: Path) -> None:
+    """Scopes of methods among them: processes without the service's package go by the table."""
+    spec = ServiceSpec(
+        "a.B", "b", "a_pb2", ("Chat",), {"Get": {"id": 1}}, method_scopes={"Drop": "own"}
+    )
+    write_table(tmp_path, AppTable(apps=(entry("a").model_copy(update={"declared": (spec,)}),)))
+    ((read,),) = (app.declared for app in read_table(tmp_path).apps)
+    assert (read, read.method_scopes) == (spec, {"Drop": "own"})
 
 
 def test_history_is_what_ran_before_the_latest_last_and_has_an_end() -> None:

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from striate.core.errors import UsageError
 from striate.serve.common.limits import METADATA_ENTRIES
+from striate.serve.common.service_spec import ServiceSpec
 from striate.serve.edge.backends import backends_of
-from striate.serve.edge.config import ReplicaGroup, Route, config_text, shares_text
+from striate.serve.edge.config import config_text
 from striate.serve.edge.control import binary
 from striate.serve.edge.options import EdgeOptions
+from striate.serve.edge.routing import ReplicaGroup, Route, shares_text
 
 pytestmark = pytest.mark.unit
 
@@ -57,13 +59,35 @@ def test_haproxy_accepts_it(routes: tuple[Route, ...], tokens: bool, tmp_path: P
     options = OPTIONS.model_copy(update={"token_file": Path("tokens.map") if tokens else None})
     (tmp_path / "shares.map").write_text(shares_text(routes))
     (tmp_path / "tokens.map").touch()
-    verdict = haproxy(text(routes, options), tmp_path)
-    assert verdict.returncode == 0, verdict.stderr
-    assert b"WARNING" not in verdict.stderr
+    checked = haproxy(text(routes, options), tmp_path)
+    assert checked.returncode == 0, checked.stderr
+    assert b"WARNING" not in checked.stderr
+
+
+def test_haproxy_accepts_scopes_of_a_thousand_methods(tmp_path: Path) -> None:
+    """Its lines hold 64 words and 2048 bytes."""
+    methods = {f"Method{number}": f"scope{number % 3}" for number in range(1000)}
+    spec = ServiceSpec("a.v1.B", "b", "a_pb2", method_scopes=methods)
+    options = OPTIONS.model_copy(update={"token_file": Path("tokens.map")})
+    written = text((Route("b", services=(spec.name,), declared=(spec,)),), options)
+    assert written.index("str(b) if") < written.index("str(scope2) if { path /a.v1.B/Method2 }")
+    (tmp_path / "shares.map").touch()
+    (tmp_path / "tokens.map").touch()
+    checked = haproxy(written, tmp_path)
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("tokens", [True, False])
+def test_no_caller_names_itself(tokens: bool) -> None:
+    options = OPTIONS.model_copy(update={"token_file": Path("tokens.map") if tokens else None})
+    lines = text(ROUTES, options).splitlines()
+    touching = [line.strip() for line in lines if "striate-caller" in line]
+    given = "http-request set-header striate-caller %[var(txn.name)] if live"
+    assert touching == ["http-request del-header striate-caller", *([given] if tokens else [])]
 
 
 def haproxy(config: str, folder: Path) -> "subprocess.CompletedProcess[bytes]":
-    """HAProxy's own verdict on a configuration."""
+    """HAProxy's own check of a configuration."""
     file = folder / "haproxy.cfg"
     file.write_text(config)
     return subprocess.run([binary(), "-c", "-f", file.name], cwd=folder, capture_output=True)

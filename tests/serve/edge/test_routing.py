@@ -56,6 +56,23 @@ def test_the_methods_path_chooses(world: Any, method: str, by: str) -> None:
     assert world.edge.call(method, b"x").by == by
 
 
+@pytest.mark.parametrize(
+    ("said", "code", "sentence"),
+    [
+        (b"abort 1 CANCELLED", Code.UNAVAILABLE, "The replica has too many calls"),
+        (b"abort 1 The user closed it.", Code.CANCELLED, "The user closed it."),
+        (b"abort 5 CANCELLED", Code.NOT_FOUND, "CANCELLED"),
+    ],
+)
+def test_who_is_turned_away_for_a_backlog_is_told_to_call_again(
+    world: Any, said: bytes, code: Code, sentence: str
+) -> None:
+    """gRPC's server alone says CANCELLED without a sentence, above its pending calls' limit."""
+    answer = world.edge.call(message=said)
+    assert answer.code is code
+    assert sentence in answer.details
+
+
 def test_the_key_overrides_the_path(world: Any) -> None:
     assert world.edge.call(metadata=[("striate-app", "faces")]).by == "faces"
 

@@ -43,6 +43,7 @@ def test_two_tokens_differ_and_one_may_go(tmp_path: Path) -> None:
     assert list(read_tokens(file)) == [digest_of(second)]
     with pytest.raises(UnknownName, match="second"):
         revoke(file, "first")
+    assert create(file, "first", ["tag"])[1].name == "first"  # a token is renewed so
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a|b", "a\nb", "-a", "A", "a" * 64])
@@ -62,8 +63,14 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path) -> None:
         create(file, "a", ["tag"])
 
 
-def test_a_damaged_line_is_named(tmp_path: Path) -> None:
+ENTRY = "|,tag,|1|0|0"
+
+
+@pytest.mark.parametrize("line", ["nonsense", *(f"0 {name}{ENTRY}" for name in ("A", "a b", "ä"))])
+def test_a_damaged_line_is_named(line: str, tmp_path: Path) -> None:
     file = tmp_path / "tokens.map"
-    file.write_text("# a note\n\nnonsense\n")
+    file.write_text(f"0 a{ENTRY}\n")
+    assert list(read_tokens(file)) == ["0"]
+    file.write_text(f"# a note\n\n{line}\n")
     with pytest.raises(PlatformError, match="Line 3"):
         read_tokens(file)

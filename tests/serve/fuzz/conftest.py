@@ -7,8 +7,11 @@ as a shrunk example, since most cases differ from a right request by one or two 
 
 import math
 import random
+import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -60,6 +63,17 @@ class Case:
     leaves: bool
 
 
+LEAK = re.compile(r'Traceback|File "|site-packages|\b[A-Z]\w*(Error|Exception)\b|server failed on')
+"""What no caller may read: a trace, a place in the code, a class of exceptions, or our sentence for
+a defect."""
+PLACES = (str(Path(__file__).parents[3]), sys.prefix)
+
+
+def leaks(text: str) -> bool:
+    """Whether a caller reads what only the server's log may hold."""
+    return bool(LEAK.search(text)) or any(place in text for place in PLACES)
+
+
 MORE = {
     "ModelInfer": {"NOT_FOUND", "DEADLINE_EXCEEDED"},  # the request may have a timeout of its own
     "ModelMetadata": {"NOT_FOUND"},
@@ -94,14 +108,17 @@ def targets() -> list[Target]:
     return found + [Target(path, no_message, no_message, False, missing, 1) for path in nowhere]
 
 
-TARGETS = targets()
+FACES = "/striate.v1.FaceRecognition/"
+"""Its methods keep what they are told, and are called apart from the others."""
+TARGETS = [target for target in targets() if not target.path.startswith(FACES)]
+FACE_TARGETS = [target for target in targets() if target.path.startswith(FACES)]
 PNG = probe_image()
 INTEGERS = (0, 1, -1, 3, 10, 255, 2**31 - 1, -(2**31), 2**32 - 1, 2**63 - 1, -(2**63), 2**64 - 1)
 FLOATS = (0.0, -0.0, 0.5, 1.0, -1.0, 1e-45, 3e38, math.nan, math.inf, -math.inf)
 NAMES = (
     "digits", "echo", "7", "1", "input", "image", "output", "labels", "classification", "timeout",
     "shared_memory_region", "FP32", "BYTES", "FP16", "BF16", "BOOL", "US", "DE", "EU",
-    *(target.path.split("/")[1] for target in TARGETS),
+    *dict.fromkeys(target.path.split("/")[1] for target in targets()), "person 1", "photo 1",
 )  # fmt: skip
 ODD = (
     "", "\0", " ", "\r\nx-evil: 1", "%s%n%00{0}", "../../etc/passwd", "\u202eabc", "é" * 300,
@@ -265,6 +282,38 @@ def message_of(kind: type[Message], app: str, dice: random.Random) -> bytes:
     return damaged(raw, dice) if way < 0.97 else raw
 
 
+def face_case_of(number: int, photo: bytes) -> Case:
+    """The case of that number among those of faces; right ones show a photo."""
+    dice = random.Random(f"{SEED}:faces:{number}")
+    target = dice.choice(FACE_TARGETS)
+    count = dice.choice((0, 1, 2, 4)) if target.path.endswith("/Import") else 1
+    messages = []
+    for _ in range(count):
+        raw = message_of(target.request, "faces", dice)
+        messages.append(raw.replace(PNG, photo) if dice.random() < 0.2 else raw)
+    if dice.random() < 0.4:
+        messages[:1] = [_right_faces(target.request, photo, dice).SerializeToString()]
+    return Case(number, target, "faces", tuple(messages), dice.random() < 0.02)
+
+
+def _right_faces(kind: type[Message], photo: bytes, dice: random.Random) -> Message:
+    """A request of `FaceRecognition` that is right but for one field, or right."""
+    names = kind.DESCRIPTOR.fields_by_name
+    given: dict[str, Any] = {"region": "US"}
+    if "image" in names:
+        given["image"] = photo
+    numbers = {"person_id": 1, "into": 1, "other": 2, "face_id": 1}
+    given |= {name: value for name, value in numbers.items() if name in names}
+    if "face_ids" in names:
+        given["face_ids"] = [1, 2]
+    if "name" in names:
+        given["name"] = "person 1"
+    message = kind(**given)
+    if dice.random() < 0.5:
+        spoil(message, dice, 0)
+    return message
+
+
 def case_of(number: int) -> Case:
     """The case of that number."""
     dice = random.Random(f"{SEED}:{number}")
@@ -281,6 +330,9 @@ def hostile() -> SimpleNamespace:
     """The cases by number (`case_of`), what they call, and what is right for all of them."""
     return SimpleNamespace(
         case_of=case_of,
+        face_case_of=face_case_of,
+        face_targets=FACE_TARGETS,
+        leaks=leaks,
         seed=SEED,
         targets=TARGETS,
         happens=HAPPENS,

@@ -18,6 +18,7 @@ from striate.serve.common.status import SERVER_FAULTS
 from striate.serve.observability import metrics as metrics_module
 from striate.serve.observability.call_stats import Counter
 from striate.serve.observability.metrics import Endpoint, MetricsObserver
+from striate.serve.observability.observer import Observers
 
 pytestmark = pytest.mark.unit
 CALL = ("striate.v1.PhotoTagging", "Tag")
@@ -116,12 +117,31 @@ def test_every_metric_carries_the_application() -> None:
     metrics.record_call(*CALL, "OK", 0.01, "m", "1")
     metrics.record_batch(1, 0.0, 0.1)
     metrics.record_refusal("too large")
+    metrics.record_event("shop", "failed", 1)
+    metrics.record_event("", "dropped", 3)
     endpoint = Endpoint(metrics, "127.0.0.1")
     samples = parse(_text(endpoint))
     endpoint.close()
     own = {key for key in samples if key[0].startswith("striate_")}
     assert own
     assert all(dict(labels)["app"] == "faces" for _, labels in own)
+    events = {
+        (dict(labels)["hook"], dict(labels)["outcome"]): value
+        for (name, labels), value in samples.items()
+        if name == "striate_webhook_events_total"
+    }
+    assert events == {("shop", "failed"): 1, ("", "dropped"): 3}
+
+
+def test_who_joins_later_is_told_of_the_events_before() -> None:
+    first, later = (MetricsObserver("faces") for _ in range(2))
+    observers = Observers(first)
+    observers.record_event("shop", "delivered", 2)
+    observers.add(later)
+    observers.record_event("shop", "delivered", 1)
+    labels = {"app": "faces", "hook": "shop", "outcome": "delivered"}
+    for metrics in (first, later):
+        assert metrics.registry.get_sample_value("striate_webhook_events_total", labels) == 3
 
 
 def test_replicas_of_one_node_take_the_next_free_port(unused_port: Callable[[], int]) -> None:

@@ -91,7 +91,7 @@ class PaddedMean(Mean):
 
 def means(predictor: Mean, requests: Sequence[list[float]], batching: Batching) -> list[object]:
     """The answers of a servable, when all the requests come at once."""
-    servable = Servable(ModelName("mean", "1"), predictor, [1.0], bool, batching=batching)
+    servable = Servable(ModelName("mean", "1"), predictor, [1.0], batching=batching)
 
     async def scenario() -> list[object]:
         servable.start()

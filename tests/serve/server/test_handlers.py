@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.wrappers_pb2 import StringValue
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
@@ -17,11 +18,13 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 
 from striate.core.bundle import Bundle
 from striate.serve.apps.factory import inference_of, load
+from striate.serve.common.metadata import NO_CALLER
 from striate.serve.common.request_id import REQUEST_ID, RequestIdFilter
 from striate.serve.observability.observer import NoObserver
 from striate.serve.protos.inference import inference_pb2
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 from striate.serve.protos.striate.v1 import photo_tagging_pb2_grpc as pb_grpc
+from striate.serve.server.handlers import NO_MODEL, Call, Method, StreamMethod, Unary
 from striate.serve.server.server import ModelServer, Service
 from striate.serve.services.analysis import Photos
 from striate.serve.services.tagging import SERVICE, PhotoTagging
@@ -116,6 +119,46 @@ def test_nobody_goes_around_the_edge(
         assert refused(call).code() is grpc.StatusCode.UNAUTHENTICATED
     assert observer.rejections.count("edge-key") == before + 2
     assert tag(channel, png(), ("striate-edge-key", KEY))[0].labels
+
+
+class WhoAmI:
+    """Answers with the name of whoever calls."""
+
+    name = "test.WhoAmI"
+    model = NO_MODEL
+    models: tuple[str, ...] = ()
+
+    def methods(self) -> dict[str, Method]:
+        return {"Ask": Unary(StringValue, self._ask), "Stream": StreamMethod(self._stream)}
+
+    def servables(self) -> tuple[()]:
+        return ()
+
+    def open(self, observer: Any, serving: Any) -> None: ...
+    def drain(self) -> None: ...
+    def close(self) -> None: ...
+
+    async def _ask(self, message: StringValue, call: Call) -> StringValue:
+        return StringValue(value=call.caller)
+
+    async def _stream(self, call: Call) -> None:
+        await call.context.write(call.caller.encode())
+
+
+@pytest.mark.parametrize(("told", "caller"), [(["mobile-app"], "mobile-app"), ([], NO_CALLER)])
+def test_a_service_is_told_who_calls(told: list[str], caller: str) -> None:
+    """By whoever has the edge's key, and by nobody else."""
+    server = ModelServer([WhoAmI()], edge_key=KEY)
+    names = [("striate-caller", name) for name in told]
+    with grpc.insecure_channel(server.address) as channel:
+        ask: Any = channel.unary_unary("/test.WhoAmI/Ask")
+        stream: Any = channel.stream_stream("/test.WhoAmI/Stream")
+        metadata = [*names, ("striate-edge-key", KEY)]
+        assert StringValue.FromString(ask(b"", metadata=metadata)).value == caller
+        assert list(stream(iter([]), metadata=metadata)) == [caller.encode()]
+        error = refused(lambda: ask(b"", metadata=names))
+    server.stop(0)
+    assert error.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
 def test_health_checks_need_no_key(channel: grpc.Channel) -> None:

@@ -44,18 +44,21 @@ class Shop:
             raise BundleError(f"The bundle {name} is damaged.")
         if name in self.slow:
             assert self.go.wait(20)
+        answers = Answers(np.nan if name in self.unsound else 1.0)
         servable: TensorServable = Servable(
-            ModelName(name, "1"), Answers(), REQUEST, lambda _: name not in self.unsound,
-            Limits(), Batching(),
-        )  # fmt: skip
+            ModelName(name, "1"), answers, REQUEST, Limits(), Batching()
+        )
         return ServedModel(CARD, servable)
 
 
 class Answers:
-    """Answers with a one."""
+    """Answers with one number."""
+
+    def __init__(self, number: float) -> None:
+        self._number = number
 
     def answers(self, requests: Sequence[TensorRequest]) -> list[TensorAnswer | Exception]:
-        return [{OUTPUT: np.ones(1)} for _ in requests]
+        return [{OUTPUT: np.full(1, self._number)} for _ in requests]
 
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:

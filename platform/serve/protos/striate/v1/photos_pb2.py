@@ -23,30 +23,33 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from striate.serve.protos.striate.v1 import face_recognition_pb2 as striate_dot_v1_dot_face__recognition__pb2
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as striate_dot_v1_dot_photo__tagging__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17striate/v1/photos.proto\x12\nstriate.v1\x1a\x1estriate/v1/photo_tagging.proto\"Q\n\x0e\x41nalyzeRequest\x12\r\n\x05image\x18\x01 \x01(\x0c\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\r\n\x05top_k\x18\x03 \x01(\r\x12\x11\n\tmin_score\x18\x04 \x01(\x02\"\x89\x01\n\x0f\x41nalyzeResponse\x12\x1e\n\x04tags\x18\x01 \x01(\x0b\x32\x10.striate.v1.Tags\x12*\n\x05\x66\x61\x63\x65s\x18\x02 \x01(\x0b\x32\x1b.striate.v1.FaceDescription\x12*\n\x07\x63ontent\x18\x03 \x01(\x0b\x32\x19.striate.v1.ContentFilter\"\x83\x01\n\x04Tags\x12&\n\x06status\x18\x01 \x01(\x0e\x32\x16.striate.v1.PartStatus\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12!\n\x06labels\x18\x03 \x03(\x0b\x32\x11.striate.v1.Label\x12 \n\x05model\x18\x04 \x01(\x0b\x32\x11.striate.v1.Model\"\x9e\x01\n\x0f\x46\x61\x63\x65\x44\x65scription\x12&\n\x06status\x18\x01 \x01(\x0e\x32\x16.striate.v1.PartStatus\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12!\n\x06scores\x18\x03 \x03(\x0b\x32\x11.striate.v1.Label\x12\x0e\n\x06vector\x18\x04 \x03(\x02\x12 \n\x05model\x18\x05 \x01(\x0b\x32\x11.striate.v1.Model\"\x94\x01\n\rContentFilter\x12&\n\x06status\x18\x01 \x01(\x0e\x32\x16.striate.v1.PartStatus\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12)\n\x07\x66lagged\x18\x03 \x03(\x0b\x32\x18.striate.v1.FlaggedClass\x12 \n\x05model\x18\x04 \x01(\x0b\x32\x11.striate.v1.Model\">\n\x0c\x46laggedClass\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x11\n\tthreshold\x18\x03 \x01(\x02*\x80\x01\n\nPartStatus\x12\x1b\n\x17PART_STATUS_UNSPECIFIED\x10\x00\x12\x12\n\x0ePART_STATUS_OK\x10\x01\x12\x14\n\x10PART_STATUS_LATE\x10\x02\x12\x13\n\x0fPART_STATUS_OFF\x10\x03\x12\x16\n\x12PART_STATUS_FAILED\x10\x04\x32L\n\x06Photos\x12\x42\n\x07\x41nalyze\x12\x1a.striate.v1.AnalyzeRequest\x1a\x1b.striate.v1.AnalyzeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17striate/v1/photos.proto\x12\nstriate.v1\x1a!striate/v1/face_recognition.proto\x1a\x1estriate/v1/photo_tagging.proto\"Q\n\x0e\x41nalyzeRequest\x12\r\n\x05image\x18\x01 \x01(\x0c\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\r\n\x05top_k\x18\x03 \x01(\r\x12\x11\n\tmin_score\x18\x04 \x01(\x02\"\x89\x01\n\x0f\x41nalyzeResponse\x12\x1e\n\x04tags\x18\x01 \x01(\x0b\x32\x10.striate.v1.Tags\x12*\n\x05\x66\x61\x63\x65s\x18\x02 \x01(\x0b\x32\x1b.striate.v1.FaceDescription\x12*\n\x07\x63ontent\x18\x03 \x01(\x0b\x32\x19.striate.v1.ContentFilter\"\x83\x01\n\x04Tags\x12&\n\x06status\x18\x01 \x01(\x0e\x32\x16.striate.v1.PartStatus\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12!\n\x06labels\x18\x03 \x03(\x0b\x32\x11.striate.v1.Label\x12 \n\x05model\x18\x04 \x01(\x0b\x32\x11.striate.v1.Model\"\xc7\x01\n\x0f\x46\x61\x63\x65\x44\x65scription\x12&\n\x06status\x18\x01 \x01(\x0e\x32\x16.striate.v1.PartStatus\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12!\n\x06scores\x18\x03 \x03(\x0b\x32\x11.striate.v1.Label\x12\x0e\n\x06vector\x18\x04 \x03(\x02\x12 \n\x05model\x18\x05 \x01(\x0b\x32\x11.striate.v1.Model\x12\'\n\x05\x66\x61\x63\x65s\x18\x06 \x03(\x0b\x32\x18.striate.v1.AnalyzedFace\"\x88\x01\n\x0c\x41nalyzedFace\x12&\n\x04\x66\x61\x63\x65\x18\x01 \x01(\x0b\x32\x18.striate.v1.DetectedFace\x12*\n\ndescriptor\x18\x02 \x01(\x0b\x32\x16.striate.v1.Descriptor\x12$\n\x05\x66ound\x18\x03 \x01(\x0b\x32\x15.striate.v1.FoundFace\"\x94\x01\n\rContentFilter\x12&\n\x06status\x18\x01 \x01(\x0e\x32\x16.striate.v1.PartStatus\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12)\n\x07\x66lagged\x18\x03 \x03(\x0b\x32\x18.striate.v1.FlaggedClass\x12 \n\x05model\x18\x04 \x01(\x0b\x32\x11.striate.v1.Model\">\n\x0c\x46laggedClass\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x11\n\tthreshold\x18\x03 \x01(\x02*\x80\x01\n\nPartStatus\x12\x1b\n\x17PART_STATUS_UNSPECIFIED\x10\x00\x12\x12\n\x0ePART_STATUS_OK\x10\x01\x12\x14\n\x10PART_STATUS_LATE\x10\x02\x12\x13\n\x0fPART_STATUS_OFF\x10\x03\x12\x16\n\x12PART_STATUS_FAILED\x10\x04\x32L\n\x06Photos\x12\x42\n\x07\x41nalyze\x12\x1a.striate.v1.AnalyzeRequest\x1a\x1b.striate.v1.AnalyzeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'striate.serve.protos.striate.v1.photos_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PARTSTATUS']._serialized_start=805
-  _globals['_PARTSTATUS']._serialized_end=933
-  _globals['_ANALYZEREQUEST']._serialized_start=71
-  _globals['_ANALYZEREQUEST']._serialized_end=152
-  _globals['_ANALYZERESPONSE']._serialized_start=155
-  _globals['_ANALYZERESPONSE']._serialized_end=292
-  _globals['_TAGS']._serialized_start=295
-  _globals['_TAGS']._serialized_end=426
-  _globals['_FACEDESCRIPTION']._serialized_start=429
-  _globals['_FACEDESCRIPTION']._serialized_end=587
-  _globals['_CONTENTFILTER']._serialized_start=590
-  _globals['_CONTENTFILTER']._serialized_end=738
-  _globals['_FLAGGEDCLASS']._serialized_start=740
-  _globals['_FLAGGEDCLASS']._serialized_end=802
-  _globals['_PHOTOS']._serialized_start=935
-  _globals['_PHOTOS']._serialized_end=1011
+  _globals['_PARTSTATUS']._serialized_start=1020
+  _globals['_PARTSTATUS']._serialized_end=1148
+  _globals['_ANALYZEREQUEST']._serialized_start=106
+  _globals['_ANALYZEREQUEST']._serialized_end=187
+  _globals['_ANALYZERESPONSE']._serialized_start=190
+  _globals['_ANALYZERESPONSE']._serialized_end=327
+  _globals['_TAGS']._serialized_start=330
+  _globals['_TAGS']._serialized_end=461
+  _globals['_FACEDESCRIPTION']._serialized_start=464
+  _globals['_FACEDESCRIPTION']._serialized_end=663
+  _globals['_ANALYZEDFACE']._serialized_start=666
+  _globals['_ANALYZEDFACE']._serialized_end=802
+  _globals['_CONTENTFILTER']._serialized_start=805
+  _globals['_CONTENTFILTER']._serialized_end=953
+  _globals['_FLAGGEDCLASS']._serialized_start=955
+  _globals['_FLAGGEDCLASS']._serialized_end=1017
+  _globals['_PHOTOS']._serialized_start=1150
+  _globals['_PHOTOS']._serialized_end=1226
 # @@protoc_insertion_point(module_scope)

@@ -1,4 +1,5 @@
 # mypy: ignore-errors
+from striate.serve.protos.striate.v1 import face_recognition_pb2 as _face_recognition_pb2
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as _photo_tagging_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -57,18 +58,30 @@ class Tags(_message.Message):
     def __init__(self, status: _Optional[_Union[PartStatus, str]] = ..., reason: _Optional[str] = ..., labels: _Optional[_Iterable[_Union[_photo_tagging_pb2.Label, _Mapping]]] = ..., model: _Optional[_Union[_photo_tagging_pb2.Model, _Mapping]] = ...) -> None: ...
 
 class FaceDescription(_message.Message):
-    __slots__ = ("status", "reason", "scores", "vector", "model")
+    __slots__ = ("status", "reason", "scores", "vector", "model", "faces")
     STATUS_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     SCORES_FIELD_NUMBER: _ClassVar[int]
     VECTOR_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    FACES_FIELD_NUMBER: _ClassVar[int]
     status: PartStatus
     reason: str
     scores: _containers.RepeatedCompositeFieldContainer[_photo_tagging_pb2.Label]
     vector: _containers.RepeatedScalarFieldContainer[float]
     model: _photo_tagging_pb2.Model
-    def __init__(self, status: _Optional[_Union[PartStatus, str]] = ..., reason: _Optional[str] = ..., scores: _Optional[_Iterable[_Union[_photo_tagging_pb2.Label, _Mapping]]] = ..., vector: _Optional[_Iterable[float]] = ..., model: _Optional[_Union[_photo_tagging_pb2.Model, _Mapping]] = ...) -> None: ...
+    faces: _containers.RepeatedCompositeFieldContainer[AnalyzedFace]
+    def __init__(self, status: _Optional[_Union[PartStatus, str]] = ..., reason: _Optional[str] = ..., scores: _Optional[_Iterable[_Union[_photo_tagging_pb2.Label, _Mapping]]] = ..., vector: _Optional[_Iterable[float]] = ..., model: _Optional[_Union[_photo_tagging_pb2.Model, _Mapping]] = ..., faces: _Optional[_Iterable[_Union[AnalyzedFace, _Mapping]]] = ...) -> None: ...
+
+class AnalyzedFace(_message.Message):
+    __slots__ = ("face", "descriptor", "found")
+    FACE_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTOR_FIELD_NUMBER: _ClassVar[int]
+    FOUND_FIELD_NUMBER: _ClassVar[int]
+    face: _face_recognition_pb2.DetectedFace
+    descriptor: _face_recognition_pb2.Descriptor
+    found: _face_recognition_pb2.FoundFace
+    def __init__(self, face: _Optional[_Union[_face_recognition_pb2.DetectedFace, _Mapping]] = ..., descriptor: _Optional[_Union[_face_recognition_pb2.Descriptor, _Mapping]] = ..., found: _Optional[_Union[_face_recognition_pb2.FoundFace, _Mapping]] = ...) -> None: ...
 
 class ContentFilter(_message.Message):
     __slots__ = ("status", "reason", "flagged", "model")

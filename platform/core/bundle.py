@@ -5,6 +5,7 @@ size. It is written under a temporary name, synced and renamed; every hash is ch
 read; no pickle is involved.
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -121,7 +122,7 @@ class Bundle:
         stored = _read_spec(path)
         for name, entry in stored.files.items():
             _check_file(path, path / _plain(name), entry)
-        spec = BundleSpec(**{name: getattr(stored, name) for name in BundleSpec.model_fields})
+        spec = BundleSpec(**_fields(stored))
         return cls(path, spec, stored.files)
 
     def state(self) -> "dict[str, Tensor]":
@@ -165,8 +166,19 @@ class Bundle:
 
     @property
     def digest(self) -> str:
-        """A short name for the exact content: the first 12 digits of the weights' hash."""
-        return self.files[WEIGHTS_FILE].sha256[:12]
+        """A short name for what the bundle computes: equal for equal files and an equal spec.
+
+        Where it comes from, `provenance` and the version of the architecture's package, is no part
+        of it: a run that publishes its model again publishes the same one.
+        """
+        said = self.spec.model_dump(
+            mode="json",
+            exclude={"provenance": True, "architecture": {"version"}},
+            exclude_defaults=True,
+        )
+        hashes = {name: entry.sha256 for name, entry in self.files.items()}
+        content = json.dumps([said, hashes], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
 def _fields(spec: BundleSpec) -> dict[str, Any]:

@@ -7,9 +7,11 @@ names under which the Open Inference Protocol has always served them.
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from striate.core.errors import BundleError
+from striate.core.number_ends import MOST_COUNT
+from striate.core.numbers import FreeArguments, Total
 
 FORMAT_VERSION = 2
 INPUT, OUTPUT = "input", "output"
@@ -23,7 +25,8 @@ DEFAULT_SIZE = 32
 
 DimensionName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 TensorName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:/-]{1,128}$")]
-Shape = tuple[PositiveInt | DimensionName, ...]
+Size = Annotated[int, Field(gt=0, le=MOST_COUNT)]
+Shape = tuple[Size | DimensionName, ...]
 
 
 class _Document(BaseModel):
@@ -77,9 +80,9 @@ class DimensionSpec(_Document):
         multiple_of: what every size is a multiple of.
     """
 
-    least: PositiveInt = 1
-    most: PositiveInt | None = None
-    multiple_of: PositiveInt = 1
+    least: Size = 1
+    most: Size | None = None
+    multiple_of: Size = 1
 
     @model_validator(mode="after")
     def _has_a_size(self) -> Self:
@@ -112,7 +115,7 @@ class Architecture(_Document):
     """
 
     name: str
-    arguments: dict[str, Any] = Field(default_factory=dict)
+    arguments: FreeArguments = Field(default_factory=dict)
     package: str = "striate"
     version: str | None = None
 
@@ -121,7 +124,7 @@ class PipelineSpec(_Document):
     """A name in `striate.data.pipelines.registry.PIPELINES` and its arguments."""
 
     name: str
-    arguments: dict[str, Any] = Field(default_factory=dict)
+    arguments: FreeArguments = Field(default_factory=dict)
 
 
 class Provenance(_Document):
@@ -146,7 +149,7 @@ class FileEntry(_Document):
     """Hash and size of one file of a bundle."""
 
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    size_bytes: int = Field(ge=0)
+    size_bytes: Total
 
 
 class BundleSpec(_Document):
@@ -176,7 +179,7 @@ class BundleSpec(_Document):
     inputs: dict[TensorName, TensorSpec] = Field(min_length=1)
     outputs: dict[TensorName, TensorSpec] = Field(min_length=1)
     dimensions: dict[DimensionName, DimensionSpec] = Field(default_factory=dict)
-    preprocessing: tuple[dict[str, Any], ...] = ()
+    preprocessing: tuple[FreeArguments, ...] = ()
     pipeline: PipelineSpec | None = None
     labels: tuple[str, ...] = ()
     provenance: Provenance = Provenance()

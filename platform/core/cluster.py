@@ -8,6 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from striate.core import ray_private
+from striate.core.addresses import (
+    is_loopback,
+    mapped_loopback,
+    outward_address,
+    plain_address,
+    plain_host,
+)
 from striate.core.errors import PlatformError
 from striate.core.extension_files import cluster_environment
 
@@ -37,16 +45,17 @@ def connect(address: str | None, remedy: str = _REMEDY, **options: Any) -> None:
         return
     if address is None:
         raise PlatformError("No Ray cluster is known.", remedy)
-    _refuse_silent(address, remedy)
+    address = _as_ray_takes_it(address, remedy)
     if extensions := cluster_environment():
         options["runtime_env"] = extensions
     # `logging_level` comes too late for what `ray.init` says of SIGTERM in another thread.
     logging.getLogger("ray").setLevel(logging.ERROR)
+    ray_private.tell_on_stderr()
     try:
         with _sigterm_kept():
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        said = f"The Ray cluster at {address} does not take this process"
+        said = f"The Ray cluster at {plain_address(address)} does not take this process"
         if _asks_for_token(error):
             raise PlatformError(f"{said}: it asks for its token.", _TOKEN_REMEDY) from error
         raise PlatformError(f"{said}.", remedy) from error
@@ -92,12 +101,29 @@ def _sigterm_kept() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _refuse_silent(address: str, remedy: str) -> None:
-    """Ray waits long for a cluster that is gone; a connection tells at once."""
+def _as_ray_takes_it(address: str, remedy: str) -> str:
+    """The address in the form that leads Ray there, once something answers at it.
+
+    Ray waits long for a cluster that is gone; a connection tells at once. Ray takes a loopback
+    address for the machine's outward one, where a platform that keeps to loopback is not.
+
+    Raises:
+        PlatformError: nothing answers there.
+    """
     host, _, port = address.rpartition(":")
     if not port.isdigit() or "/" in host:  # "auto", "local", or a Ray client's address
-        return
+        return address
+    host = plain_host(host).strip("[]")
+    if not _answers(host, int(port)):
+        raise PlatformError(f"The Ray cluster at {plain_address(address)} does not answer.", remedy)
+    if is_loopback(host) and not _answers(outward_address(), int(port)):
+        return mapped_loopback(int(port))
+    return address
+
+
+def _answers(host: str, port: int) -> bool:
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+        socket.create_connection((host, port), timeout=5).close()
     except OSError:
-        raise PlatformError(f"The Ray cluster at {address} does not answer.", remedy) from None
+        return False
+    return True

@@ -11,6 +11,7 @@
     ├── BundleError               4   FAILED_PRECONDITION
     ├── CheckpointError           5   DATA_LOSS
     ├── PlatformError             6   UNAVAILABLE
+    │   ├── DiskFull              6   UNAVAILABLE
     │   ├── TrackingUnavailable   6   UNAVAILABLE
     │   │   └── TrackingFault     6   UNAVAILABLE
     │   ├── TrackingRefused       6   FAILED_PRECONDITION
@@ -117,6 +118,12 @@ class PlatformError(StriateError):
     code = "PLATFORM"
     exit_code = 6
     grpc_status = "UNAVAILABLE"
+
+
+class DiskFull(PlatformError):
+    """A disk has no room left for what is to be written."""
+
+    code = "DISK_FULL"
 
 
 class TrackingUnavailable(PlatformError):

@@ -19,7 +19,7 @@ from typing import Any
 from striate.core.extension_sources import Extension, find_offers
 from striate.core.files import atomic_folder
 from striate.core.settings import ENVIRONMENT, Settings
-from striate.core.wheel import wheel_path, write_wheel
+from striate.core.wheel import stem, wheel_path, write_wheel
 
 TAKEN_ALONG = "STRIATE_EXTENSIONS_TAKEN"
 """Set in a job that was sent with its extensions: its own connection adds none."""
@@ -68,7 +68,7 @@ class PackedExtension:
         if path.is_dir():
             return path
         files = {**self.content, f"{_about(self.extension)}/METADATA": self._metadata.encode()}
-        with atomic_folder(path) as folder:
+        with atomic_folder(path, replace=False) as folder:
             for name, data in files.items():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_bytes(data)
@@ -151,5 +151,4 @@ def _files_of(root: str) -> Iterator[tuple[str, Path]]:
 
 def _about(extension: Extension) -> str:
     """The folder of an installed package's metadata."""
-    version = extension.version or _UNVERSIONED
-    return f"{extension.name.replace('-', '_')}-{version}.dist-info"
+    return f"{stem(extension.name, extension.version or _UNVERSIONED)}.dist-info"

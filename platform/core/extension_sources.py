@@ -81,7 +81,9 @@ class Extension:
 
         text = describe_invalid(error) if isinstance(error, ValidationError) else str(error)
         said = " ".join(f"{type(error).__name__}: {text}".split()).rstrip(".")
-        return ExtensionError(f"{what} of the extension {self} fails: {said}.", self.remedy)
+        return ExtensionError(
+            f"{what} of the extension {self} fails: {said}.", _missing(error, self) or self.remedy
+        )
 
     @property
     def remedy(self) -> str:
@@ -208,6 +210,30 @@ def _extending() -> Iterator[importlib.metadata.Distribution]:
             yield distribution
 
 
+def _missing(error: BaseException, extension: Extension) -> str:
+    """What to do about a package that an extension requires and that is not here; else empty."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return ""
+    package = error.name.partition(".")[0]
+    if is_same_package(package, extension.name) or is_same_package(package, "striate"):
+        return ""
+    return (
+        f"Install {package} here and on every node: what {extension.name} requires is not taken"
+        " along to them."
+    )
+
+
+def is_same_package(one: str, other: str) -> bool:
+    """Whether two names are those of one package, as indexes compare them (PEP 503).
+
+    >>> is_same_package("My.own_model", "my-own-model")
+    True
+    """
+    from packaging.utils import canonicalize_name
+
+    return canonicalize_name(one) == canonicalize_name(other)
+
+
 def _required_by(package: str) -> str:
     """What a package says of the versions of Striate that it needs."""
     from packaging.requirements import Requirement
@@ -215,7 +241,7 @@ def _required_by(package: str) -> str:
     wanted = (Requirement(line) for line in importlib.metadata.requires(package) or ())
     return ",".join(
         str(one.specifier) for one in wanted
-        if one.name == "striate" and one.specifier
+        if is_same_package(one.name, "striate") and one.specifier
         and (one.marker is None or one.marker.evaluate({"extra": ""}))
     )  # fmt: skip
 

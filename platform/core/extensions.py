@@ -27,6 +27,8 @@ class Extended(Mapping[str, Entry]):
         own: the house's dictionary; read each time.
         of: what an entry must be an instance of; a function or class when None.
         returning: what a call of an entry must return; anything when None.
+        named: the name that an entry has for itself, which must be the one that it is listed
+            under; None where entries have none.
     """
 
     def __init__(
@@ -36,12 +38,14 @@ class Extended(Mapping[str, Entry]):
         *,
         of: type | None = None,
         returning: type | None = None,
+        named: Callable[[Entry], str] | None = None,
     ) -> None:
         self.kind = kind
         self._noun = KINDS[kind]
         self._own = own
         self._of = of
         self._returning = returning
+        self._named = named
 
     def __getitem__(self, name: str) -> Entry:
         offers = find_offers().of(self.kind).get(name, [])
@@ -109,7 +113,14 @@ class Extended(Mapping[str, Entry]):
         if not good:
             wanted = "a function" if self._of is None else f"a {self._name(self._of)}"
             raise self._wrong_type(offer, f"is a {type(found).__name__}", wanted)
-        return found  # type: ignore[return-value]
+        entry: Entry = found  # type: ignore[assignment]
+        if self._named is not None and (own := self._named(entry)) != offer.name:
+            raise ExtensionError(
+                f"The extension {offer.extension} lists the {self._noun} {own!r} under the name"
+                f" {offer.name!r}.",
+                f"List it under its own name, {own!r}.",
+            )
+        return entry
 
     def _checked_calls(self, offer: Offer, entry: Entry) -> Entry:
         """The entry, with what it returns held against the type that it must be."""
@@ -150,14 +161,3 @@ class Extended(Mapping[str, Entry]):
     @staticmethod
     def _name(kind: type | None) -> str:
         return kind.__name__ if kind else "value"
-
-
-def extended(
-    kind: str,
-    own: Mapping[str, Entry],
-    *,
-    of: type | None = None,
-    returning: type | None = None,
-) -> Extended[Entry]:
-    """The table `own` with what extensions add to it; arguments as those of `Extended`."""
-    return Extended(kind, own, of=of, returning=returning)

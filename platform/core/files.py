@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import TypeVar
 
-from striate.core.errors import PlatformError
+from striate.core.errors import DiskFull
 
 _Path = TypeVar("_Path", bound=PurePath)
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -31,15 +31,28 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def is_full_disk(error: OSError) -> bool:
+    """Whether an error says that there is no room, on a disk or in a quota."""
+    # What copies a tree gathers errors in one that has no number of its own.
+    gathered = isinstance(error, shutil.Error)
+    return error.errno in _NO_ROOM or (
+        gathered and any(f"[Errno {number}]" in str(error) for number in _NO_ROOM)
+    )
+
+
 @contextmanager
 def explain_full_disk(path: Path) -> Iterator[None]:
-    """Turn a full disk into one sentence that names the place."""
+    """Turn a full disk into one sentence that names the place.
+
+    Raises:
+        DiskFull: the block met one.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if not is_full_disk(error):
             raise
-        raise PlatformError(
+        raise DiskFull(
             f"The disk that holds {path} is full.", "Free some room and run the command again."
         ) from error
 
@@ -53,7 +66,7 @@ def write_atomic(path: Path, content: bytes | memoryview, *, mode: int = 0o666) 
         mode: its permissions, less the process's mask; 0o600 for a secret.
 
     Raises:
-        PlatformError: the disk is full; the old content stays.
+        DiskFull: the disk is full; the old content stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_beside(path)
@@ -81,7 +94,7 @@ def atomic_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
         replace: whether one that is there when the block ends is replaced; else it stays.
 
     Raises:
-        PlatformError: the disk is full.
+        DiskFull: the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_beside(path)

@@ -80,23 +80,23 @@ def _evaluated_on(tag: str | None) -> EvaluatedOn | None:
         return None  # a later version's
 
 
-class Verdict(NamedTuple):
+class VersionComparison(NamedTuple):
     """Whether a version is better than another one, and why that is so in a few words."""
 
     better: bool
     why: str
 
 
-def is_better(new: ModelVersion, former: ModelVersion) -> Verdict:
+def compare_versions(new: ModelVersion, former: ModelVersion) -> VersionComparison:
     """Hold a version against another one; what cannot be compared is not better."""
     if new.evaluated_on is None or new.evaluated_on != former.evaluated_on:
-        return Verdict(False, "the two were not evaluated on the same data")
+        return VersionComparison(False, "the two were not evaluated on the same data")
     metric = new.evaluated_on.metric
     value, before = (one.metrics.get(metric, math.nan) for one in (new, former))
     figures = f"{metric} {value:.4g} against {before:.4g}"
     if value > before or (math.isnan(before) and not math.isnan(value)):
-        return Verdict(True, f"{figures} on the same data")
-    return Verdict(False, f"{figures} on the same data is not better")
+        return VersionComparison(True, f"{figures} on the same data")
+    return VersionComparison(False, f"{figures} on the same data is not better")
 
 
 def describe_move(alias: str, new: ModelVersion, former: ModelVersion | None) -> list[str]:

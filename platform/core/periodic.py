@@ -13,6 +13,7 @@ def call_every(
     *,
     name: str,
     ignored: tuple[type[Exception], ...] = (),
+    at_once: bool = False,
     at_ends: bool = False,
     least_rest: float = 0.0,
 ) -> Iterator[None]:
@@ -26,6 +27,7 @@ def call_every(
         name: the thread's.
         ignored: errors after which it is called again as if nothing had been. Any other one ends
             the thread and is printed, and the block goes on.
+        at_once: call it when the block begins as well.
         at_ends: call it when the block begins and once more when it ends as well.
         least_rest: rest at least so many times as long as a call took, in place of `every_s`.
     """
@@ -38,7 +40,7 @@ def call_every(
         return max(every_s, least_rest * (time.monotonic() - began_s))
 
     def run() -> None:
-        rest_s = call() if at_ends else every_s
+        rest_s = call() if at_once or at_ends else every_s
         while not done.wait(rest_s):
             rest_s = call()
         if at_ends:

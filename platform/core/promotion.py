@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from striate.core.model_version import from_mlflow, is_better
+from striate.core.model_version import compare_versions, from_mlflow
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -28,7 +28,7 @@ def consider(client: "MlflowClient", name: str, version: str, alias: str, promot
     why = "it was told to be promoted" if promoted else "it is the first"
     if holder and not promoted:
         former = from_mlflow(client.get_model_version(name, holder), aliases)
-        better, why = is_better(from_mlflow(new, aliases), former)
+        better, why = compare_versions(from_mlflow(new, aliases), former)
         if not better:
             client.set_model_version_tag(name, version, CONSIDERED_TAG, alias)
             return (

@@ -7,12 +7,13 @@ functions only, so that importing this module costs nothing.
 """
 
 import inspect
+import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, is_dataclass
-from functools import cache
+from functools import cache, wraps
 from importlib import import_module, metadata
 from operator import attrgetter
 from typing import Any, Final
@@ -27,6 +28,13 @@ _CONSTANTS = "ray._private.ray_constants"
 _REPLICA = "ray.serve._private.replica"
 _COORDINATOR = "AutoscalingCoordinator"  # the actor's name, and its namespace
 _CANCEL_WITHIN_S = 5.0
+_ASK_WITHIN_S = 2.0
+_STATE = "ray._private.state"
+_WORKER = "ray._private.worker"
+_GCS = "ray._raylet:GlobalStateAccessor"
+_REPLICA_PREFIX = "SERVE_REPLICA::"
+_SUPERVISOR_PREFIX = "_ray_internal_job_actor_"
+_SUBMISSION_KEY = "job_submission_id"
 
 START_HOOK: Final = "RAY_START_HOOK"
 """Names a function that ``ray start`` calls with its parameters before it starts a node."""
@@ -39,6 +47,8 @@ DRAIN_WITHIN_S: Final = "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"
 DRAIN_POLL_S: Final = "RAY_GRACEFUL_SHUTDOWN_POLL_INTERVAL_S"
 WORKER_NICENESS: Final = "RAY_worker_niceness"
 COLLECT_METRICS: Final = "RAY_enable_metrics_collection"
+LOOK_FOR_LOGS_OFTEN: Final = "RAY_LOG_MONITOR_MANY_FILES_THRESHOLD"
+"""Log files from which on Ray looks for new ones every half second, and not ten times a second."""
 FOLDER_BYTES: Final = 38
 """Longest path of Ray's folder: a socket's has 107 bytes, and Ray appends up to 69."""
 
@@ -131,6 +141,47 @@ PARTS: Final[Mapping[str, tuple[PrivatePart, ...]]] = {
             source=f'"{JOB_STOP_WAIT_S}"',
         ),
     ),
+    "placement": (
+        PrivatePart(f"{_STATE}:available_resources_per_node", "says which node has room"),
+        PrivatePart(f"{_STATE}:GlobalState._connect_and_get_accessor", "names who holds a place"),
+        PrivatePart(f"{_GCS}.get_actor_table", "names who holds a place"),
+        PrivatePart(f"{_GCS}.get_placement_group_table", "names who holds a place"),
+        PrivatePart(f"{_GCS}.get_job_table", "names who holds a place"),
+        PrivatePart(
+            "ray.serve._private.common:REPLICA_ID_FULL_ID_STR_PREFIX",
+            "names the application that holds a place",
+            value=_REPLICA_PREFIX,
+        ),
+        PrivatePart(
+            "ray.dashboard.modules.job.common:JOB_ACTOR_NAME_TEMPLATE",
+            "names the job that holds a place",
+            value=f"{_SUPERVISOR_PREFIX}{{job_id}}",
+        ),
+        PrivatePart(
+            "ray.dashboard.modules.job.common:JOB_ID_METADATA_KEY",
+            "names the job that holds a place",
+            value=_SUBMISSION_KEY,
+        ),
+        PrivatePart(
+            "ray.autoscaler._private.util:format_readonly_node_type",
+            "looks for an autoscaler",
+            source='return "node_{}".format(node_id)',
+        ),
+        PrivatePart("ray._raylet:InnerGcsClient.get_cluster_status", "looks for an autoscaler"),
+        PrivatePart(f"{_CONSTANTS}:DEBUG_AUTOSCALING_STATUS", "looks for an autoscaler"),
+    ),
+    "results": (
+        PrivatePart(
+            f"{_WORKER}:print_to_stdstream",
+            "keeps what a cluster tells out of a command's results",
+            ("data", "ignore_prefix"),
+        ),
+        PrivatePart(
+            f"{_WORKER}:listen_error_messages",
+            "keeps what a cluster tells out of a command's results",
+            source='print_to_stdstream(\n                {\n                    "lines": [error_',
+        ),
+    ),
     "local": (
         PrivatePart(f"{_CONSTANTS}:RAY_START_HOOK", "keeps Ray on loopback", value=START_HOOK),
         PrivatePart(
@@ -144,6 +195,7 @@ PARTS: Final[Mapping[str, tuple[PrivatePart, ...]]] = {
         PrivatePart(
             f"{_CONSTANTS}:RAY_WORKER_NICENESS", "shares the cores fairly", value=WORKER_NICENESS
         ),
+        PrivatePart(f"ray._private.log_monitor:{LOOK_FOR_LOGS_OFTEN}", "leaves the cores idle"),
         PrivatePart(f"{_CONSTANTS}:{DRAIN_WITHIN_S}", "ends at once"),
         PrivatePart(f"{_CONSTANTS}:{DRAIN_POLL_S}", "ends at once"),
     ),
@@ -270,6 +322,23 @@ def delete_app(name: str, *, wait: bool) -> None:
     serve.delete(name, _blocking=wait)
 
 
+def tell_on_stderr() -> None:
+    """Have what a cluster tells this process, of a node that died for one, go to standard error.
+
+    Ray prints it to standard output, ``log_to_driver`` or not: into the results of a command.
+    """
+    module = import_module(_WORKER)
+    tell = getattr(module, "print_to_stdstream", None)
+    if tell is None or hasattr(tell, "__wrapped__"):
+        return
+
+    @wraps(tell)
+    def print_to_stderr(data: Mapping[str, Any], ignore_prefix: bool) -> None:
+        tell({**data, "is_err": True}, ignore_prefix)
+
+    vars(module)["print_to_stdstream"] = print_to_stderr
+
+
 def quiet_job_client() -> None:
     """Keep Ray's client of jobs from telling of uploads and addresses; its loggers set INFO."""
     for part in PARTS["jobs"]:
@@ -302,3 +371,143 @@ def bind_replica(host: str) -> None:
     replica = import_module(_REPLICA)  # it starts that server once its own code is there
     add_port = replica.add_port_to_grpc_server
     vars(replica)["add_port_to_grpc_server"] = lambda server, _: add_port(server, f"{host}:0")
+
+
+@dataclass(frozen=True, slots=True)
+class RayClaim:
+    """What an actor, or a part of a placement group, holds of a node.
+
+    Attributes:
+        name: the actor's; empty where it has none.
+        job: Ray's id of the job that it belongs to, in hexadecimal digits.
+        node: the node's id.
+        resources: amounts by Ray's names.
+    """
+
+    name: str
+    job: str
+    node: str
+    resources: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class RayDriver:
+    """A process that is connected to a cluster and starts work there.
+
+    Attributes:
+        submission: the id of the submitted job that it belongs to; empty where it is nobody's.
+        command: its command line.
+        pid: its process id.
+        address: its machine's.
+    """
+
+    submission: str
+    command: str
+    pid: int
+    address: str
+
+
+def free_by_node() -> dict[str, dict[str, float]]:
+    """What each living node of the connected cluster has free; up to a second old."""
+    import ray._private.state as state
+
+    return dict(state.available_resources_per_node())
+
+
+def list_claims() -> list[RayClaim]:
+    """What living actors and placement groups of the connected cluster hold.
+
+    An actor inside a placement group holds nothing besides. What plain tasks hold is in no table.
+    """
+    from ray.core.generated.gcs_pb2 import ActorTableData, PlacementGroupTableData
+
+    accessor = _accessor()
+    actors = map(ActorTableData.FromString, accessor.get_actor_table(None, "ALIVE"))
+    groups = map(PlacementGroupTableData.FromString, accessor.get_placement_group_table())
+    alone = [
+        RayClaim(
+            actor.name,
+            actor.job_id.hex(),
+            actor.address.node_id.hex(),
+            dict(actor.required_resources),
+        )
+        for actor in actors
+        if not actor.placement_group_id
+    ]
+    together = [
+        RayClaim(
+            group.name,
+            group.creator_job_id.hex(),
+            bundle.node_id.hex(),
+            dict(bundle.unit_resources),
+        )
+        for group in groups
+        if group.state == PlacementGroupTableData.CREATED
+        for bundle in group.bundles
+    ]
+    return [claim for claim in (*alone, *together) if claim.resources]
+
+
+def list_drivers() -> dict[str, RayDriver]:
+    """The living processes that are connected to the cluster, by Ray's id of their job."""
+    from ray.core.generated.gcs_pb2 import JobTableData
+
+    table = _accessor().get_job_table(
+        skip_submission_job_info_field=True, skip_is_running_tasks_field=True
+    )
+    jobs = [job for job in map(JobTableData.FromString, table) if not job.is_dead]
+    return {
+        job.job_id.hex(): RayDriver(
+            job.config.metadata.get(_SUBMISSION_KEY, ""),
+            job.entrypoint,
+            job.driver_pid,
+            job.driver_address.ip_address,
+        )
+        for job in jobs
+    }
+
+
+def serve_app_of(actor: str) -> str:
+    """Serve's name of the application that an actor is a replica of; empty where it is none.
+
+    >>> serve_app_of("SERVE_REPLICA::photos.3#Replica#x7k2"), serve_app_of("photos")
+    ('photos.3', '')
+    """
+    parts = actor.removeprefix(_REPLICA_PREFIX).split("#")
+    return parts[0] if actor.startswith(_REPLICA_PREFIX) and len(parts) == 3 else ""
+
+
+def submission_of(actor: str) -> str:
+    """The id of the submitted job whose own process an actor keeps; empty where it keeps none.
+
+    >>> submission_of("_ray_internal_job_actor_lenet5-1f0c")
+    'lenet5-1f0c'
+    """
+    kept = actor.startswith(_SUPERVISOR_PREFIX)
+    return actor.removeprefix(_SUPERVISOR_PREFIX) if kept else ""
+
+
+def has_autoscaler() -> bool:
+    """Whether the connected cluster can add nodes by itself, as far as it tells.
+
+    Ray's newer autoscaler reports its state, and there is one only where there is something to
+    scale. The older one reports everywhere; where it can add no node, each that it sees is a type
+    of its own to it, named after the node.
+    """
+    import ray
+
+    gcs = import_module("ray._raylet").GcsClient(address=ray.get_runtime_context().gcs_address)
+    newer = import_module("ray.core.generated.autoscaler_pb2").GetClusterStatusReply()
+    newer.ParseFromString(gcs.get_cluster_status(timeout_s=_ASK_WITHIN_S))
+    if newer.HasField("autoscaling_state"):
+        return True
+    older = gcs.internal_kv_get(import_module(_CONSTANTS).DEBUG_AUTOSCALING_STATUS.encode())
+    types = json.loads(older or b"{}").get("autoscaler_report", {}).get("active_nodes") or {}
+    return bool(set(types) - {f"node_{node['NodeID']}" for node in ray.nodes()})
+
+
+def _accessor() -> Any:
+    """Ray's own view of its tables."""
+    import ray._private.state as state
+
+    return state.state._connect_and_get_accessor()

@@ -25,7 +25,14 @@ from striate.core.model_version import (
 )
 from striate.core.promotion import CONSIDERED_TAG, consider
 from striate.core.settings import Settings
-from striate.core.tracking import connect, explain_unavailable, tracking_uri_of
+from striate.core.tracking import (
+    connect,
+    every_page,
+    explain_unavailable,
+    find_latest_runs,
+    tracking_uri_of,
+    unknown_run,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -85,7 +92,7 @@ def register(
                 name, source=source, run_id=run_id, tags=tags, model_id=model_id
             ).version
         tell(consider(client, name, str(version), alias, promoted))
-    return next(v for v in list_versions(tracking_uri, name) if v.version == int(version))
+        return from_mlflow(client.get_model_version(name, str(version)), _aliases_of(client, name))
 
 
 def fetch(model_uri: str, settings: Settings) -> tuple[Bundle, ModelVersion | None]:
@@ -130,11 +137,14 @@ def list_versions(tracking_uri: str, name: str | None = None) -> list[ModelVersi
     """
     client = connect(tracking_uri)
     with explain_unavailable(tracking_uri):
-        models = {model.name: dict(model.aliases) for model in client.search_registered_models()}
-        if name is not None and name not in models:
-            raise UnknownName.of("registered model", name, models)
-        names = sorted(models) if name is None else [name]
-        versions = [from_mlflow(v, models[n]) for n in names for v in _versions(client, n)]
+        if name is not None:
+            aliases = {name: _aliases_of(client, name)}
+            found = _versions(client, name)
+        else:
+            models = every_page(client.search_registered_models)
+            aliases = {model.name: dict(model.aliases) for model in models}
+            found = every_page(client.search_model_versions)
+        versions = [from_mlflow(one, aliases.get(one.name, {})) for one in found]
     return sorted(versions, key=lambda version: (version.name, -version.version))
 
 
@@ -167,8 +177,25 @@ def _ensure_model(client: "MlflowClient", name: str) -> None:
             raise
 
 
+def _aliases_of(client: "MlflowClient", name: str) -> dict[str, str]:
+    """The aliases of a registered model, with the version that each points at.
+
+    Raises:
+        UnknownName: no model of that name.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return dict(client.get_registered_model(name).aliases)
+    except MlflowException as error:
+        if error.error_code not in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+            raise
+        known = [model.name for model in every_page(client.search_registered_models)]
+        raise UnknownName.of("registered model", name, known) from None
+
+
 def _versions(client: "MlflowClient", name: str) -> list[Any]:
-    return list(client.search_model_versions(f"name = '{name}'"))
+    return every_page(client.search_model_versions, f"name = '{name}'")
 
 
 def _version_of(client: "MlflowClient", name: str, run_id: str, digest: str) -> str | None:
@@ -218,7 +245,7 @@ def _in_run(client: "MlflowClient", model_uri: str) -> tuple[None, str]:
     except MlflowException as error:
         if error.error_code not in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
             raise
-        raise UnknownName(f"There is no run {run_id!r}.", "See `striate runs ls`.") from None
+        raise unknown_run(run_id, find_latest_runs(client)) from None
     if not logged:
         raise BundleError(f"The run {run_id} logged no bundle.", "Resume it to its end.")
     return None, f"models:/{logged[-1].model_id}"
@@ -233,19 +260,18 @@ def _in_registry(client: "MlflowClient", model_uri: str) -> tuple[ModelVersion, 
             f"{model_uri!r} is no model URI.", "Write models:/NAME@ALIAS or models:/NAME/VERSION."
         )
     name, alias, number = match["name"], match["alias"], match["version"]
-    models = {model.name: dict(model.aliases) for model in client.search_registered_models()}
-    if name not in models:
-        raise UnknownName.of("registered model", name, models)
-    if alias is not None and alias not in models[name]:
-        raise UnknownName.of(f"alias of {name}", alias, models[name])
+    aliases = _aliases_of(client, name)
+    if alias is not None and alias not in aliases:
+        raise UnknownName.of(f"alias of {name}", alias, aliases)
+    wanted = str(number if alias is None else aliases[alias])
     try:
-        version = client.get_model_version(name, number or str(models[name][alias]))
+        version = client.get_model_version(name, wanted)
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         known = [str(version.version) for version in _versions(client, name)]
-        raise UnknownName.of(f"version of {name}", number, known) from None
-    return from_mlflow(version, models[name]), str(version.source)
+        raise UnknownName.of(f"version of {name}", wanted, known) from None
+    return from_mlflow(version, aliases), str(version.source)
 
 
 def _cached(folder: Path) -> Bundle | None:

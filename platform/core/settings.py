@@ -19,8 +19,9 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from striate.core.errors import DataError, SettingsError, nearest
+from striate.core.numbers import NonNegative
 from striate.core.text import decode_text
-from striate.core.validation import first_invalid
+from striate.core.validation import first_invalid, show_value
 
 ENVIRONMENT = {
     "home": "STRIATE_HOME",
@@ -64,7 +65,7 @@ class Settings(BaseModel):
     grpc_address: str | None = None
     grpc_ca: Path | None = None
     token: str | None = Field(default=None, repr=False)
-    cache_gb: float = Field(default=50.0, ge=0)
+    cache_gb: NonNegative = 50.0
     modules: tuple[str, ...] = ()
 
     @field_validator("home")
@@ -128,7 +129,7 @@ class Settings(BaseModel):
             invalid = first_invalid(error)
             source = sources.get(invalid.path.partition(".")[0], "a default")
             raise SettingsError(
-                f"The setting {invalid.path} = {invalid.value!r} from {source}"
+                f"The setting {invalid.path} = {show_value(invalid.value)} from {source}"
                 f" is wrong: {invalid.reason}."
             ) from None
 

@@ -7,11 +7,17 @@ import logging
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from striate.core.errors import StriateError, TrackingFault, TrackingRefused, TrackingUnavailable
+from striate.core.errors import (
+    StriateError,
+    TrackingFault,
+    TrackingRefused,
+    TrackingUnavailable,
+    UnknownName,
+)
 from striate.core.retry import Backoff, retry
 from striate.core.settings import Settings
 
@@ -19,8 +25,12 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _Result = TypeVar("_Result")
+RECIPE_TAG = "striate.recipe"
+"""The tag that every run of Striate has."""
 FAULT_WITHIN_S = 30.0
 """How long a server that answers with faults of its own is waited for before anything starts."""
+RUNS_TOLD = 3
+"""Runs that the error for one that is not there tells of."""
 _ANSWER_WITHIN_S = 5.0
 _MAY_PASS = {408, 425, 429}  # too slow, too early, too many: as a fault, not as a refusal
 _STATUS = re.compile(r"failed with error code (\d{3})|too many (\d{3}) error responses")
@@ -59,6 +69,15 @@ def connect(tracking_uri: str) -> "MlflowClient":
             variable.set(value)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+
+
+def run_page(tracking_uri: str, experiment_id: str, run_id: str) -> str:
+    """The address of a run's page in MLflow.
+
+    >>> run_page("http://host:5000/", "1", "4c64")
+    'http://host:5000/#/experiments/1/runs/4c64'
+    """
+    return f"{tracking_uri.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
 
 
 def _check_answers(tracking_uri: str) -> None:
@@ -102,6 +121,58 @@ def explain_unavailable(tracking_uri: str) -> Iterator[None]:
             raise unavailable(tracking_uri) from error
         status = int(found[1] or found[2]) if found else int(error.get_http_status_code())
         raise _answered(tracking_uri, status, str(error)) from error
+
+
+def every_page(search: Callable[..., Any], *arguments: Any) -> list[Any]:
+    """All that one of MLflow's searches finds; it answers in pages.
+
+    Args:
+        search: a method of MLflow's client that takes a `page_token`.
+        arguments: of it.
+    """
+    page = search(*arguments)
+    found = list(page)
+    while page.token:
+        page = search(*arguments, page_token=page.token)
+        found += page
+    return found
+
+
+def find_latest_runs(client: "MlflowClient") -> list[tuple[str, str]]:
+    """The ids and names of the latest `RUNS_TOLD` runs of Striate, newest first."""
+    experiments = [one.experiment_id for one in every_page(client.search_experiments)]
+    runs = client.search_runs(
+        experiments,
+        f"tags.`{RECIPE_TAG}` != ''",
+        max_results=RUNS_TOLD,
+        order_by=["attributes.start_time DESC"],
+    )
+    return [(run.info.run_id, run.info.run_name) for run in runs]
+
+
+def unknown_run(run_id: str, latest: Sequence[tuple[str, str]], where: str = "") -> UnknownName:
+    """The error for a run that is not there.
+
+    Args:
+        run_id: what was asked for.
+        latest: ids and names of runs that are there, newest first; `RUNS_TOLD` are told.
+        where: words on where it is not, with a blank before them.
+    """
+    told = f"The latest are {_listed(latest)}." if latest else "There are none yet."
+    return UnknownName(f"There is no run {run_id!r}{where}.", told)
+
+
+def ambiguous_run(beginning: str, matching: Sequence[tuple[str, str]]) -> UnknownName:
+    """The error for several runs whose ids begin so; ids and names of them, newest first."""
+    return UnknownName(
+        f"Several runs begin with {beginning!r}.",
+        f"Give more of the id: {_listed(matching, len(beginning) + 4)}.",
+    )
+
+
+def _listed(runs: Sequence[tuple[str, str]], digits: int = 8) -> str:
+    """Some runs in words, an id at the length at which `striate runs ls` shows it, or longer."""
+    return ", ".join(f"{run_id[: max(8, digits)]} ({name})" for run_id, name in runs[:RUNS_TOLD])
 
 
 def patiently(

@@ -11,14 +11,25 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from striate.core.files import write_atomic
 
 _MOMENT = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can tell: equal content, equal bytes
 
 
+def stem(name: str, version: str) -> str:
+    """``NAME-VERSION`` as the names of wheels and of ``.dist-info`` folders write it.
+
+    >>> stem("My.own-Model", "1.0")
+    'my_own_model-1.0'
+    """
+    return f"{canonicalize_name(name).replace('-', '_')}-{version.replace('-', '_')}"
+
+
 def wheel_path(folder: Path, name: str, version: str, tag: str) -> Path:
     """Where the wheel of a content lies: ``NAME-VERSION-TAG-py3-none-any.whl``."""
-    return folder / f"{_stem(name, version)}-{tag}-py3-none-any.whl"
+    return folder / f"{stem(name, version)}-{tag}-py3-none-any.whl"
 
 
 def write_wheel(
@@ -38,7 +49,7 @@ def write_wheel(
         metadata: the text of ``METADATA``.
     """
     path = wheel_path(folder, name, version, tag)
-    about = f"{_stem(name, version)}.dist-info"
+    about = f"{stem(name, version)}.dist-info"
     files = {**content, f"{about}/METADATA": metadata.encode()}
     files[f"{about}/WHEEL"] = (
         f"Wheel-Version: 1.0\nGenerator: striate\nRoot-Is-Purelib: true\nBuild: {tag}\n"
@@ -48,10 +59,6 @@ def write_wheel(
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(path, _zipped(files))
     return path
-
-
-def _stem(name: str, version: str) -> str:
-    return f"{name.replace('-', '_')}-{version.replace('-', '_')}"
 
 
 def _record(content: Mapping[str, bytes], own: str) -> bytes:

@@ -57,11 +57,21 @@ def test_writing_again_replaces_all(bundle: Bundle) -> None:
     assert list(bundle.path.parent.iterdir()) == [bundle.path]
 
 
-def test_the_digest_names_the_weights(bundle: Bundle, tmp_path: Path) -> None:
-    same = Bundle.write(tmp_path / "same", SPEC, STATE)
-    other = Bundle.write(tmp_path / "other", SPEC, {"weight": torch.zeros(1)})
+def test_the_digest_names_what_the_bundle_computes(bundle: Bundle, tmp_path: Path) -> None:
+    texts: dict[str, str | Path] = {"labels.txt": "zero\none\n"}
+    again = SPEC.model_copy(update={"provenance": Provenance(run_id="r2")})
+    same = Bundle.write(tmp_path / "same", again, STATE, texts)
     assert len(bundle.digest) == 12
-    assert bundle.digest == same.digest != other.digest
+    assert bundle.digest == same.digest == Bundle.open(same.path).digest
+    other_labels = SPEC.model_copy(update={"labels": tuple("9876543210")})
+    other_way_in = SPEC.model_copy(update={"preprocessing": ()})
+    others = [
+        Bundle.write(tmp_path / "weights", SPEC, {"weight": torch.zeros(1)}, texts),
+        Bundle.write(tmp_path / "labels", other_labels, STATE, texts),
+        Bundle.write(tmp_path / "preprocessing", other_way_in, STATE, texts),
+        Bundle.write(tmp_path / "asset", SPEC, STATE, {"labels.txt": "one\nzero\n"}),
+    ]
+    assert len({bundle.digest, *(other.digest for other in others)}) == 5
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "labels.txt"])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import ray
 
+from striate.core import cluster
 from striate.core.cluster import connect
 from striate.core.errors import PlatformError
 
@@ -63,3 +64,34 @@ def test_a_cluster_that_is_gone_is_told_at_once(address: str) -> None:
         gone = f"127.0.0.1:{free.getsockname()[1]}"
         with pytest.raises(PlatformError, match="does not answer"):
             connect(gone)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"])
+def test_ray_is_led_to_a_cluster_that_keeps_to_loopback_however_it_is_named(
+    monkeypatch: pytest.MonkeyPatch, address: str, host: str
+) -> None:
+    """Ray takes the plain address for the machine's outward one, where nothing listens."""
+    monkeypatch.setattr(cluster, "outward_address", lambda: "127.0.0.77")
+    asked: list[str] = []
+    monkeypatch.setattr(ray, "init", lambda address, **_: asked.append(address))
+    port = address.rpartition(":")[2]
+    connect(f"{host}:{port}")
+    assert asked == [f"[::ffff:127.0.0.1]:{port}"]
+
+
+def test_ray_is_given_an_address_as_it_is_where_its_own_reading_of_it_leads_there(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setattr(cluster, "outward_address", lambda: "127.0.0.1")
+    asked: list[str] = []
+    monkeypatch.setattr(ray, "init", lambda address, **_: asked.append(address))
+    connect(address)
+    assert asked == [address]
+
+
+def test_a_message_names_the_address_as_people_read_it() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))  # and does not listen
+        port = free.getsockname()[1]
+        with pytest.raises(PlatformError, match=rf"at 127\.0\.0\.1:{port} does not answer"):
+            connect(f"[::ffff:127.0.0.1]:{port}")

@@ -21,6 +21,7 @@ TABLE = {
     "BundleError": ("BUNDLE", 4, "FAILED_PRECONDITION"),
     "CheckpointError": ("CHECKPOINT", 5, "DATA_LOSS"),
     "PlatformError": ("PLATFORM", 6, "UNAVAILABLE"),
+    "DiskFull": ("DISK_FULL", 6, "UNAVAILABLE"),
     "TrackingUnavailable": ("TRACKING", 6, "UNAVAILABLE"),
     "TrackingFault": ("TRACKING_FAULT", 6, "UNAVAILABLE"),
     "TrackingRefused": ("TRACKING_REFUSED", 6, "FAILED_PRECONDITION"),

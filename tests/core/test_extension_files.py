@@ -5,12 +5,14 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from striate.core.extension_files import (
     TAKEN_ALONG,
+    PackedExtension,
     cluster_environment,
     module_variables,
     pack_extensions,
@@ -81,6 +83,36 @@ def test_the_folder_of_a_package_works_by_itself(package: Path, tmp_path: Path) 
     folder = packed.write_folder(tmp_path / "kept")
     assert packed.write_folder(tmp_path / "kept") == folder
     assert _found_at(folder)[0] == str(folder / "mine" / "net.py")
+
+
+class _WrittenMeanwhile(Mapping[str, bytes]):
+    """A package's content that somebody else unpacks while it is read."""
+
+    def __init__(self, packed: PackedExtension, parent: Path) -> None:
+        self.packed, self.parent, self.inode = packed, parent, 0
+
+    def __iter__(self) -> Iterator[str]:
+        self.inode = self.packed.write_folder(self.parent).stat().st_ino
+        return iter(self.packed.content)
+
+    def __getitem__(self, name: str) -> bytes:
+        return self.packed.content[name]
+
+    def __len__(self) -> int:
+        return len(self.packed.content)
+
+
+def test_who_unpacks_a_package_second_leaves_the_folder_of_the_first_alone(
+    package: Path, tmp_path: Path
+) -> None:
+    """The first may import from it: it is not moved away under it."""
+    (packed,) = pack_extensions()
+    meanwhile = _WrittenMeanwhile(packed, tmp_path / "kept")
+    second = PackedExtension(packed.extension, meanwhile)
+    vars(second)["tag"] = packed.tag  # as if it had been read: it has the content hashed
+    folder = second.write_folder(tmp_path / "kept")
+    assert folder.stat().st_ino == meanwhile.inode
+    assert list(folder.parent.iterdir()) == [folder]
 
 
 def test_another_content_has_another_name(package: Path, tmp_path: Path) -> None:

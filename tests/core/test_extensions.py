@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from striate.core import extension_sources
 from striate.core.errors import ExtensionError, UnknownName
 from striate.core.extension_sources import find_offers, unknown_groups, use_modules
-from striate.core.extensions import Extended, extended
+from striate.core.extensions import Extended
 
 pytestmark = pytest.mark.unit
 
@@ -53,7 +55,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
 
 
 def _table() -> Extended[Callable[..., int]]:
-    return extended("models", OWN, returning=int)
+    return Extended("models", OWN, returning=int)
 
 
 def test_without_extensions_the_table_is_the_house_s() -> None:
@@ -104,6 +106,22 @@ def test_two_packages_that_claim_a_name_are_both_named(install: Install) -> None
     assert "yours 0.3.0" in caught.value.message
 
 
+def test_a_package_that_an_extension_requires_and_that_is_not_here_is_named(
+    install: Install,
+) -> None:
+    """Submitted jobs and nodes are given the extension alone."""
+    install("mine", "import no_such_rocks.hard", {"striate.models": "three = mine:three"})
+    with pytest.raises(ExtensionError, match="No module named 'no_such_rocks'") as caught:
+        _table().find("three")
+    assert caught.value.remedy.startswith("Install no_such_rocks here and on every node")
+
+
+def test_a_requirement_of_striate_holds_however_its_name_is_written(install: Install) -> None:
+    install("mine", "def three(): 3", {"striate.models": "three = mine:three"}, "Striate>=99")
+    with pytest.raises(ExtensionError, match="is for Striate >=99"):
+        _table().find("three")
+
+
 BROKEN = {
     "does not import": ("raise OSError('no disk')", "three", "OSError: no disk"),
     "lacks what it names": ("four = 4", "three", "has no attribute 'three'"),
@@ -137,7 +155,7 @@ def test_what_returns_a_wrong_type_is_named_when_it_is_called(install: Install) 
 
 def test_entries_that_are_values_have_their_type(install: Install) -> None:
     install("mine", "a = 1.5\nb = 'x'", {"striate.chips": "a = mine:a\nb = mine:b"})
-    table: Extended[float] = extended("chips", {}, of=float)
+    table: Extended[float] = Extended("chips", {}, of=float)
     assert table.find("a") == 1.5
     with pytest.raises(ExtensionError, match=r"chip 'b' of .* is a str, and must be a float"):
         table.find("b")
@@ -166,7 +184,7 @@ def test_a_module_s_plain_dictionaries_are_taken(
     use_modules(("my_net",))
     assert _table().find("three")() == 3
     assert str(_table().origin("three")) == "my_net 7"
-    assert extended("tasks", {}).usable() == {}
+    assert Extended("tasks", {}).usable() == {}
 
 
 def test_the_settings_name_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,6 +193,23 @@ def test_the_settings_name_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "home" / "settings.toml").write_text('[extensions]\nmodules = ["my_net"]\n')
     monkeypatch.syspath_prepend(tmp_path)
     assert _table().find("three")() == 3
+
+
+def test_an_entry_under_another_name_than_its_own_is_an_error_that_names_both(
+    install: Install,
+) -> None:
+    code = "from types import SimpleNamespace as One\na, b = One(name='a'), One(name='c')"
+    install("mine", code, {"striate.services": "a = mine:a\nb = mine:b"})
+    table: Extended[SimpleNamespace] = Extended(
+        "services", {}, of=SimpleNamespace, named=attrgetter("name")
+    )
+    assert table.find("a").name == "a"
+    with pytest.raises(
+        ExtensionError, match=r"mine 0\.3\.0 lists the service 'c' .* 'b'"
+    ) as caught:
+        table.find("b")
+    assert "own name, 'c'" in caught.value.remedy
+    assert list(table.usable()) == ["a"]
 
 
 WRONG_MODULES = {

@@ -27,10 +27,12 @@ def test_it_is_called_again_and_again_until_the_block_ends() -> None:
     assert calls.qsize() == made
 
 
-@pytest.mark.parametrize(("at_ends", "expected"), [(False, 0), (True, 2)])
-def test_a_short_block_has_calls_at_its_ends_alone(at_ends: bool, expected: int) -> None:
+@pytest.mark.parametrize(
+    ("when", "expected"), [({}, 0), ({"at_once": True}, 1), ({"at_ends": True}, 2)]
+)
+def test_a_short_block_has_calls_at_its_ends_alone(when: dict[str, bool], expected: int) -> None:
     calls: list[float] = []
-    with call_every(60, lambda: calls.append(time.monotonic()), name="beside", at_ends=at_ends):
+    with call_every(60, lambda: calls.append(time.monotonic()), name="beside", **when):  # type: ignore[arg-type]
         pass
     assert len(calls) == expected
 

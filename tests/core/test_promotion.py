@@ -10,7 +10,7 @@ import torch
 
 from striate.core import registry
 from striate.core.bundle import Architecture, Bundle, BundleSpec, Provenance, TensorSpec
-from striate.core.model_version import EvaluatedOn, ModelVersion, describe_move, is_better
+from striate.core.model_version import EvaluatedOn, ModelVersion, compare_versions, describe_move
 from striate.core.tracking import connect
 
 pytestmark = pytest.mark.unit
@@ -115,7 +115,7 @@ def version(number: int, score: float | None, on: EvaluatedOn | None = DIGITS) -
     ],
 )
 def test_better_is_a_larger_figure(new: float | None, former: float | None, better: bool) -> None:
-    assert is_better(version(2, new), version(1, former)).better is better
+    assert compare_versions(version(2, new), version(1, former)).better is better
 
 
 def test_promoting_shows_what_changes() -> None:

@@ -1,6 +1,7 @@
 """Ray still has what Striate leans on without its promise; what it has not is told by name."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import re
@@ -68,7 +69,9 @@ def test_a_change_is_refused_with_rays_version_and_the_parts_name(
 
 
 def test_nothing_else_touches_rays_private_parts() -> None:
-    private = re.compile(r"ray\._private|ray\.[\w.]+\._internal|\b_blocking|AutoscalingCoordinator")
+    private = re.compile(
+        r"ray\.(?:\w+\.)*_(?:private|internal)|ray\.dashboard|\b_blocking|AutoscalingCoordinator"
+    )
     own = ROOT / "platform" / "core" / "ray_private.py"
     files = [*(ROOT / "platform").rglob("*.py"), *(ROOT / "models").rglob("*.py")]
     leaning = [
@@ -94,8 +97,29 @@ def test_what_rays_binaries_read_is_in_them() -> None:
     assert name.encode() in raylet.read_bytes()
 
 
+def test_what_a_cluster_tells_is_no_part_of_a_commands_results(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray._private import worker
+
+    monkeypatch.setattr(worker, "print_to_stdstream", worker.print_to_stdstream)
+    ray_private.tell_on_stderr()
+    ray_private.tell_on_stderr()  # once is enough
+    polled = iter([{"job_id": None, "error_message": "The node with node id: 1 has died."}])
+    told = SimpleNamespace(
+        gcs_error_subscriber=SimpleNamespace(
+            subscribe=lambda: None, poll=lambda: (None, next(polled))
+        ),
+        current_job_id=SimpleNamespace(binary=lambda: b"1"),
+    )
+    with contextlib.suppress(StopIteration):
+        worker.listen_error_messages(told, SimpleNamespace(is_set=lambda: False))
+    out, err = capsys.readouterr()
+    assert (out, err.count("The node with node id: 1 has died.")) == ("", 1)
+
+
 def test_a_driver_may_name_loopback_by_its_mapped_address() -> None:
-    """`striate.local.loopback.ray_address` rests on Ray's leaving it alone."""
+    """`striate.core.addresses.mapped_loopback` rests on Ray's leaving it alone."""
     from ray._private.services import canonicalize_bootstrap_address
 
     mapped = "[::ffff:127.0.0.1]:6379"

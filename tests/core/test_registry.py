@@ -1,6 +1,7 @@
 """The registry on a real MLflow store: versions, aliases, what is missing, what is silent."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from striate.core.bundle import Architecture, Bundle, BundleSpec, Provenance, Te
 from striate.core.errors import BundleError, TrackingUnavailable, UnknownName
 from striate.core.model_version import EvaluatedOn
 from striate.core.settings import Settings
-from striate.core.tracking import connect, tracking_uri_of
+from striate.core.tracking import RECIPE_TAG, connect, tracking_uri_of
 
 pytestmark = pytest.mark.unit
 LOADER = "package_of_the_caller.loader"
@@ -225,3 +226,50 @@ def test_a_server_that_does_not_answer_is_said_soon(tmp_path: Path) -> None:
 def test_no_server_at_all_is_said(tmp_path: Path) -> None:
     with pytest.raises(TrackingUnavailable, match="No MLflow"):
         registry.fetch("models:/lenet5@champion", Settings(home=tmp_path))
+
+
+@pytest.fixture
+def crowded(tmp_path: Path) -> Iterator[str]:
+    """A store of its own whose list of models is longer than one of MLflow's answers (100)."""
+    import mlflow
+
+    uri = f"sqlite:///{tmp_path}/crowded.db"
+    client = connect(uri)
+    client.create_experiment("tests", artifact_location=str(tmp_path / "artifacts"))
+    for number in range(101):
+        client.create_registered_model(f"m{number:03}")
+    yield uri
+    mlflow.set_tracking_uri(None)
+    mlflow.set_registry_uri(None)
+
+
+def test_a_model_past_the_first_page_of_the_list_is_found(crowded: str, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", tracking_uri=crowded)
+    bundle = bundle_at(tmp_path / "b", 0.5)
+    made = registry.register(bundle, "z", new_run(crowded), crowded, LOADER)
+    assert (made.name, made.version, made.aliases) == ("z", 1, ("champion",))
+    assert registry.list_versions(crowded, "z") == [made]
+    assert registry.list_versions(crowded) == [made]
+    _, found = registry.fetch("models:/z@champion", settings)
+    assert found == made
+    assert registry.promote("z", 1, "best", crowded).aliases == ("best", "champion")
+    with pytest.raises(UnknownName, match="zz") as caught:
+        registry.list_versions(crowded, "zz")
+    assert "Did you mean z?" in caught.value.remedy
+
+
+def test_a_run_that_is_not_there_is_told_with_the_latest_ones(
+    store: str, settings: Settings
+) -> None:
+    client = connect(store)
+    experiment = client.create_experiment("named", artifact_location="unused")
+    tags = {RECIPE_TAG: "digits"}
+    for number in range(4):
+        client.create_run(experiment, 1 + number, tags, run_name=f"digits {number}")
+    client.create_run(experiment, 9, run_name="of somebody else")
+    with pytest.raises(UnknownName, match=r"no run '0123'") as caught:
+        registry.fetch("runs:/0123/bundle", settings)
+    assert re.fullmatch(
+        r"The latest are [0-9a-f]{8} \(digits 3\), [0-9a-f]{8} \(digits 2\),"
+        r" [0-9a-f]{8} \(digits 1\)\.", caught.value.remedy,
+    )  # fmt: skip

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
-from striate.core.validation import InvalidField, describe_invalid, first_invalid
+from striate.core.errors import RecipeError
+from striate.core.validation import (
+    InvalidField,
+    check_arguments,
+    describe_invalid,
+    first_invalid,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -72,6 +78,21 @@ def test_any_path_and_reason_come_out_whole(path: list[str], reason: str) -> Non
     )
     place = ".".join(path) or "content"
     assert describe_invalid(error) == f"{place}: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({}, "The pipeline x lacks size. It knows size, kind."),
+        ({"size": 2, "depth": 1}, "The pipeline x cannot take depth = 1: Extra inputs"),
+        ({"size": 3}, "The pipeline x cannot take its arguments: size must be even."),
+    ],
+)
+def test_arguments_that_do_not_fit_are_one_sentence(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        check_arguments(_Part, given, "pipeline x")
+    assert str(caught.value).startswith(says)
+    assert check_arguments(_Part, {"size": 2}, "pipeline x") == _Part(size=2)
 
 
 def test_nobody_else_takes_a_validation_error_apart() -> None:

@@ -6,26 +6,27 @@ BIN := $(VENV)/bin
 LAYOUT := $(shell find platform models -type f -not -name '*.pyc' | LC_ALL=C sort | sha256sum | cut -c1-16)
 RUNTIME := $(VENV)/.runtime-$(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-16)-$(LAYOUT)
 DEV := $(RUNTIME)-dev
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-EDITABLE := --config-settings editable_mode=strict
+PIP := $(BIN)/python .ci/install.py
+PINNED := --config-settings editable_mode=strict -c constraints.txt
+UNIT := $(BIN)/python -m pytest -m unit -n auto --dist worksteal
+REST := $(BIN)/python -m pytest -m
 
-.PHONY: help setup demo test check bench format protos clean
+.PHONY: help setup demo test test-unit test-rest check bench format protos clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
 $(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+	@echo "Making $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
 
 $(RUNTIME): | $(VENV)/bin/python
-	@echo "Installing Striate into $(VENV) …"
 	@rm -f $(VENV)/.runtime-*
-	$(PIP) $(EDITABLE) -e .
+	@$(PIP) "Striate and what it runs on into $(VENV)" $(PINNED) -e .
 	@touch $@
 
 $(DEV): $(RUNTIME)
-	@echo "Installing the development tools into $(VENV) …"
-	$(PIP) $(EDITABLE) -e '.[dev]'
+	@$(PIP) "the development tools into $(VENV)" $(PINNED) -e '.[dev]'
 	@touch $@
 
 setup: $(DEV)  ## create .venv and install Striate with its development tools
@@ -33,11 +34,15 @@ setup: $(DEV)  ## create .venv and install Striate with its development tools
 demo: $(RUNTIME)  ## walk the whole way once; KEEP=1 leaves the platform up
 	$(BIN)/striate demo $(if $(KEEP),--keep)
 
-test: $(DEV)  ## run the whole suite: unit tests on all cores, then the rest, in turn, on one Ray cluster
-	@failed=""; \
-	$(BIN)/python -m pytest -m unit -n auto --dist worksteal || failed="$$failed unit"; \
-	$(BIN)/python -m pytest -m "not unit" || failed="$$failed cluster-e2e-gpu"; \
-	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
+test: $(DEV)  ## run the whole suite: unit tests on all cores, then the rest on one Ray cluster
+	@$(MAKE) --no-print-directory -k test-unit test-rest
+
+test-unit: $(DEV)  ## run the unit tests alone, on all cores
+	$(UNIT)
+
+test-rest: $(DEV)  ## run all but the unit tests, half of them beside the others
+	@$(BIN)/python .ci/beside.py $(REST) "not unit and shares_platform" -- \
+	  $(REST) "not unit and not shares_platform"
 
 check: $(DEV)  ## lint, formatting and types
 	$(BIN)/ruff check .

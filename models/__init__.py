@@ -8,26 +8,31 @@ returns a tuple in training mode, its own scores first. The large networks take 
 a small version trains on a CPU in seconds.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from importlib.metadata import version as installed_version
 from typing import Any
 
 from torch import Tensor, nn
 
+from striate.core.bounds import check_bounds
 from striate.core.bundle import NETWORK, Architecture, Bundle, BundleSpec
 from striate.core.errors import BundleError, UsageError
-from striate.core.extension_sources import find_offers
-from striate.core.extensions import extended
+from striate.core.extension_sources import find_offers, is_same_package
+from striate.core.extensions import Extended
 from striate.models.alexnet import alexnet, alexnet_one_tower
 from striate.models.c3d import c3d, c3d_ablation
+from striate.models.deepface import deepface
+from striate.models.face_pose import face_pose
 from striate.models.fcn import Fcn
 from striate.models.googlenet import googlenet
 from striate.models.lenet1 import lenet1, lenet1_32
 from striate.models.lenet5 import lenet5, lenet5_modern
+from striate.models.memory import check_memory
+from striate.models.memory_network import MemoryNetwork
 from striate.models.overfeat import overfeat_accurate, overfeat_fast
 from striate.models.slide_tower import slide_tower
 from striate.models.speech_convnet import speech_convnet
+from striate.models.story_lstm import StoryLstm
 from striate.models.vgg import vgg16, vgg19
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
@@ -35,21 +40,25 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "alexnet_one_tower": alexnet_one_tower,
     "c3d": c3d,
     "c3d_ablation": c3d_ablation,
+    "deepface": deepface,
+    "face_pose": face_pose,
     "fcn": Fcn,
     "googlenet": googlenet,
     "lenet1": lenet1,
     "lenet1_32": lenet1_32,
     "lenet5": lenet5,
     "lenet5_modern": lenet5_modern,
+    "memory_network": MemoryNetwork,
     "overfeat_accurate": overfeat_accurate,
     "overfeat_fast": overfeat_fast,
     "slide_tower": slide_tower,
     "speech_convnet": speech_convnet,
+    "story_lstm": StoryLstm,
     "vgg16": vgg16,
     "vgg19": vgg19,
 }
 _HOUSE = "striate"
-ALL_MODELS = extended("models", MODELS, returning=nn.Module)
+ALL_MODELS = Extended("models", MODELS, returning=nn.Module)
 """With those that extensions add."""
 
 
@@ -60,15 +69,29 @@ def build(architecture: Architecture) -> nn.Module:
         UnknownName: there is no architecture of that name.
         BundleError: the package that it comes from is not here.
         ExtensionError: the extension that adds it cannot be used.
-        UsageError: its arguments do not fit.
+        UsageError: its arguments do not fit, or it takes more memory than there is.
     """
     if _is_elsewhere(architecture):
         raise _missing(architecture)
     make = ALL_MODELS.find(architecture.name)
+    check_model(architecture.name, architecture.arguments)
     try:
+        if ALL_MODELS.origin(architecture.name) is None:  # one of ours, which does nothing else
+            check_memory(architecture.name, make, architecture.arguments)
         return make(**architecture.arguments)
-    except TypeError as error:
-        raise UsageError(f"The model {architecture.name} cannot be built: {error}.") from None
+    except (TypeError, ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
+        said = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
+        raise UsageError(f"The model {architecture.name} cannot be built: {said}.") from None
+
+
+def check_model(name: str, arguments: Mapping[str, Any]) -> None:
+    """Hold arguments against the bounds that the model's own annotations give; builds nothing.
+
+    Raises:
+        UnknownName, ExtensionError: as `build`.
+        UsageError: an argument lies outside.
+    """
+    check_bounds(ALL_MODELS.find(name), arguments, f"The model {name}")
 
 
 def build_from(bundle: Bundle) -> nn.Module:
@@ -107,10 +130,10 @@ def architecture_of(name: str, arguments: Mapping[str, Any]) -> Architecture:
 def _is_elsewhere(architecture: Architecture) -> bool:
     """Whether another package than the one here defines what the architecture names."""
     if architecture.name not in ALL_MODELS:
-        return _plain(architecture.package) != _HOUSE and not find_offers().problems
+        return not is_same_package(architecture.package, _HOUSE) and not find_offers().problems
     origin = ALL_MODELS.origin(architecture.name)
     said = architecture.package != _HOUSE  # what recipes ask for comes from wherever it is
-    return said and _plain(origin.name if origin else _HOUSE) != _plain(architecture.package)
+    return said and not is_same_package(origin.name if origin else _HOUSE, architecture.package)
 
 
 def _missing(architecture: Architecture) -> BundleError:
@@ -132,11 +155,6 @@ def _remedy(architecture: Architecture) -> str:
         f"It was made by {here.package} {architecture.version}, and {here.version} is here: install"
         " that version, or train the model again."
     )
-
-
-def _plain(package: str) -> str:
-    """A package's name as indexes compare it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", package).lower()
 
 
 def name_outputs(spec: BundleSpec, given: Any) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ Krizhevsky, "One weird trick for parallelizing convolutional neural networks", a
 in today's libraries: one group, no normalisation, a 224×224 field; 61,100,840 and 714,188,480.
 """
 
+from striate.core.numbers import BelowOne, Classes, FieldSide, Width
 from striate.models.layers.init import (
     Init,
     he_normal,
@@ -37,10 +38,10 @@ _STD = 0.01
 
 
 def alexnet(
-    classes: int = 1000,
-    field: int = 227,
-    width: float = 1.0,
-    dropout: float = 0.5,
+    classes: Classes = 1000,
+    field: FieldSide = 227,
+    width: Width = 1.0,
+    dropout: BelowOne = 0.5,
     init: Init | None = None,
 ) -> Tower:
     """AlexNet of 2012.
@@ -67,7 +68,7 @@ def alexnet(
 
 
 def alexnet_one_tower(
-    classes: int = 1000, field: int = 224, width: float = 1.0, dropout: float = 0.5
+    classes: Classes = 1000, field: FieldSide = 224, width: Width = 1.0, dropout: BelowOne = 0.5
 ) -> Tower:
     """The single tower; arguments as of `alexnet`, the field at least 63.
 

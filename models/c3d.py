@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from striate.core.errors import UsageError
+from striate.core.numbers import BelowOne, Classes, FieldSide, Frames, Width
 from striate.models.layers.head import FullHead, scale_count
 from striate.models.layers.init import (
     Init,
@@ -84,11 +85,11 @@ class C3d(nn.Module):
 
 
 def c3d(
-    classes: int = 487,
-    field: int = 112,
-    frames: int = 16,
-    width: float = 1.0,
-    dropout: float = 0.5,
+    classes: Classes = 487,
+    field: FieldSide = 112,
+    frames: Frames = 16,
+    width: Width = 1.0,
+    dropout: BelowOne = 0.5,
     init: Init | None = None,
 ) -> C3d:
     """The network trained on Sports-1M.
@@ -120,11 +121,11 @@ def c3d(
 
 
 def c3d_ablation(
-    classes: int = 101,
-    field: int = 112,
-    frames: int = 16,
-    width: float = 1.0,
-    dropout: float = 0.5,
+    classes: Classes = 101,
+    field: FieldSide = 112,
+    frames: Frames = 16,
+    width: Width = 1.0,
+    dropout: BelowOne = 0.5,
     init: Init | None = None,
 ) -> C3d:
     """The network of the ablations, one convolution a stage; arguments as of `c3d`."""

@@ -3,7 +3,7 @@
 Connections are counted as the LeNet papers do: every arithmetic use of a weight, a bias or a
 sub-sampling input, so that the published figures come out exactly (1998, section II-B: layer S2
 has 12 parameters and 5,880 connections, five to a unit). `macs` counts the multiply-accumulates of
-convolutions and full layers alone, as later papers do.
+convolutions, full layers and LSTMs (batch first) alone, as later papers do.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from striate.models.layers.lenet import Subsample2d, TableConv2d
+from striate.models.layers.locally_connected import LocallyConnected2d
 from striate.models.lenet5 import RbfOutput
 
 _Rule = Callable[[Any, Tensor], int]
@@ -33,7 +34,7 @@ def connections(model: nn.Module, input_shape: tuple[int, ...]) -> int:
 
 
 def macs(model: nn.Module, input_shape: tuple[int, ...]) -> int:
-    """Multiply-accumulates of the convolutions and full layers for one input, without biases."""
+    """Multiply-accumulates of convolutions, full layers and LSTMs for one input, without biases."""
     return _count(model, input_shape, _MACS)
 
 
@@ -67,6 +68,10 @@ def _positions(output: Tensor) -> int:
     return output[0, 0].numel()  # places at which one feature map is computed
 
 
+def _lstm_weights(layer: nn.LSTM) -> int:
+    return sum(one.numel() for name, one in layer.named_parameters() if name.startswith("weight"))
+
+
 def _numel(parameter: Tensor | None) -> int:
     return 0 if parameter is None else parameter.numel()
 
@@ -75,12 +80,15 @@ _MACS: dict[type[nn.Module], _Rule] = {
     TableConv2d: lambda layer, output: layer.kernels.numel() * _positions(output),
     nn.Conv2d: lambda layer, output: layer.weight.numel() * _positions(output),
     nn.Conv3d: lambda layer, output: layer.weight.numel() * _positions(output),
+    LocallyConnected2d: lambda layer, _output: layer.weight.numel(),
+    nn.LSTM: lambda layer, output: _lstm_weights(layer) * output[0].shape[1],
     nn.Linear: lambda layer, output: layer.weight.numel() * (output[0].numel() // output.shape[-1]),
 }
 _CONNECTIONS: dict[type[nn.Module], _Rule] = {
     TableConv2d: lambda m, out: _MACS[TableConv2d](m, out) + _numel(m.bias) * _positions(out),
     nn.Conv2d: lambda m, out: _MACS[nn.Conv2d](m, out) + _numel(m.bias) * _positions(out),
     nn.Conv3d: lambda m, out: _MACS[nn.Conv3d](m, out) + _numel(m.bias) * _positions(out),
+    LocallyConnected2d: lambda m, _out: m.weight.numel() + m.bias.numel(),
     nn.Linear: lambda m, out: _MACS[nn.Linear](m, out) + _numel(m.bias),
     Subsample2d: lambda _m, out: out[0].numel() * _SUBSAMPLE_CONNECTIONS,
     RbfOutput: lambda m, _out: m.codes.numel(),

@@ -11,6 +11,7 @@ multiply-accumulates.
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from striate.core.numbers import Classes, FieldSide, Maps
 from striate.models.layers.init import he_normal, set_normal
 
 _DEEP = (1, 2, 4, 4)  # maps of the stages, over those of the first
@@ -27,7 +28,7 @@ class Fcn(nn.Module):
         field: height and width of the image that it is counted and tried with, in pixels.
     """
 
-    def __init__(self, classes: int = 8, maps: int = 16, field: int = 64) -> None:
+    def __init__(self, classes: Classes = 8, maps: Maps = 16, field: FieldSide = 64) -> None:
         super().__init__()
         self.input_shape = (3, field, field)
         self.classes = classes

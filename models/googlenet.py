@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from striate.core.errors import UsageError
+from striate.core.numbers import BelowOne, Classes, FieldSide, Width
 from striate.models.layers.dropout import SampleDropout
 from striate.models.layers.head import scale_count
 from striate.models.layers.init import he_normal
@@ -203,10 +204,10 @@ class GoogLeNet(nn.Module):
 
 
 def googlenet(
-    classes: int = 1000,
-    field: int = 224,
-    width: float = 1.0,
-    dropout: float = 0.4,
+    classes: Classes = 1000,
+    field: FieldSide = 224,
+    width: Width = 1.0,
+    dropout: BelowOne = 0.4,
     auxiliary: bool = False,
 ) -> GoogLeNet:
     """GoogLeNet, with He's initial weights; the paper gives none.

@@ -9,6 +9,7 @@ which fits the 4,096 stored weights of the ANNA chip.
 import torch
 from torch import Tensor, nn
 
+from striate.core.numbers import Classes
 from striate.models.layers.lenet import (
     ConnectionTable,
     Squash,
@@ -34,7 +35,7 @@ class LeNet1(nn.Module):
         classes: number of outputs.
     """
 
-    def __init__(self, field: int, classes: int = 10) -> None:
+    def __init__(self, field: int, classes: Classes = 10) -> None:
         super().__init__()
         self.input_shape = (1, field, field)
         self.classes = classes
@@ -64,11 +65,11 @@ class LeNet1(nn.Module):
         return self.forward_head(self.forward_features(images))
 
 
-def lenet1(classes: int = 10) -> LeNet1:
+def lenet1(classes: Classes = 10) -> LeNet1:
     """LeNet-1 on a 28×28 field."""
     return LeNet1(FIELDS["lenet1"], classes)
 
 
-def lenet1_32(classes: int = 10) -> LeNet1:
+def lenet1_32(classes: Classes = 10) -> LeNet1:
     """LeNet-1 on a 32×32 field, the one that fits the ANNA chip."""
     return LeNet1(FIELDS["lenet1_32"], classes)

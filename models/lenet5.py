@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from striate.core.numbers import Classes
 from striate.models.layers.codes import digit_codes
 from striate.models.layers.lenet import (
     ConnectionTable,
@@ -84,7 +85,7 @@ class LeNet5Modern(nn.Module):
         classes: number of outputs.
     """
 
-    def __init__(self, classes: int = 10) -> None:
+    def __init__(self, classes: Classes = 10) -> None:
         super().__init__()
         self.input_shape = (1, 32, 32)
         self.classes = classes
@@ -115,6 +116,6 @@ def lenet5() -> LeNet5:
     return LeNet5()
 
 
-def lenet5_modern(classes: int = 10) -> LeNet5Modern:
+def lenet5_modern(classes: Classes = 10) -> LeNet5Modern:
     """The modern network of that name."""
     return LeNet5Modern(classes)

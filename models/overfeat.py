@@ -7,6 +7,7 @@ which are those of the released weights; 2,801,403,904 and 5,355,446,784 multipl
 `striate.models.evaluation.localise` finds boxes.
 """
 
+from striate.core.numbers import BelowOne, Classes, FieldSide, Width
 from striate.models.layers.init import (
     Init,
     he_normal,
@@ -35,10 +36,10 @@ _STD = 0.01
 
 
 def overfeat_fast(
-    classes: int = 1000,
-    field: int = 231,
-    width: float = 1.0,
-    dropout: float = 0.5,
+    classes: Classes = 1000,
+    field: FieldSide = 231,
+    width: Width = 1.0,
+    dropout: BelowOne = 0.5,
     init: Init | None = None,
 ) -> Tower:
     """The fast network: 3072 and 4096 hidden units, a result every 32 pixels.
@@ -59,10 +60,10 @@ def overfeat_fast(
 
 
 def overfeat_accurate(
-    classes: int = 1000,
-    field: int = 221,
-    width: float = 1.0,
-    dropout: float = 0.5,
+    classes: Classes = 1000,
+    field: FieldSide = 221,
+    width: Width = 1.0,
+    dropout: BelowOne = 0.5,
     init: Init | None = None,
 ) -> Tower:
     """The accurate network: 4096 and 4096 hidden units, a result every 36 pixels.

@@ -7,6 +7,7 @@ OverFeat's accurate network (221×221, stride 2, pools of 3, 2 and 3) it has 51,
 and 1,992,221,184 multiply-accumulates.
 """
 
+from striate.core.numbers import BelowOne, Classes, FieldSide, Width
 from striate.models.layers.init import he_normal
 from striate.models.layers.tower import Conv, MaxPool, Tower
 
@@ -20,7 +21,7 @@ LAYERS = (
 
 
 def slide_tower(
-    classes: int = 1000, field: int = 221, width: float = 1.0, dropout: float = 0.5
+    classes: Classes = 1000, field: FieldSide = 221, width: Width = 1.0, dropout: BelowOne = 0.5
 ) -> Tower:
     """The slide's tower, with He's initial weights; the slide gives none.
 

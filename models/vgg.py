@@ -7,6 +7,7 @@ Simonyan, Zisserman, "Very deep convolutional networks for large-scale image rec
 
 from collections.abc import Sequence
 
+from striate.core.numbers import BelowOne, Classes, FieldSide, Width
 from striate.models.layers.init import Init, glorot_uniform, he_normal, init_or_default
 from striate.models.layers.tower import Conv, Layer, MaxPool, Tower
 
@@ -24,10 +25,10 @@ def layers_of(convolutions: Sequence[int]) -> tuple[Layer, ...]:
 
 
 def vgg16(
-    classes: int = 1000,
-    field: int = 224,
-    width: float = 1.0,
-    dropout: float = 0.5,
+    classes: Classes = 1000,
+    field: FieldSide = 224,
+    width: Width = 1.0,
+    dropout: BelowOne = 0.5,
     init: Init | None = None,
 ) -> Tower:
     """Configuration D: thirteen convolutions and three full layers.
@@ -48,10 +49,10 @@ def vgg16(
 
 
 def vgg19(
-    classes: int = 1000,
-    field: int = 224,
-    width: float = 1.0,
-    dropout: float = 0.5,
+    classes: Classes = 1000,
+    field: FieldSide = 224,
+    width: Width = 1.0,
+    dropout: BelowOne = 0.5,
     init: Init | None = None,
 ) -> Tower:
     """Configuration E: sixteen convolutions and three full layers; arguments as of `vgg16`."""

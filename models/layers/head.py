@@ -18,7 +18,7 @@ def scale_count(count: int, width: float, multiple: int = 1) -> int:
     Raises:
         UsageError: the width is not positive.
 
-    >>> scaled(96, 0.25), scaled(256, 0.1, multiple=2)
+    >>> scale_count(96, 0.25), scale_count(256, 0.1, multiple=2)
     (24, 26)
     """
     if width <= 0:

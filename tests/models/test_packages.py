@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from striate.core.bundle import Architecture, Bundle, BundleSpec, TensorSpec
-from striate.core.errors import BundleError, ExtensionError, UnknownName
+from striate.core.errors import BundleError, ExtensionError, UnknownName, UsageError
 from striate.core.extension_sources import use_modules
 from striate.models import architecture_of, build, build_from
 
@@ -62,6 +62,40 @@ def test_arguments_that_do_not_fit_are_said_with_the_module(name_module: Name) -
     name_module("1.0")
     with pytest.raises(ExtensionError, match=r"'flat' of the extension flat_net 1\.0 .*tall"):
         build(Architecture(name="flat", arguments={"tall": 3}))
+
+
+BOUNDED = """
+from typing import Annotated, Optional
+from pydantic import Field
+from torch import nn
+class Flat(nn.Module):
+    def __init__(
+        self,
+        wide: Annotated[int, Field(ge=1, le=9)] = 2,
+        share: "Optional[Annotated[float, Field(ge=0, lt=1)]]" = None,
+        note: Annotated[object, "for a reader"] = None,
+        free: int = 1,
+    ):
+        super().__init__()
+        self.layer = nn.Linear(4, wide * free)
+MODELS = {"bounded": Flat}
+"""
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("wide", 0), ("wide", 10), ("wide", 10**9), ("wide", "9"), ("wide", True), ("wide", 2.5),
+     ("share", 1), ("share", 1.5), ("share", -0.1)],
+)  # fmt: skip
+def test_an_extension_s_own_bounds_are_held(
+    tmp_path: Path, name_module: Name, argument: str, value: object
+) -> None:
+    name_module("1.0")
+    (tmp_path / "flat_net.py").write_text(BOUNDED)
+    with pytest.raises(UsageError, match=rf"bounded cannot be built with {argument} = ") as said:
+        build(Architecture(name="bounded", arguments={argument: value}))
+    assert "\n" not in str(said.value)
+    build(Architecture(name="bounded", arguments={"wide": 9, "share": 0.5, "note": 3, "free": 2}))
 
 
 def test_a_package_that_is_missing_is_named_with_the_remedy() -> None:

@@ -25,10 +25,16 @@ FLOORS = {
 # The folders of a room, lowest first: each imports from lower tiers alone. `.` is the room's own
 # files.
 TIERS = {
-    "models": (("layers",), (".", "evaluation")),
+    "models": (("automata", "layers"), (".", "speech"), ("evaluation",)),
     "data": (
         (".", "transforms"),
-        ("shards", "transforms/audio", "transforms/image", "transforms/video"),
+        (
+            "shards",
+            "transforms/audio",
+            "transforms/image",
+            "transforms/text",
+            "transforms/video",
+        ),
         ("corpora", "pipelines"),
         ("ingest", "show", "stream"),
     ),
@@ -39,18 +45,20 @@ TIERS = {
         ("tasks",),
         ("recipes", "tracking"),
         ("loop", "plots"),
-        ("launch",),
+        ("faces", "launch", "speech"),
         ("sweep",),
     ),
     "serve": (
         ("common", "protos"),
-        ("client", "edge", "observability", "predictors"),
-        ("capacity", "server"),
+        ("client", "edge", "identities", "observability", "predictors"),
+        ("capacity", "server", "webhooks"),
         ("services",),
         ("apps",),
         ("deployment",),
     ),
 }
+# A row of the page's table: a folder, which file of it is meant, what it does, who imports it.
+ROW = re.compile(r"^\| `([a-z_/]+)/`(?: \([^)]*\))? \|.*\| ([^|]+) \|$", re.M)
 SOURCES = {"striate.models": ROOT / "models", "striate": ROOT / "platform"}
 MODELS_MAY_IMPORT = {"torch", "striate"}
 
@@ -134,6 +142,51 @@ def test_a_folder_imports_only_from_lower_folders_of_its_room() -> None:
         if _tier_of(room, modules[need]) >= _tier_of(room, path)
     ]
     assert not wrong, "\n".join(sorted(wrong))
+
+
+def test_the_table_of_rooms_says_who_imports_each() -> None:
+    """The last column of docs/architecture.md, row by row, out of the import statements."""
+    wrong = [
+        f"{row}/ is imported by {found}, and the page says {said}"
+        for (row, said), found in zip(ROW.findall(_page()), _imported_by(), strict=True)
+        if said != found
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def _page() -> str:
+    return (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def _imported_by() -> list[str]:
+    """For each row of the table: folders of its room, then other rooms, in the table's order."""
+    modules = _modules()
+    rows = [row for row, _ in ROW.findall(_page())]
+    importers: dict[str, set[str]] = {row: set() for row in rows}
+    for path in (path for path in modules.values() if path.stat().st_size):
+        own = _row_of(path, rows)
+        for need in _needs(path, modules):
+            if (row := _row_of(modules[need], rows)) != own:
+                importers[row].add(own)
+    return [_in_words(row, importers[row], rows) for row in rows]
+
+
+def _row_of(path: Path, rows: list[str]) -> str:
+    """The row of the table that a file belongs to: that of its folder, or of one around it."""
+    folder = path.parent.relative_to(ROOT).as_posix().removeprefix("platform/")
+    found = [row for row in rows if folder == row or folder.startswith(f"{row}/")]
+    assert found, f"{folder} has no row in docs/architecture.md"
+    return max(found, key=len)
+
+
+def _in_words(row: str, importers: set[str], rows: list[str]) -> str:
+    room = row.split("/")[0]
+    near = [one for one in rows if one in importers and one.split("/")[0] == room]
+    far = [other for other in FLOORS if other in {one.split("/")[0] for one in importers} - {room}]
+    if set(far) == set(FLOORS) - {room}:
+        return "all"
+    names = [one.removeprefix(f"{room}/") for one in near] + far
+    return ", ".join(f"`{name}`" for name in names) or "nobody"
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
@@ -220,6 +273,41 @@ def test_every_package_is_in_the_wheel() -> None:
     assert found == listed
 
 
+def test_every_folder_holds_a_package() -> None:
+    """What a move leaves behind would be packaged, or found by nobody."""
+    bare = [
+        str(folder.relative_to(ROOT))
+        for source in (ROOT / "platform", ROOT / "models")
+        for folder in source.rglob("*")
+        if folder.is_dir() and folder.name != "__pycache__" and any(folder.iterdir())
+        if not (folder / "__init__.py").is_file()
+        if {file.name for file in folder.iterdir()} != {"__pycache__"}
+    ]
+    assert not bare
+    empty = [
+        str(init.parent.relative_to(ROOT))
+        for source in SOURCES.values()
+        for init in source.rglob("__init__.py")
+        if not init.stat().st_size and not [
+            entry for entry in init.parent.iterdir()
+            if entry.name not in {"__init__.py", "__pycache__", "py.typed"}
+        ]
+    ]  # fmt: skip
+    assert not empty
+
+
+def test_no_public_class_name_stands_for_two_things() -> None:
+    places: dict[str, list[str]] = {}
+    for _, path in _sources():
+        if "_pb2" in path.name:
+            continue
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    twice = {name: found for name, found in places.items() if len(found) > 1}
+    assert not twice
+
+
 def test_every_package_is_marked_as_typed_or_lies_in_one_that_is() -> None:
     for room in FLOORS:
         folder = ROOT / "models" if room == "models" else ROOT / "platform" / room
@@ -251,4 +339,5 @@ def test_the_table_of_corpora_waits_for_no_heavy_library() -> None:
     code = "import sys, striate.cli.data, striate.data.corpora; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"torch", "ray", "mlflow", "av", "scipy", "skimage", "sklearn", "soundfile"}
+    heavy |= {"tokenizers"}
     assert not heavy & set(done.stdout.split())

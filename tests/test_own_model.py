@@ -19,8 +19,8 @@ from striate.core.errors import BundleError
 from striate.core.registry import fetch
 from striate.models import build_from
 from striate.serve.client.client import Client
-from striate.serve.deployment.canary import edge_folder
 from striate.serve.edge import control
+from striate.serve.edge.app_table import edge_folder
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -110,7 +110,7 @@ def test_its_own_service_answers_through_the_edge(said: dict[str, Any]) -> None:
 def test_it_goes_on_answering_when_a_process_without_it_configures_the_edge(
     said: dict[str, Any], environment: dict[str, str], work: Path, ray_cluster: Any
 ) -> None:
-    control.reload(edge_folder(ray_cluster.settings))
+    control.reload(edge_folder(ray_cluster.settings.home))
     photos = [f"patterns/{name}/1.png" for name in CLASSES]
     answers = _run(["sort", *photos], environment, work)
     assert [answer["folder"] for answer in answers] == list(CLASSES)

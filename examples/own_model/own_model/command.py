@@ -1,10 +1,14 @@
 """`striate sort`: asks the deployed application into which folder each photo belongs."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
-from striate.cli.output import json_option, print_json, print_table
+from striate.cli.numbers import format_probability
+from striate.cli.output import json_option, print_json, print_table, wide_option
+from striate.cli.tables import Column, Table
 from striate.core.errors import PlatformError
 from striate.core.settings import Settings
 
@@ -13,6 +17,7 @@ from striate.core.settings import Settings
 @click.argument("photos", nargs=-1, required=True,
                 type=click.Path(exists=True, dir_okay=False, path_type=Path))  # fmt: skip
 @click.option("--app", default="sorter", show_default=True, help="The application's name.")
+@wide_option
 @json_option
 def sort(photos: tuple[Path, ...], app: str, as_json: bool) -> None:
     """Say into which class folder each of PHOTOS belongs.
@@ -40,6 +45,10 @@ def sort(photos: tuple[Path, ...], app: str, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    print_table(
-        "Sorted", ("photo", "folder", "score", "sure"), [list(row.values()) for row in rows]
-    )
+    print_table(sorted_table(rows))
+
+
+def sorted_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Where photos belong, for people."""
+    columns = ("photo", "folder", Column("score", show=format_probability), "sure")
+    return Table("Sorted", columns, [list(row.values()) for row in rows])

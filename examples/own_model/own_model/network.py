@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from striate.core.numbers import Classes, Maps
+
 SIDE = 32
 """Height and width of the images that it takes, in pixels."""
 
@@ -14,7 +16,7 @@ class OwnNet(nn.Module):
         maps: feature maps of the first convolution; the second has twice as many.
     """
 
-    def __init__(self, classes: int, maps: int = 8) -> None:
+    def __init__(self, classes: Classes, maps: Maps = 8) -> None:
         super().__init__()
         self.input_shape = (3, SIDE, SIDE)
         self.classes = classes

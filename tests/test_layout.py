@@ -49,7 +49,7 @@ TIERS = {
         ("sweep",),
     ),
     "serve": (
-        ("common", "protos"),
+        ("common", "protos", "sql"),
         ("client", "edge", "identities", "observability", "predictors"),
         ("capacity", "server", "webhooks"),
         ("services",),

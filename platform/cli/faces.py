@@ -39,11 +39,11 @@ def migrate(store: str | None, as_json: bool) -> None:
     \b
     Example: striate faces migrate --store postgresql://striate@db/faces
     """
-    from striate.serve.identities.migrate import newest_revision
-    from striate.serve.identities.store import IdentityStore
+    from striate.serve.identities.store import FACES, IdentityStore
+    from striate.serve.sql.migrate import newest_revision
 
     IdentityStore.upgrade(store_url(store)).close()
     if as_json:
-        print_json({"schema": newest_revision()})
+        print_json({"schema": newest_revision(FACES)})
     else:
-        print_line(f"The store of faces has the schema {newest_revision()}.")
+        print_line(f"The store of faces has the schema {newest_revision(FACES)}.")

@@ -30,10 +30,11 @@ from striate.serve.apps.factory import start_tagging_server
 from striate.serve.client.client import Client
 from striate.serve.common.limits import Limits
 from striate.serve.common.metadata import APP_KEY
-from striate.serve.identities.database import connect
+from striate.serve.identities.store import FACES
 from striate.serve.predictors import load_tagging
 from striate.serve.protos.striate.v1 import photo_tagging_pb2, photo_tagging_pb2_grpc
 from striate.serve.server.server import ModelServer
+from striate.serve.sql.database import connect
 
 DIGITS: tuple[dict[str, Any], ...] = (
     {"op": "grayscale"},
@@ -325,7 +326,7 @@ def postgresql() -> Iterator[str]:
 def postgresql_database(postgresql: str) -> str:
     """The URL of an empty database of that server."""
     name = f"faces_{secrets.token_hex(6)}"
-    engine = connect(postgresql, 10)
+    engine = connect(postgresql, 10, FACES)
     with engine.connect() as connection:
         outside = connection.execution_options(isolation_level="AUTOCOMMIT")
         outside.exec_driver_sql(f"CREATE DATABASE {name}")

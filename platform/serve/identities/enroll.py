@@ -27,10 +27,10 @@ from striate.serve.identities.store import (
     add_model,
     check_name,
     make_tenant,
-    portions,
     serving_model,
     write_audit,
 )
+from striate.serve.sql.store import portions
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,10 @@
-"""What can be wrong with a store of faces, or with what is asked of it.
+"""What can be wrong with faces, beside what `striate.serve.sql.errors` says of their store.
 
 ::
 
     PlatformError
-    ├── StoreFull            RESOURCE_EXHAUSTED
-    ├── StoreBusy            UNAVAILABLE
-    ├── StoreOutdated        FAILED_PRECONDITION
     └── IndexUnavailable     UNAVAILABLE
         └── IndexBuilding    UNAVAILABLE
-    DataError
-    └── StoreDamaged         DATA_LOSS
     UsageError
     └── NameTaken            ALREADY_EXISTS
     RequestError
@@ -25,31 +20,10 @@
 
 from striate.core.errors import (
     BundleError,
-    DataError,
     PlatformError,
     RequestError,
     UsageError,
 )
-
-
-class StoreFull(PlatformError):
-    """The store has no room left."""
-
-    code = "STORE_FULL"
-    grpc_status = "RESOURCE_EXHAUSTED"
-
-
-class StoreBusy(PlatformError):
-    """Somebody else has held the store for too long, or its server does not answer."""
-
-    code = "STORE_BUSY"
-
-
-class StoreOutdated(PlatformError):
-    """The store was made by another version of Striate."""
-
-    code = "STORE_OUTDATED"
-    grpc_status = "FAILED_PRECONDITION"
 
 
 class IndexUnavailable(PlatformError):
@@ -68,12 +42,6 @@ class IndexBuilding(IndexUnavailable):
             f"The index of faces is being built: {done:,} of {faces:,} faces.",
             "Call again when it is whole.",
         )
-
-
-class StoreDamaged(DataError):
-    """The store's file is none, or damaged."""
-
-    code = "STORE_DAMAGED"
 
 
 class NameTaken(UsageError):

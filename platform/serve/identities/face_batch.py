@@ -15,13 +15,8 @@ from striate.serve.common.face_types import SAME_BOX, FaceBox
 from striate.serve.identities import schema
 from striate.serve.identities.errors import DuplicateFace
 from striate.serve.identities.faces import NewFace, QualityLimits
-from striate.serve.identities.store import (
-    find_person,
-    make_person,
-    portions,
-    record_changes,
-    take_numbers,
-)
+from striate.serve.identities.store import find_person, make_person, record_changes, take_numbers
+from striate.serve.sql.store import portions
 
 Outcome = Literal["enrolled", "known", "refused"]
 

@@ -15,9 +15,9 @@ from striate.serve.identities.store import (
     IdentityStore,
     count_rows,
     counter,
-    portions,
     set_counter,
 )
+from striate.serve.sql.store import portions
 
 PAGE = 100_000
 WHOLE = FaceShare()

@@ -13,15 +13,8 @@ from sqlalchemy import Connection, delete, select
 
 from striate.serve.identities import schema
 from striate.serve.identities.crops import CropFolder
-from striate.serve.identities.database import forget_traces
 from striate.serve.identities.query import Searchable
-from striate.serve.identities.store import (
-    IdentityStore,
-    need_person,
-    need_tenant,
-    portions,
-    write_audit,
-)
+from striate.serve.identities.store import IdentityStore, need_person, need_tenant, write_audit
 from striate.serve.identities.taken_rows import (
     TakenRows,
     count_left,
@@ -29,6 +22,11 @@ from striate.serve.identities.taken_rows import (
     take_events,
     take_faces,
 )
+from striate.serve.sql.database import forget_traces
+from striate.serve.sql.store import portions
+
+PERSONAL = ("faces", "descriptors", "codes", "people", "tenants", "webhook_events")
+"""Tables that rows of a person are in."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +187,7 @@ def _finish(
     if crops is not None:
         removed = crops.remove(gone.crop_keys)
         _crossed_off(store, gone.crop_keys)
-    emptied = forget_traces(store.engine)
+    emptied = forget_traces(store.engine, store.kind, PERSONAL)
     absent = sum(index.follow(gone.change) for index in indexes)
     left = count_left(store, crops, indexes, gone)
     if not emptied:

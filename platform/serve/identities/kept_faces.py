@@ -12,7 +12,8 @@ from striate.serve.identities.crops import CropFolder
 from striate.serve.identities.face_index import FaceIndex
 from striate.serve.identities.forget import finish_forgetting
 from striate.serve.identities.query import Searchable
-from striate.serve.identities.store import BUSY_TIMEOUT_S, IdentityStore, counter
+from striate.serve.identities.store import IdentityStore, counter
+from striate.serve.sql.store import BUSY_TIMEOUT_S
 
 FOLLOW_EVERY_S = 1.0
 WHOLE_WITHIN_S = 10.0

@@ -15,10 +15,10 @@ from striate.serve.identities.store import (
     make_person,
     need_person,
     need_tenant,
-    portions,
     record_changes,
     write_audit,
 )
+from striate.serve.sql.store import portions
 
 
 def rename(

@@ -11,7 +11,8 @@ from striate.serve.identities import schema
 from striate.serve.identities.answers import NOBODY, Nearest
 from striate.serve.identities.fingerprint import CODE_BITS, ModelFingerprint
 from striate.serve.identities.query import Query, Searchable
-from striate.serve.identities.store import IdentityStore, find_tenant, portions
+from striate.serve.identities.store import IdentityStore, find_tenant
+from striate.serve.sql.store import portions
 
 UNKNOWN = "unknown"
 

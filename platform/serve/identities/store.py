@@ -2,37 +2,23 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
-from sqlalchemy.engine import Engine
 
 from striate.core.errors import UnknownName, UsageError
 from striate.serve.identities import schema
-from striate.serve.identities.database import WRITES, connect, explain
 from striate.serve.identities.fingerprint import ModelFingerprint
-from striate.serve.identities.migrate import check_revision, is_empty, migrate
+from striate.serve.sql.kind import StoreKind
+from striate.serve.sql.store import SqlStore
 
-BUSY_TIMEOUT_S = 10.0
 EVERY_FACE = 0
 """In `changes`: all faces of the tenant."""
 LONGEST_NAME = 200
-_MIGRATION_LOCK = 0x57_12_1A7E
-AT_A_TIME = 500
-"""Numbers in one statement; SQLite takes 32,766 and PostgreSQL 65,535."""
-Value = TypeVar("Value")
-
-
-def portions(values: Iterable[Value]) -> Iterator[list[Value]]:
-    """Values for one statement each: at most `AT_A_TIME`."""
-    rest = iter(values)
-    while some := list(islice(rest, AT_A_TIME)):
-        yield some
 
 
 def default_store(home: Path) -> Path:
@@ -57,65 +43,24 @@ class KnownModel:
     state: str
 
 
-class IdentityStore:
+FACES = StoreKind(
+    name="the store of faces",
+    metadata=schema.metadata,
+    migrations=Path(__file__).parent / "migrations",
+    version_table="alembic_version",
+    migrate="striate faces migrate",
+)
+
+
+class IdentityStore(SqlStore):
     """People and faces in a SQL database.
 
     One writer at a time, on SQLite by its lock and on PostgreSQL by that of a row, so that change
     numbers are committed in their order: whoever has followed the changes up to a number has missed
     none. Readers wait for nobody.
-
-    Args:
-        engine: of `striate.serve.identities.database.connect`.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-
-    @classmethod
-    def open(cls, url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Self:
-        """Open a store; an empty database becomes one.
-
-        Args:
-            url: path of a SQLite file, or a SQLAlchemy URL of SQLite or PostgreSQL.
-            busy_timeout_s: how long a writer waits for another.
-
-        Raises:
-            StoreOutdated: it has another schema.
-            StoreFull, StoreBusy, StoreDamaged: as their names say.
-            UsageError: no such database can hold a store.
-        """
-        store = cls(connect(url, busy_timeout_s))
-        with store.read() as connection:
-            empty = is_empty(connection)
-        if empty:
-            store.migrate()
-        with store.read() as connection:
-            check_revision(connection)
-        return store
-
-    @classmethod
-    def upgrade(cls, url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Self:
-        """Bring a store of an older schema to the newest, and open it.
-
-        Raises:
-            StoreOutdated: a newer Striate made it.
-        """
-        store = cls(connect(url, busy_timeout_s))
-        store.migrate()
-        return store
-
-    def migrate(self) -> None:
-        """Bring the schema to the newest; whole or not at all."""
-        with explain(self.engine), self._transaction(writes=True) as connection:
-            if connection.dialect.name != "sqlite":  # there is no row to lock yet
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-            migrate(connection)
-
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """A transaction that reads."""
-        with explain(self.engine), self._transaction(writes=False) as connection:
-            yield connection
+    kind = FACES
 
     @contextmanager
     def write(self, *, ordered: bool = True) -> Iterator[Connection]:
@@ -124,24 +69,13 @@ class IdentityStore:
         Args:
             ordered: whether it may list changes, and so waits for those who do; an audit need not.
         """
-        with explain(self.engine), self._transaction(writes=True) as connection:
+        with super().write() as connection:
             if ordered and connection.dialect.name != "sqlite":
                 counter = schema.counters.c
                 connection.execute(
                     select(counter.value).where(counter.name == "change").with_for_update()
                 )
             yield connection
-
-    @contextmanager
-    def _transaction(self, *, writes: bool) -> Iterator[Connection]:
-        with self.engine.connect() as connection:
-            connection = connection.execution_options(**{WRITES: writes})
-            with connection.begin():
-                yield connection
-
-    def close(self) -> None:
-        """Close its connections."""
-        self.engine.dispose()
 
     def newest_change(self) -> int:
         """The number of the newest committed change."""

@@ -15,10 +15,10 @@ from striate.serve.identities.store import (
     count_rows,
     make_tenant,
     need_tenant,
-    portions,
     record_changes,
     set_counter,
 )
+from striate.serve.sql.store import portions
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """Questions about a story: sentences in, an answer and the sentences that led there out."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -17,10 +18,28 @@ from striate.data.transforms.text.stories import (
 )
 from striate.serve.predictors.network import NamedNetwork, torch_network
 
+TEMPERATURE_FILE = "temperature.json"
+"""In a bundle: what its scores are divided by before the softmax, ``{"temperature": 0.1}``."""
+_WANTED = "A story has sentences, and a question has words."
 MOST_SENTENCES, MOST_WORDS = 512, 32
 """The latest sentences of a story, and the first words of a sentence, that are looked at."""
 
 STORY, ANSWERS, MEMORIES = "story", "answers", "memories"
+
+
+@dataclass(frozen=True)
+class StoryRequest:
+    """A question about a story.
+
+    Attributes:
+        sentences: of the story, in the order of time.
+        question: about it.
+        top_k: words to answer with, at most.
+    """
+
+    sentences: tuple[str, ...]
+    question: str
+    top_k: int = 1
 
 
 @dataclass(frozen=True)
@@ -31,6 +50,7 @@ class StoryAnswer:
         answer: a word of the vocabulary or of the story.
         score: of it; larger is surer.
         lead: its score less that of the next best word.
+        probability: that it is right, by the softmax of all scores at the bundle's temperature.
         memories: the sentences that led there, counted from 0, in the order in which they were
             found; none where the network names none.
     """
@@ -38,6 +58,7 @@ class StoryAnswer:
     answer: str
     score: float
     lead: float
+    probability: float
     memories: tuple[int, ...] = ()
 
 
@@ -47,10 +68,14 @@ class StoryReader:
     Args:
         network: from word numbers to scores.
         vocabulary: its words, without spare places.
+        temperature: of the softmax that makes probabilities of scores.
     """
 
-    def __init__(self, network: NamedNetwork, vocabulary: Sequence[str]) -> None:
+    def __init__(
+        self, network: NamedNetwork, vocabulary: Sequence[str], temperature: float = 1.0
+    ) -> None:
         self._network = network
+        self.temperature = temperature
         self.vocabulary = (*vocabulary, *(f"?{place}" for place in range(1, SPARE + 1)))
 
     @classmethod
@@ -65,45 +90,80 @@ class StoryReader:
                 f"The bundle is for {bundle.spec.task}, not for questions about stories."
             )
         words = bundle.asset(VOCABULARY_FILE).split()
-        return cls(torch_network(bundle, device), words)
+        temperature = 1.0
+        if TEMPERATURE_FILE in bundle.files:
+            temperature = float(json.loads(bundle.asset(TEMPERATURE_FILE))["temperature"])
+        return cls(torch_network(bundle, device), words, temperature)
 
     def ask(self, story: Sequence[str], questions: Sequence[str]) -> list[StoryAnswer]:
-        """Answer questions about one story.
+        """Answer questions about one story, each by the best word.
+
+        Args:
+            story: as `rank` takes it.
+            questions: at least one; a network takes each for itself.
+
+        Raises:
+            RequestError: there is no sentence, or a question has no words.
+        """
+        if not questions:
+            raise RequestError(_WANTED)
+        return [self.rank(story, question, 1)[0] for question in questions]
+
+    def rank(self, story: Sequence[str], question: str, top_k: int) -> list[StoryAnswer]:
+        """The best words to answer a question about a story with, the best first.
 
         A word that the vocabulary does not hold is told from others by its letters, and understood
         by the words around it; beyond `SPARE` such words, further ones are not looked at.
 
         Args:
             story: sentences, in the order of time; the latest `MOST_SENTENCES` are looked at.
-            questions: at least one; a network takes each for itself.
+            question: about it.
+            top_k: so many words at most.
 
         Raises:
-            RequestError: there is no sentence, or a question has no words.
+            RequestError: there is no sentence, or the question has no words.
         """
         told = [words_of(sentence)[:MOST_WORDS] for sentence in story]
-        asked = [words_of(question)[:MOST_WORDS] for question in questions]
-        if not any(told) or not asked or not all(asked):
-            raise RequestError("A story has sentences, and a question has words.")
+        asked = words_of(question)[:MOST_WORDS]
+        if not any(told) or not asked:
+            raise RequestError(_WANTED)
         first = max(0, len(told) - MOST_SENTENCES)
-        return [self._answer(told[first:], first, question) for question in asked]
+        return self._ranked(told[first:], first, asked, top_k)
 
-    def _answer(
-        self, told: Sequence[Sequence[str]], first: int, question: Sequence[str]
-    ) -> StoryAnswer:
+    def answers(self, requests: Sequence[StoryRequest]) -> list[list[StoryAnswer] | Exception]:
+        """In the order of `requests`, the words of each, or why there are none."""
+        found: list[list[StoryAnswer] | Exception] = []
+        for request in requests:
+            try:
+                found.append(self.rank(request.sentences, request.question, request.top_k))
+            except Exception as error:  # told apart by the status table
+                found.append(error)
+        return found
+
+    def _ranked(
+        self, told: Sequence[Sequence[str]], first: int, question: Sequence[str], top_k: int
+    ) -> list[StoryAnswer]:
         lines = [question, *told]
         flat = [word for line in lines for word in line]
         numbers = number_words(flat, self.vocabulary).tolist()
         found = self._network({STORY: _filled(lines, iter(numbers))})
         scores, order = found[ANSWERS][0].sort(descending=True)
-        best = int(order[0]) + 1
+        probabilities = (scores / self.temperature).softmax(0).tolist()
         named = dict(zip(numbers, flat, strict=True))
         memories = found[MEMORIES][0].tolist() if MEMORIES in found else []
-        return StoryAnswer(
-            answer=named.get(best, self.vocabulary[best - 1]),
-            score=float(scores[0]),
-            lead=float(scores[0] - scores[1]),
-            memories=tuple(first + one for one in memories if one >= 0),
-        )
+        led = tuple(first + one for one in memories if one >= 0)
+        best = [int(place) + 1 for place in order[:top_k]]
+        return [
+            StoryAnswer(
+                answer=named.get(number, self.vocabulary[number - 1]),
+                score=float(scores[rank]),
+                lead=float(scores[rank] - scores[rank + 1]),
+                probability=probabilities[rank],
+                memories=led,
+            )
+            for rank, number in enumerate(best)
+            if rank + 1 < len(scores)
+        ]
 
 
 def _filled(lines: Sequence[Sequence[str]], numbers: Iterator[int]) -> Tensor:

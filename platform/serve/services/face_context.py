@@ -7,7 +7,6 @@ its own transaction.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
@@ -21,19 +20,17 @@ from striate.serve.identities.audit import AuditLine
 from striate.serve.identities.errors import OtherModel
 from striate.serve.identities.kept_faces import KeptFaces
 from striate.serve.observability.observer import Observer
-from striate.serve.server.batcher import QueueFull
 from striate.serve.server.handlers import Call, Method, StreamMethod, Unary, parser
 from striate.serve.services.face_models import FaceModel, FaceModels
 from striate.serve.services.face_settings import FaceSettings
 from striate.serve.services.one_at_a_time import OneAtATime
 from striate.serve.services.region_policy import FacesOff
+from striate.serve.services.store_threads import StoreThreads
 from striate.serve.services.tag_messages import check_image
 from striate.serve.webhooks.config import Webhooks
 from striate.serve.webhooks.sender import WebhookSender
 from striate.serve.webhooks.sightings import Sighting
 
-THREADS = 8
-"""Calls that wait for the store or the index at a time."""
 _CANCELLED = grpc.StatusCode.CANCELLED.value[0]
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
@@ -82,9 +79,8 @@ class FaceContext:
         self._webhooks = webhooks
         self._sender: WebhookSender | None = None
         self._kept: KeptFaces | None = None
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="faces")
+        self._threads = StoreThreads("faces", limits.queued)
         self.clusters, self.reindexes = OneAtATime("Cluster"), OneAtATime("Reindex")
-        self._waiting = 0
 
     @property
     def kept(self) -> KeptFaces:
@@ -121,7 +117,7 @@ class FaceContext:
 
     def close(self) -> None:
         """End the threads, tell webhooks what they wait for, and let the store go."""
-        self._threads.shutdown()
+        self._threads.close()
         self.clusters.close()
         self.reindexes.close()
         if self._sender is not None:
@@ -139,20 +135,8 @@ class FaceContext:
     async def run(
         self, work: Callable[Params, Result], *args: Params.args, **kwargs: Params.kwargs
     ) -> Result:
-        """What a function that waits for the store or the index returns, from a thread.
-
-        Raises:
-            QueueFull: too many wait.
-            Exception: its own.
-        """
-        if self._waiting >= self.limits.queued:
-            raise QueueFull("The server has too many requests waiting.", "Try again in a moment.")
-        self._waiting += 1
-        try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, lambda: work(*args, **kwargs))
-        finally:
-            self._waiting -= 1
+        """As `StoreThreads.run`: what a function that waits for the store or the index returns."""
+        return await self._threads.run(work, *args, **kwargs)
 
     async def see(
         self,

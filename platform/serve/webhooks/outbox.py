@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from striate.serve.identities import schema
-from striate.serve.identities.store import IdentityStore, count_rows, portions, take_numbers
+from striate.serve.identities.store import IdentityStore, count_rows, take_numbers
+from striate.serve.sql.store import portions
 from striate.serve.webhooks.config import Webhook
 from striate.serve.webhooks.sightings import Sighting
 

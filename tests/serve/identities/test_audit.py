@@ -15,8 +15,8 @@ from striate.core.errors import PlatformError
 from striate.serve.identities import audit, schema
 from striate.serve.identities.audit import AuditLine, AuditWriter
 from striate.serve.identities.enroll import enroll
-from striate.serve.identities.errors import StoreBusy
 from striate.serve.identities.store import IdentityStore, find_tenant
+from striate.serve.sql.errors import StoreBusy
 
 pytestmark = pytest.mark.unit
 

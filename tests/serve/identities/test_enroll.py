@@ -12,13 +12,14 @@ from striate.serve.common.face_types import FaceBox, FaceQuality
 from striate.serve.identities import schema
 from striate.serve.identities.crops import CropFolder
 from striate.serve.identities.enroll import enroll
-from striate.serve.identities.errors import OtherModel, StoreFull
+from striate.serve.identities.errors import OtherModel
 from striate.serve.identities.face_batch import EnrolmentRules, FaceBatch
 from striate.serve.identities.faces import NewFace, QualityLimits
 from striate.serve.identities.fingerprint import ModelFingerprint
 from striate.serve.identities.listing import list_people
 from striate.serve.identities.people import move_faces
 from striate.serve.identities.store import IdentityStore, count_rows
+from striate.serve.sql.errors import StoreFull
 
 pytestmark = pytest.mark.unit
 

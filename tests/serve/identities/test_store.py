@@ -13,7 +13,6 @@ from sqlalchemy import insert, select, text
 from striate.core.errors import StriateError, UsageError
 from striate.serve.identities import schema
 from striate.serve.identities.enroll import enroll
-from striate.serve.identities.errors import StoreBusy, StoreDamaged, StoreFull, StoreOutdated
 from striate.serve.identities.fingerprint import ModelFingerprint
 from striate.serve.identities.store import (
     IdentityStore,
@@ -22,6 +21,7 @@ from striate.serve.identities.store import (
     record_changes,
     take_numbers,
 )
+from striate.serve.sql.errors import StoreBusy, StoreDamaged, StoreFull, StoreOutdated
 
 unit = pytest.mark.unit
 e2e = pytest.mark.e2e
@@ -283,11 +283,11 @@ def test_a_store_of_the_schema_before_keeps_what_it_has(
 ) -> None:
     from alembic import command
 
-    from striate.serve.identities.database import connect
-    from striate.serve.identities.migrate import _config
+    from striate.serve.sql.database import connect
+    from striate.serve.sql.migrate import config_of
 
     url = str(tmp_path / "old.db")
-    engine, config = connect(url, 1), _config()
+    engine, config = connect(url, 1, IdentityStore.kind), config_of(IdentityStore.kind)
     with engine.connect() as connection, connection.begin():
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")

@@ -15,7 +15,7 @@ from striate.core.errors import PlatformError
 from striate.core.retry import Backoff
 from striate.serve.common.limits import Limits
 from striate.serve.identities import reindex as reindexing
-from striate.serve.identities.errors import NotTheStoresModel, StoreOutdated
+from striate.serve.identities.errors import NotTheStoresModel
 from striate.serve.identities.import_faces import import_schema
 from striate.serve.predictors.faces import FacePredictor
 from striate.serve.protos.striate.v1 import face_recognition_pb2 as pb
@@ -23,6 +23,7 @@ from striate.serve.server.batcher import QueueFull
 from striate.serve.services import face_enrolling, face_importing
 from striate.serve.services.face_context import FaceContext
 from striate.serve.services.face_importing import MOST_PHOTOS
+from striate.serve.sql.errors import StoreOutdated
 
 pytestmark = pytest.mark.unit
 FacePhoto = Callable[..., bytes]

@@ -11,12 +11,13 @@ import pytest
 from PIL import Image, ImageFilter
 from sqlalchemy import select
 
+from striate.serve.common.tenants import NO_TOKEN
 from striate.serve.identities import kept_faces, model_index, schema
 from striate.serve.identities.code_rows import CodeRows
 from striate.serve.identities.feed import all_rows
 from striate.serve.observability.observer import Observers
 from striate.serve.protos.striate.v1 import face_recognition_pb2 as pb
-from striate.serve.services.face_settings import NO_TOKEN, FaceSettings, most_apart
+from striate.serve.services.face_settings import FaceSettings, most_apart
 from striate.serve.webhooks.config import Webhook, Webhooks
 from striate.serve.webhooks.signature import make_secret
 

@@ -1,1 +1,1 @@
-"""The store's migrations, as Alembic runs them; `striate.serve.identities.migrate` does."""
+"""One file a revision of the store of faces; one that was released is never edited."""

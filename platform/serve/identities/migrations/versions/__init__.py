@@ -1,1 +1,0 @@
-"""One file a revision, oldest first; a revision that was released is never edited."""

@@ -1,0 +1,88 @@
+"""From the messages of `striate.v1.QuestionAnswering` to requests, and from answers to messages."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from striate.core.errors import RequestError
+from striate.serve.common.limits import Limits
+from striate.serve.common.types import ModelName
+from striate.serve.predictors.knowledge import KnowledgeAnswers
+from striate.serve.predictors.stories import StoryAnswer
+from striate.serve.protos.striate.v1 import photo_tagging_pb2 as tagging
+from striate.serve.protos.striate.v1 import question_answering_pb2 as pb
+
+DEFAULT_TOP_K = 5
+LONGEST_QUESTION = 1000
+"""Characters."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How many answers are wanted, and how sure ones."""
+
+    top_k: int
+    min_score: float
+
+
+@dataclass(frozen=True)
+class Told:
+    """A sentence of a story with its number."""
+
+    number: int
+    text: str
+
+
+def check_question(message: pb.AskRequest, limits: Limits) -> Asked:
+    """What is asked for, once every field is in its range.
+
+    Raises:
+        RequestError: the question is empty or too long, or a field is out of its range.
+    """
+    if not message.question.strip():
+        raise RequestError("The request holds no question.", "Send one.")
+    if len(message.question) > LONGEST_QUESTION:
+        raise RequestError(
+            f"The question has {len(message.question):,} characters; "
+            f"{LONGEST_QUESTION:,} are allowed."
+        )
+    if message.top_k > limits.top_k:
+        raise RequestError(f"top_k is {message.top_k}; at most {limits.top_k} is allowed.")
+    if not 0.0 <= message.min_score <= 1.0:  # false for NaN too
+        raise RequestError(f"min_score is {message.min_score:g}; it goes from 0 to 1.")
+    return Asked(message.top_k or DEFAULT_TOP_K, message.min_score)
+
+
+def from_story(
+    found: Sequence[StoryAnswer], told: Sequence[Told], asked: Asked, model: ModelName
+) -> pb.AskResponse:
+    """What a network of stories says."""
+    answers = [
+        pb.Answer(text=one.answer, score=one.probability, memories=_memories(one, told))
+        for one in found
+        if one.probability >= asked.min_score
+    ]
+    if not answers:
+        return _no_answer("NOT_SURE", f"No answer scores {asked.min_score:g}.", model)
+    return pb.AskResponse(answers=answers, model=model_message(model))
+
+
+def no_story(name: str, model: ModelName) -> pb.AskResponse:
+    """A story that was never told."""
+    return _no_answer("NO_STORY", f"The story {name[:40]!r} has no sentence.", model)
+
+
+def model_message(model: ModelName) -> tagging.Model:
+    """The message of a model's name."""
+    return tagging.Model(name=model.name, version=model.version)
+
+
+def _no_answer(reason: str, message: str, model: ModelName) -> pb.AskResponse:
+    told = pb.NoAnswer(reason=pb.NoAnswer.Reason.Value(reason), message=message)
+    return pb.AskResponse(no_answer=told, model=model_message(model))
+
+
+def _memories(answer: StoryAnswer, told: Sequence[Told]) -> list[pb.StorySentence]:
+    return [
+        pb.StorySentence(number=told[place].number, text=told[place].text)
+        for place in answer.memories
+    ]

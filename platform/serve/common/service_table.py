@@ -14,8 +14,6 @@ from striate.serve.common.service_spec import PHOTO, ServiceSpec
 
 ADMIN = "admin"
 """The scope that allows every service."""
-RESERVED_SCOPES = ("ask",)
-"""Scopes that tokens may have though no service needs them yet: question answering will."""
 
 _PROTOS = "striate.serve.protos"
 SERVICES: dict[str, ServiceSpec] = {
@@ -56,6 +54,24 @@ SERVICES: dict[str, ServiceSpec] = {
                 ),
                 "Reindex": ADMIN,
             },
+        ),
+        ServiceSpec(
+            "striate.v1.QuestionAnswering",
+            scope="ask",
+            messages=f"{_PROTOS}.striate.v1.question_answering_pb2",
+            samples={"Ask": {"question": "What is the capital of France?"}},
+        ),
+        ServiceSpec(
+            "striate.v1.Language",
+            scope="language",
+            messages=f"{_PROTOS}.striate.v1.language_pb2",
+            streams=("TranslateStream",),
+        ),
+        ServiceSpec(
+            "striate.v1.Speech",
+            scope="speech",
+            messages=f"{_PROTOS}.striate.v1.speech_pb2",
+            streams=("Recognize",),
         ),
         ServiceSpec(
             INFERENCE,
@@ -102,7 +118,7 @@ def check_declared(names: Iterable[str]) -> None:
 
 
 def token_scopes() -> tuple[str, ...]:
-    """What a token may allow: the scopes of the services, those reserved, and `ADMIN`."""
+    """What a token may allow: the scopes of the services, and `ADMIN`."""
     needed = (scope for spec in service_specs().values() for scope in spec.scopes)
-    own = dict.fromkeys((*needed, *RESERVED_SCOPES))
+    own = dict.fromkeys(needed)
     return (*(scope for scope in own if scope != ADMIN), ADMIN)

@@ -7,7 +7,8 @@ from striate.core.errors import RequestError
 from striate.serve.common.limits import Limits
 from striate.serve.common.types import ModelName
 from striate.serve.observability.observer import Observer
-from striate.serve.predictors.knowledge import KnowledgeAnswers, KnowledgeRequest
+from striate.serve.predictors.asked_knowledge import KnowledgeRequest
+from striate.serve.predictors.knowledge_answers import KnowledgeAnswers
 from striate.serve.predictors.stories import MOST_SENTENCES, StoryAnswer, StoryRequest
 from striate.serve.protos.striate.v1 import question_answering_pb2 as pb
 from striate.serve.server.handlers import NO_MODEL, Call, Method, Unary
@@ -73,7 +74,9 @@ class QuestionAnswering:
         asked = messages.check_question(message, self._limits)
         if message.story or message.sentences:
             return await self._ask_story(message, asked, call)
-        knowledge = _needed(self._knowledge, "a knowledge base", "Name a story, or send one.")
+        knowledge = self._knowledge
+        if knowledge is None:
+            return messages.no_story(message.story, self.model)
         call.model = knowledge.model
         request = KnowledgeRequest(message.question, asked.top_k)
         found = await knowledge.ask(request, call.deadline, 1, len(message.question))
@@ -84,7 +87,11 @@ class QuestionAnswering:
     ) -> pb.AskResponse:
         if message.story and message.sentences:
             raise RequestError("Name a story, or send one, not both.")
-        stories = _needed(self._stories, "stories", "Ask without a story.")
+        stories = self._stories
+        if stories is None:
+            raise RequestError(
+                "This deployment answers no questions about stories.", "Ask without a story."
+            )
         call.model = stories.model
         if message.story:
             kept = await self._calls.read(message.story, MOST_SENTENCES, call)
@@ -98,9 +105,3 @@ class QuestionAnswering:
         size = sum(len(one.text) for one in told)
         found = await stories.ask(request, call.deadline, 1, size)
         return messages.from_story(found, told, asked, stories.model)
-
-
-def _needed(servable: Servable[Any, Any] | None, of: str, remedy: str) -> Servable[Any, Any]:
-    if servable is None:
-        raise RequestError(f"This deployment answers no questions about {of}.", remedy)
-    return servable

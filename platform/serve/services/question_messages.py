@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from striate.core.errors import RequestError
 from striate.serve.common.limits import Limits
 from striate.serve.common.types import ModelName
-from striate.serve.predictors.knowledge import KnowledgeAnswers
+from striate.serve.predictors.knowledge_answers import KnowledgeAnswers, NoAnswer
 from striate.serve.predictors.stories import StoryAnswer
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as tagging
 from striate.serve.protos.striate.v1 import question_answering_pb2 as pb
@@ -52,6 +52,37 @@ def check_question(message: pb.AskRequest, limits: Limits) -> Asked:
     return Asked(message.top_k or DEFAULT_TOP_K, message.min_score)
 
 
+_REASONS = {
+    NoAnswer.NO_ENTITY: "UNKNOWN_ENTITY",
+    NoAnswer.NOTHING_KNOWN: "NOTHING_KNOWN",
+    NoAnswer.NOT_SURE: "NOT_SURE",
+}
+
+
+def from_knowledge(found: KnowledgeAnswers, asked: Asked, model: ModelName) -> pb.AskResponse:
+    """What a knowledge base says."""
+    if found.reason is not None:
+        return _no_answer(_REASONS[found.reason], found.said, model, found.entity)
+    answers = [
+        pb.Answer(
+            text=one.answer,
+            entity=one.entity,
+            score=one.score,
+            path=[
+                pb.Fact(subject=fact.subject, relation=fact.relation, object=fact.object)
+                for fact in one.path
+            ],
+        )
+        for one in found.answers
+        if one.score >= asked.min_score
+    ]
+    if not answers:
+        return _not_sure(asked, model, found.entity)
+    return pb.AskResponse(
+        answers=answers, about=found.entity, total=found.total, model=model_message(model)
+    )
+
+
 def from_story(
     found: Sequence[StoryAnswer], told: Sequence[Told], asked: Asked, model: ModelName
 ) -> pb.AskResponse:
@@ -62,13 +93,14 @@ def from_story(
         if one.probability >= asked.min_score
     ]
     if not answers:
-        return _no_answer("NOT_SURE", f"No answer scores {asked.min_score:g}.", model)
+        return _not_sure(asked, model)
     return pb.AskResponse(answers=answers, model=model_message(model))
 
 
 def no_story(name: str, model: ModelName) -> pb.AskResponse:
-    """A story that was never told."""
-    return _no_answer("NO_STORY", f"The story {name[:40]!r} has no sentence.", model)
+    """A story that was never told, or none where the deployment answers about stories alone."""
+    said = f"The story {name[:40]!r} has no sentence." if name else "The question is about no story."
+    return _no_answer("NO_STORY", said, model)
 
 
 def model_message(model: ModelName) -> tagging.Model:
@@ -76,9 +108,15 @@ def model_message(model: ModelName) -> tagging.Model:
     return tagging.Model(name=model.name, version=model.version)
 
 
-def _no_answer(reason: str, message: str, model: ModelName) -> pb.AskResponse:
+def _not_sure(asked: Asked, model: ModelName, about: str = "") -> pb.AskResponse:
+    return _no_answer("NOT_SURE", f"No answer scores {asked.min_score:g}.", model, about)
+
+
+def _no_answer(
+    reason: str, message: str, model: ModelName, about: str = ""
+) -> pb.AskResponse:
     told = pb.NoAnswer(reason=pb.NoAnswer.Reason.Value(reason), message=message)
-    return pb.AskResponse(no_answer=told, model=model_message(model))
+    return pb.AskResponse(no_answer=told, about=about, model=model_message(model))
 
 
 def _memories(answer: StoryAnswer, told: Sequence[Told]) -> list[pb.StorySentence]:

@@ -1,27 +1,21 @@
-"""One bulk call: many photos under way at once, answered as they are ready.
-
-A reader takes messages as long as the window has room, and pauses otherwise, so that gRPC's own
-flow control slows the caller down. A photo costs one future and no task; whatever answers are ready
-when the writer gets its turn leave in one message.
-"""
+"""Photos of one bulk call, answered as they are ready."""
 
 import asyncio
+from collections.abc import Iterable, Sequence
 
-from grpc.aio import EOF
-
-from striate.core.errors import PlatformError, RequestError
-from striate.serve.common.limits import STREAM_ID_BYTES, Limits
-from striate.serve.common.status import status_of
-from striate.serve.common.types import Tag, TagRequest
+from striate.serve.common.limits import Limits
+from striate.serve.common.types import ModelName, Tag, TagRequest
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb
 from striate.serve.server.handlers import Call, parser
 from striate.serve.server.servable import Servable
+from striate.serve.services.answer_stream import AnswerStream
 from striate.serve.services.tag_messages import check_request, response
 
+_SERVICE = pb.DESCRIPTOR.services_by_name["PhotoTagging"].full_name
 _parse = parser(pb.TagStreamRequest)
 
 
-class TagStream:
+class TagStream(AnswerStream[list[Tag]]):
     """Answers one call of `TagStream`.
 
     Args:
@@ -38,111 +32,30 @@ class TagStream:
         model: pb.Model,
         call: Call,
     ) -> None:
-        self._tagger, self._limits, self._model = tagger, limits, model
-        self._observer, self._call = call.observer, call
-        self._loop = asyncio.get_running_loop()
-        self._ready: list[pb.TagStreamAnswer] = []
-        self._pending: set[asyncio.Future[list[Tag]]] = set()
-        self._under_way = 0
-        self._room: asyncio.Future[None] | None = None
-        self._wake: asyncio.Future[None] | None = None
-        self._reader: asyncio.Task[None] = self._loop.create_task(self._read())
-        self._reader.add_done_callback(lambda _: self._wake_writer())
+        self._tagger, self._limits, self._named = tagger, limits, model
+        name = ModelName(model.name, model.version)
+        super().__init__(_SERVICE, "TagStream", name, limits.stream_window, call)
 
-    async def run(self) -> None:
-        """Read and answer until the caller has sent all, and every photo is answered.
+    def items(self, raw: bytes) -> Iterable[pb.StreamedPhoto]:
+        """Its photos."""
+        photos: Iterable[pb.StreamedPhoto] = _parse(raw).photos
+        return photos
 
-        Raises:
-            RequestError: a message is none, so that its id is not known.
-            PlatformError: the server ends; what was read is answered.
-        """
-        reader = self._reader
-        try:
-            await self._write()
-            if reader.cancelled():
-                raise PlatformError("The server is ending.", "Send again what was not answered.")
-            reader.result()
-        finally:
-            reader.cancel()
-            for future in self._pending:
-                future.cancel()
+    def submit(self, item: pb.StreamedPhoto) -> "list[Tag] | asyncio.Future[list[Tag]]":
+        """The photo's tags, now or later."""
+        request = check_request(item.photo, self._limits)
+        if self._tagger.immediate:
+            return self._tagger.now(request)
+        return self._tagger.submit(request, self._call.deadline, 1, len(request.image))
 
-    def drain(self) -> None:
-        """Read no further; what was read is answered."""
-        self._reader.cancel()
+    def answered(self, identity: str, answer: list[Tag]) -> pb.TagStreamAnswer:
+        """A photo's tags."""
+        return pb.TagStreamAnswer(id=identity, tags=response(answer, self._named))
 
-    async def _read(self) -> None:
-        context, window = self._call.context, self._limits.stream_window
-        while True:
-            if self._under_way >= window:
-                self._room = self._loop.create_future()
-                await self._room
-            raw = await context.read()
-            if raw is EOF:
-                return
-            for photo in _parse(raw).photos:
-                self._under_way += 1
-                self._take(photo)
+    def failed(self, identity: str, failure: pb.Failure) -> pb.TagStreamAnswer:
+        """A photo that cannot be used."""
+        return pb.TagStreamAnswer(id=identity, failure=failure)
 
-    def _take(self, message: pb.StreamedPhoto) -> None:
-        identity = message.id
-        try:
-            if len(identity.encode()) > STREAM_ID_BYTES:
-                identity = ""
-                raise RequestError(f"An id is longer than {STREAM_ID_BYTES} bytes.")
-            request = check_request(message.photo, self._limits)
-            if self._tagger.immediate:
-                self._answer(identity, self._tagger.now(request))
-                return
-            future = self._tagger.submit(request, self._call.deadline, 1, len(request.image))
-        except Exception as error:
-            self._fail(identity, error)
-            return
-        self._pending.add(future)
-        future.add_done_callback(lambda done: self._done(identity, done))
-
-    def _done(self, identity: str, future: "asyncio.Future[list[Tag]]") -> None:
-        self._pending.discard(future)
-        if future.cancelled():
-            return
-        error = future.exception()
-        if error is None:
-            self._answer(identity, future.result())
-        else:
-            self._fail(identity, error)
-
-    def _answer(self, identity: str, tags: list[Tag]) -> None:
-        self._push(pb.TagStreamAnswer(id=identity, tags=response(tags, self._model)), "OK")
-
-    def _fail(self, identity: str, error: BaseException) -> None:
-        status, sentence, code = status_of(error)
-        failure = pb.Failure(status=status.value[0], message=sentence, code=code)
-        self._push(pb.TagStreamAnswer(id=identity, failure=failure), status.name)
-
-    def _push(self, answer: pb.TagStreamAnswer, code: str) -> None:
-        self._ready.append(answer)
-        self._wake_writer()
-        model = self._model
-        self._observer.record_message(_SERVICE, "TagStream", code, model.name, model.version)
-
-    async def _write(self) -> None:
-        context = self._call.context
-        while True:
-            if not self._ready:
-                if self._reader.done() and not self._under_way:
-                    return
-                self._wake = self._loop.create_future()
-                await self._wake
-                continue
-            answers, self._ready = self._ready, []
-            await context.write(pb.TagStreamResponse(answers=answers).SerializeToString())
-            self._under_way -= len(answers)
-            if self._room is not None and not self._room.done():
-                self._room.set_result(None)
-
-    def _wake_writer(self) -> None:
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
-
-
-_SERVICE = pb.DESCRIPTOR.services_by_name["PhotoTagging"].full_name
+    def message(self, answers: Sequence[pb.TagStreamAnswer]) -> pb.TagStreamResponse:
+        """Photos' answers."""
+        return pb.TagStreamResponse(answers=answers)

@@ -311,7 +311,7 @@ def _write_face_network(path: Path, seed: int) -> None:
     from striate.models.evaluation.describe import describe
 
     torch.manual_seed(seed)
-    arguments = {"classes": 4, "field": 88, "width": 1 / 16, "init": "published"}
+    arguments = {"classes": 4, "field": 88, "width": 1 / 16, "init": "he"}
     architecture = Architecture(name="deepface", arguments=arguments)
     model: Any = build(architecture)
     spec = BundleSpec(

@@ -1,11 +1,11 @@
 """`striate faces cluster` and `forget`: what to do about faces, and how to be rid of them."""
 
-import sys
 from typing import Any
 
 import click
 
 from striate.cli.calling import calling_faces, open_client
+from striate.cli.confirm import confirm_forgetting
 from striate.cli.faces_people import find_person
 from striate.cli.faces_tables import cluster_tables, forgotten_table
 from striate.cli.message_json import message_document
@@ -66,7 +66,7 @@ def forget(
         who = find_person(client, person) if person is not None else None
         what = f"{who.name} (person {who.id}, {who.faces} faces)" if who else ""
         what = what or (f"the photo {photo_id}" if photo_id is not None else "everybody")
-        _confirm(what, yes)
+        confirm_forgetting(what, yes)
         gone = client.people.forget(
             person_id=who.id if who else None, photo_id=photo_id, everything=everything
         )
@@ -80,17 +80,3 @@ def forget(
             f"It is forgotten, and traces are left: {rest}.",
             "They go when these answer again; the next `forget` looks after them.",
         )
-
-
-def _confirm(what: str, yes: bool) -> None:
-    """Ask, unless it was said before.
-
-    Raises:
-        UsageError: nobody is there to ask.
-        click.Abort: the answer is no.
-    """
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError(f"Forgetting {what} cannot be undone.", "Add --yes.")
-    click.confirm(f"Forget {what}? It cannot be undone.", abort=True, err=True)

@@ -12,6 +12,9 @@ from striate.cli.calling import EXISTING_FILE, calling, open_client
 from striate.cli.number_options import COUNT, SHARE
 from striate.cli.numbers import format_ms, format_probability
 from striate.cli.output import console, print_json, print_table
+from striate.cli.query_answers import ask
+from striate.cli.query_language import analogy, nearest, translate
+from striate.cli.query_speech import listen
 from striate.cli.tables import Column, Table
 from striate.core.errors import StriateError
 
@@ -78,6 +81,10 @@ def tags_table(photo: Path, result: "TagResult", took_ms: float) -> Table:
     title = f"{photo.name}: {result.model} version {result.version}, {format_ms(took_ms)} ms"
     columns = (Column("label", 0, folds=True), Column("score", 0, show=format_probability))
     return Table(title, columns, [(tag.name, tag.score) for tag in result.labels])
+
+
+for _command in (ask, translate, analogy, nearest, listen):
+    query.add_command(_command)
 
 
 @query.command()

@@ -19,7 +19,7 @@ from striate.serve.server.servable import Servable
 from striate.serve.server.service import Service
 from striate.serve.services.question_answering import Knowledge, QuestionAnswering, Stories
 from striate.serve.services.story_calls import StoryCalls, StorySettings
-from striate.serve.stories.store import StoryStore, default_store
+from striate.serve.stories.store import StoryStore, local_store
 
 DEPLOYMENT = "answers"
 _PROBE_STORY = StoryRequest(("Fred went to the kitchen.",), "Where is Fred?")
@@ -57,11 +57,7 @@ class AnswersArgs(ReplicaArgs, StorySettings):
         Raises:
             StoreOutdated, StoreBusy, StoreFull, StoreDamaged: as their names say.
         """
-        if self.store is not None:
-            return StoryStore.open(self.store)
-        file = default_store(self.settings.home)
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return StoryStore.open(str(file))
+        return StoryStore.open(self.store or local_store(self.settings.home))
 
 
 def services(args: AnswersArgs) -> list[Service]:

@@ -16,6 +16,7 @@ from striate.core.errors import (
     UsageError,
 )
 from striate.serve.common.metadata import NO_RETRY, PUSHBACK
+from striate.serve.protos.striate.v1.photo_tagging_pb2 import Failure
 
 ERRORS: dict[grpc.StatusCode, type[StriateError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: RequestError,
@@ -47,6 +48,12 @@ def rebuild_error(error: Any, address: str) -> StriateError:
     if kind is PlatformError:
         return kind(f"{address} does not answer: {details}")
     return kind(details, _TOKEN_REMEDY if status is grpc.StatusCode.UNAUTHENTICATED else "")
+
+
+def failure_error(failure: Failure) -> StriateError:
+    """The project's error for one item of a stream; the server's sentence is kept."""
+    status = next(code for code in grpc.StatusCode if code.value[0] == failure.status)
+    return ERRORS.get(status, StriateError)(failure.message)
 
 
 def plain_text_error(address: str) -> PlatformError:

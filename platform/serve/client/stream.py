@@ -97,7 +97,7 @@ class PhotoStream:
             if photo is None:
                 continue
             failed = answer.WhichOneof("result") == "failure"
-            yield photo[0], _error(answer.failure) if failed else tag_result(answer.tags)
+            yield photo[0], failure_error(answer.failure) if failed else tag_result(answer.tags)
 
     def _received(self, call: Any, watch: threading.Thread) -> pb.TagStreamResponse | None:
         """The next message; None at the end."""
@@ -203,8 +203,3 @@ class Sending:
         except BaseException as error:  # the caller's own iterable; it is raised in its thread
             self.error = error
             raise StopIteration from None
-
-
-def _error(failure: pb.Failure) -> StriateError:
-    status = next(code for code in grpc.StatusCode if code.value[0] == failure.status)
-    return ERRORS.get(status, StriateError)(failure.message)

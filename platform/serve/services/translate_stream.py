@@ -78,4 +78,4 @@ def submit_text(
 
 def translation_message(answer: Translation) -> pb.Translation:
     """The message of a translation."""
-    return pb.Translation(text=answer.text, log_probability=answer.score)
+    return pb.Translation(text=answer.text, log_probability=answer.score, complete=answer.complete)

@@ -32,6 +32,13 @@ def default_store(home: Path) -> Path:
     return home / "stories" / "store.db"
 
 
+def local_store(home: Path) -> str:
+    """The path of the local platform's store, with a folder to be in."""
+    file = default_store(home)
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return str(file)
+
+
 class StoryFull(RequestError):
     """A story, or a tenant, has as many sentences or stories as it may have."""
 

@@ -71,11 +71,20 @@ class Saver:
         with self._changed:
             assert self._claimed
             self._waiting, self._claimed = checkpoint, False
+            self._writing = self._refused_s is None  # as good as: nothing newer takes its place
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="striate-saver", daemon=True)
                 atexit.register(self._end)
                 self._thread.start()
             self._changed.notify_all()
+
+    def settle(self, within_s: float) -> None:
+        """Wait until the thread is not writing right now: what it was at is written, or refused.
+
+        A storage that does not answer is waited for no longer than this.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: not self._writing, within_s)
 
     def flush(self, within_s: float) -> bool:
         """Wait until everything is written; whether it is.

@@ -24,8 +24,8 @@ class Checkpointer:
 
     A checkpoint is due after every so many steps and seconds, after the best evaluation so far,
     at the end, and when one is asked for. While the one before is still being written, the next
-    is put off, not waited for; only the last waits. It is on the disk after the metrics of its
-    steps, which the reporter brings there.
+    is put off, not waited for; only the best so far and the last wait. It is on the disk after the
+    metrics of its steps, which the reporter brings there.
 
     Args:
         run: whose checkpoints.
@@ -84,8 +84,11 @@ class Checkpointer:
         Raises:
             TrainingStopped: the run was asked to end, and has its checkpoint.
         """
-        if self._wanted or self._is_best(state):
+        best = self._is_best(state)
+        if self._wanted or best:
             began_s = time.monotonic()
+            if best and self._saver is not None:
+                self._saver.settle(self._run.recipe.scaling.grace_s)
             self._capture(state)
             self._blocked_s += time.monotonic() - began_s
             self._reporter.metrics(state.step, {BLOCKED_SHARE: self.blocked_share})

@@ -200,7 +200,17 @@ def test_the_driver_asks_through_the_run_s_folder(
         train(run, World())
 
 
-def test_the_best_is_kept_beside_the_latest(make_run: MakeRun) -> None:
+def test_the_best_is_kept_beside_the_latest(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the one before it is still being written."""
+    save = CheckpointStore.save
+
+    def save_slowly(store: CheckpointStore, checkpoint: Checkpoint) -> None:
+        threading.Event().wait(0.2)  # longer than the two or three steps between checkpoints
+        save(store, checkpoint)
+
+    monkeypatch.setattr(CheckpointStore, "save", save_slowly)
     run = make_run(
         *("lenet1-anna-digits", "epochs=6", "batch_size=256", "evaluate_every_epochs=1"),
         *(

@@ -85,12 +85,14 @@ class TranslateResponse(_message.Message):
     def __init__(self, translations: _Optional[_Iterable[_Union[Translation, _Mapping]]] = ..., model: _Optional[_Union[_photo_tagging_pb2.Model, _Mapping]] = ...) -> None: ...
 
 class Translation(_message.Message):
-    __slots__ = ("text", "log_probability")
+    __slots__ = ("text", "log_probability", "complete")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     LOG_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
     text: str
     log_probability: float
-    def __init__(self, text: _Optional[str] = ..., log_probability: _Optional[float] = ...) -> None: ...
+    complete: bool
+    def __init__(self, text: _Optional[str] = ..., log_probability: _Optional[float] = ..., complete: _Optional[bool] = ...) -> None: ...
 
 class TranslateStreamRequest(_message.Message):
     __slots__ = ("texts", "beam")

@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 
 from striate.core.errors import StriateError
-from striate.serve.client.errors import ERRORS
+from striate.serve.client.errors import failure_error
 from striate.serve.client.results import TagResult, tag_result
 from striate.serve.common.metadata import CallMetadata
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as pb

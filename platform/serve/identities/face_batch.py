@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from striate.serve.common.face_types import SAME_BOX, FaceBox
 from striate.serve.identities import schema
 from striate.serve.identities.errors import DuplicateFace
 from striate.serve.identities.faces import NewFace, QualityLimits
-from striate.serve.identities.store import find_person, make_person, record_changes, take_numbers
+from striate.serve.identities.store import record_changes, take_numbers
 from striate.serve.sql.store import portions
 
 Outcome = Literal["enrolled", "known", "refused"]
@@ -88,6 +88,8 @@ class FaceBatch:
         self._model_id = model_id
         self._rules = rules
         self._people: dict[str, int] = {}
+        self._new_people: list[dict[str, Any]] = []
+        self._numbers: Iterator[int] = iter(())
         self._named: dict[int, int] = {}  # people of faces that had none, by face
         self._faces: list[dict[str, Any]] = []
         self._vectors: list[dict[str, Any]] = []
@@ -102,6 +104,7 @@ class FaceBatch:
     ) -> list[Enrolled]:
         """Decide of each face whether it is new, in the given order."""
         held = self._held(new)
+        self._find_people({face.person for face in new if face.person is not None})
         by_photo: dict[str, list[_Held]] = defaultdict(list)
         by_digest: dict[bytes, _Held] = {}
         for one in held:
@@ -134,6 +137,8 @@ class FaceBatch:
 
     def insert(self) -> int:
         """Write the rows; the number of the newest change."""
+        if self._new_people:
+            self._connection.execute(insert(schema.people), self._new_people)
         for face_id, person_id in self._names:
             self._connection.execute(
                 update(schema.faces).where(schema.faces.c.id == face_id).values(person_id=person_id)
@@ -171,14 +176,35 @@ class FaceBatch:
         self._vectors.append({**key, "digest": one.digest, "vector": vector})
         self._codes.append({**key, "code": face.code.tobytes()})
 
+    def _find_people(self, names: set[str]) -> None:
+        """Look all of them up at once, and take numbers for those who are not there."""
+        people = schema.people.c
+        for some in portions(sorted(names)):
+            rows = self._connection.execute(
+                select(people.name, people.id).where(
+                    people.tenant_id == self._tenant_id, people.name.in_(some)
+                )
+            )
+            self._people.update((row.name, row.id) for row in rows)
+        missing = len(names - self._people.keys())
+        if missing:
+            first = take_numbers(self._connection, "person", missing)
+            self._numbers = iter(range(first, first + missing))
+
     def _person(self, name: str | None) -> int | None:
         """The person of that name, made where there is none."""
         if name is None:
             return None
         if name not in self._people:
-            row = find_person(self._connection, self._tenant_id, name)
-            self._people[name] = (
-                row.id if row is not None else make_person(self._connection, self._tenant_id, name)
+            self._people[name] = number = next(self._numbers)
+            self._new_people.append(
+                {
+                    "id": number,
+                    "tenant_id": self._tenant_id,
+                    "name": name,
+                    "hidden": False,
+                    "made_unix_s": time.time(),
+                }
             )
         return self._people[name]
 

@@ -50,7 +50,7 @@ TIERS = {
     ),
     "serve": (
         ("common", "protos", "sql"),
-        ("client", "edge", "identities", "observability", "predictors"),
+        ("client", "edge", "identities", "observability", "predictors", "stories"),
         ("capacity", "server", "webhooks"),
         ("services",),
         ("apps",),

@@ -105,7 +105,7 @@ def show(story: str, as_json: bool, **where: Any) -> None:
         print_note(f"The story {story} has no sentence.")
 
 
-@stories.command()
+@stories.command(short_help="Forget sentences, a story, or all of yours.")
 @click.argument("story", required=False)
 @click.argument("numbers", nargs=-1, type=ID, metavar="[NUMBER…]")
 @click.option("--everything", is_flag=True, help="All of your stories.")

@@ -231,7 +231,7 @@ def _configured(settings: Settings) -> list[Check]:
 def _answers(name: str, address: str, ask: Callable[[], object], variable: str) -> Check:
     try:
         ask()
-    except probes.NoAnswer as problem:
+    except probes.Unanswered as problem:
         found = f"{address} does not answer: {problem}"
         return Check(name=name, result="fail", found=found, remedy=f"Check {variable}.")
     return Check(name=name, result="ok", found=f"{address} answers")
@@ -249,7 +249,7 @@ def _part(state: PlatformState, part: PlatformProcess) -> Check:
         return Check(name=part.name, result="fail", found=found, remedy=again)
     try:
         probe(state, part)
-    except probes.NoAnswer as problem:
+    except probes.Unanswered as problem:
         remedy = f"Run `striate down`, then `striate up`; its log is {part.log}."
         return Check(name=part.name, result="fail", found=f"no answer: {problem}", remedy=remedy)
     return Check(name=part.name, result="ok", found="answers")

@@ -174,11 +174,11 @@ class _Start:
             retry(
                 check,
                 READY_S,
-                (probes.NoAnswer,),
+                (probes.Unanswered,),
                 Backoff.constant(0.1),
                 worth=lambda _: processes.is_alive(part),
             )
-        except probes.NoAnswer as problem:
+        except probes.Unanswered as problem:
             raise _did_not_come_up(part, processes.is_alive(part), str(problem)) from None
 
     def _record(self, part: PlatformProcess) -> None:
@@ -225,7 +225,7 @@ def probe(state: PlatformState, part: PlatformProcess) -> None:
     """Ask a part over its own protocol whether it serves.
 
     Raises:
-        NoAnswer: it does not.
+        Unanswered: it does not.
     """
     addresses = state.addresses
     if part.name.startswith("chip:"):

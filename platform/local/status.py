@@ -82,7 +82,7 @@ def resources(state: PlatformState) -> dict[str, float]:
     total: dict[str, float] = {}
     try:
         nodes = probes.ray_nodes(state.addresses["ray_dashboard"])
-    except probes.NoAnswer:
+    except probes.Unanswered:
         return {}
     for node in nodes:
         for name, amount in node["resources_total"].items():
@@ -110,7 +110,7 @@ def _ask(state: PlatformState, part: PlatformProcess) -> PartStatus:
 def _problem(state: PlatformState, part: PlatformProcess) -> str:
     try:
         probe(state, part)
-    except probes.NoAnswer as problem:
+    except probes.Unanswered as problem:
         return str(problem) or "it does not answer"
     return ""
 

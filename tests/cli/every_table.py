@@ -22,9 +22,12 @@ from striate.cli import (
     platform,
     pools,
     query,
+    query_answers,
+    query_language,
     runs,
     runs_compare,
     runs_show,
+    stories,
     sweep_progress,
     token,
     top,
@@ -296,6 +299,31 @@ def _analysis(c: Content) -> Table:
     return query.analysis_table(c.name, thing(tags=tags, faces=late, content=late))
 
 
+def _answered(c: Content) -> Table:
+    fact = thing(subject=c.name, relation=c.text, object=c.name)
+    answers = [
+        thing(text=name, score=c.figure(0), path=[fact, fact], memories=[thing(text=c.text)])
+        for name in c.names()
+    ]
+    model = thing(name=c.name, version=c.id)
+    return query_answers.answers_table(c.text, thing(answers=answers, model=model))
+
+
+def _near(c: Content) -> Table:
+    words = [thing(word=name, cosine=c.figure(number)) for number, name in enumerate(c.names())]
+    model = thing(name=c.name, version=c.id)
+    return query_language.near_table(c.text, thing(words=words, model=model))
+
+
+def _stories(c: Content) -> Table:
+    return stories.stories_table([thing(name=name, sentences=c.count(2)) for name in c.names()])
+
+
+def _sentences(c: Content) -> Table:
+    told = [thing(number=c.count(0), text=c.text, at_unix_s=BEGAN_S) for _ in range(c.rows)]
+    return stories.sentences_table(c.name, told)
+
+
 def _run(c: Content) -> Any:
     metrics = {
         "test/top1": c.figure(0), "test/loss": c.figure(4), "train/loss": c.figure(1),
@@ -491,6 +519,10 @@ MAKERS: dict[str, Make] = {
     "pools.pools_table": _pools,
     "query.tags_table": _tags,
     "query.analysis_table": _analysis,
+    "query_answers.answers_table": _answered,
+    "query_language.near_table": _near,
+    "stories.stories_table": _stories,
+    "stories.sentences_table": _sentences,
     "runs.runs_table": lambda c: runs.runs_table([_run(c)] * c.rows),
     "runs_compare.metrics_table": _metrics,
     "runs_compare.costs_table": _costs,

@@ -2,10 +2,11 @@
 
 import uuid
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
+from striate.serve.client.caller import Caller
 from striate.serve.protos.striate.v1 import question_answering_pb2 as pb
 
 ANSWERS = "striate.v1.QuestionAnswering"
@@ -13,14 +14,7 @@ PAGE = 1000
 Answer = TypeVar("Answer", bound=Message)
 
 
-class Caller(Protocol):
-    """Calls methods of declared services: `striate.serve.client.client.Client`."""
-
-    def call(self, service: str, method: str, request: Any) -> Any:
-        """Call a unary method."""
-
-
-class Answers:
+class AnswerCalls:
     """Questions, and stories: `Client.answers`.
 
     The methods answer the messages of ``striate/v1/question_answering.proto``, which says what each

@@ -10,11 +10,11 @@ import grpc
 
 from striate.core.errors import PlatformError, RequestError, StriateError, UnknownName, UsageError
 from striate.core.retry import Backoff, retry
-from striate.serve.client.answers import Answers
+from striate.serve.client.answers import AnswerCalls
 from striate.serve.client.channel import ChannelSecurity, open_channel, speaks_tls
 from striate.serve.client.errors import plain_text_error, rebuild_error, worth_retrying
 from striate.serve.client.faces import Faces
-from striate.serve.client.language import Language, Speech
+from striate.serve.client.language import LanguageCalls, SpeechCalls
 from striate.serve.client.people import People
 from striate.serve.client.results import AnalyzeResult, TagResult, analyze_result, tag_result
 from striate.serve.client.stream import PhotoStream, Sending
@@ -159,19 +159,19 @@ class Client:
         return People(self)
 
     @cached_property
-    def answers(self) -> Answers:
+    def answers(self) -> AnswerCalls:
         """Questions, and stories that are told: `striate.v1.QuestionAnswering`."""
-        return Answers(self)
+        return AnswerCalls(self)
 
     @cached_property
-    def language(self) -> Language:
+    def language(self) -> LanguageCalls:
         """Words as vectors, and translations: `striate.v1.Language`."""
-        return Language(self)
+        return LanguageCalls(self)
 
     @cached_property
-    def speech(self) -> Speech:
+    def speech(self) -> SpeechCalls:
         """Recordings as text: `striate.v1.Speech`."""
-        return Speech(self)
+        return SpeechCalls(self)
 
     def call(
         self, service: str, method: str, request: Any, *, repeated: Any = None, once: bool = False

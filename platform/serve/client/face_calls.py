@@ -1,27 +1,15 @@
 """What the calls of `striate.v1.FaceRecognition` share: their messages, a region, pages."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from google.protobuf.message import Message
+
+from striate.serve.client.caller import Caller
 
 FACES = "striate.v1.FaceRecognition"
 PAGE = 1000
 Answer = TypeVar("Answer", bound=Message)
-
-
-class Caller(Protocol):
-    """Calls methods of declared services: `striate.serve.client.client.Client`."""
-
-    region: str
-
-    def call(
-        self, service: str, method: str, request: Any, *, repeated: Any = None, once: bool = False
-    ) -> Any:
-        """Call a unary method."""
-
-    def stream(self, service: str, method: str, request: Any) -> Iterator[Any]:
-        """Call a streaming method."""
 
 
 class FaceCalls:

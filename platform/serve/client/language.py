@@ -1,10 +1,11 @@
 """A Python caller's words, translations and recordings."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
+from striate.serve.client.caller import Caller
 from striate.serve.protos.striate.v1 import language_pb2 as pb
 from striate.serve.protos.striate.v1 import speech_pb2 as speech
 
@@ -16,17 +17,7 @@ PIECE_BYTES = 32_000
 Answer = TypeVar("Answer", bound=Message)
 
 
-class Caller(Protocol):
-    """Calls methods of declared services: `striate.serve.client.client.Client`."""
-
-    def call(self, service: str, method: str, request: Any) -> Any:
-        """Call a unary method."""
-
-    def stream(self, service: str, method: str, request: Any) -> Iterator[Any]:
-        """Call a streaming method."""
-
-
-class Language:
+class LanguageCalls:
     """Words as vectors, sentences in another language: `Client.language`.
 
     The methods answer the messages of ``striate/v1/language.proto``, which says what each field is.
@@ -90,7 +81,7 @@ class Language:
         return answer
 
 
-class Speech:
+class SpeechCalls:
     """Recordings as text: `Client.speech`.
 
     Args:

@@ -119,8 +119,9 @@ def _await_room(
                 return True
             if not has_room(need, total):
                 raise _too_small(need, shortage)
-            going = _given_up(claims)
-            if time.monotonic() - began_s < LETTING_GO_S:
+            early = time.monotonic() - began_s < LETTING_GO_S
+            going = _given_up(claims, gone=early)
+            if early:
                 going += unnamed_claims(free, total, claims)
             if not (wait or has_room(need, with_released(free, going))):
                 raise _held_by_others(need, shortage)
@@ -147,10 +148,21 @@ class _LastingStages:
             self._on_progress(stage)
 
 
-def _given_up(claims: Sequence[Claim]) -> list[Claim]:
-    """What versions hold that are ending: they drain for some seconds, and nobody need ask them."""
-    ending = {name for name, state in ray_serve.states().items() if state.status == "DELETING"}
-    return [claim for claim in claims if claim.serve_name in ending]
+def _given_up(claims: Sequence[Claim], *, gone: bool) -> list[Claim]:
+    """What versions hold that are ending: they drain for some seconds, and nobody need ask them.
+
+    Args:
+        claims: of all who hold something.
+        gone: count those that Serve knows no more, whose replica's process is still to let go.
+    """
+    states = ray_serve.states()  # read after the claims: whoever holds one and runs is among them
+    ending = {name for name, state in states.items() if state.status == "DELETING"}
+    return [
+        claim
+        for claim in claims
+        if claim.serve_name in ending
+        or (gone and claim.serve_name and claim.serve_name not in states)
+    ]
 
 
 def _waits(need: Need, shortage: Shortage) -> str:

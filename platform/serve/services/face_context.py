@@ -25,8 +25,8 @@ from striate.serve.services.face_models import FaceModel, FaceModels
 from striate.serve.services.face_settings import FaceSettings
 from striate.serve.services.one_at_a_time import OneAtATime
 from striate.serve.services.region_policy import FacesOff
-from striate.serve.services.store_threads import StoreThreads
 from striate.serve.services.tag_messages import check_image
+from striate.serve.services.work_threads import WorkThreads
 from striate.serve.webhooks.config import Webhooks
 from striate.serve.webhooks.sender import WebhookSender
 from striate.serve.webhooks.sightings import Sighting
@@ -79,7 +79,7 @@ class FaceContext:
         self._webhooks = webhooks
         self._sender: WebhookSender | None = None
         self._kept: KeptFaces | None = None
-        self._threads = StoreThreads("faces", limits.queued)
+        self._threads = WorkThreads("faces", limits.queued)
         self.clusters, self.reindexes = OneAtATime("Cluster"), OneAtATime("Reindex")
 
     @property
@@ -135,7 +135,7 @@ class FaceContext:
     async def run(
         self, work: Callable[Params, Result], *args: Params.args, **kwargs: Params.kwargs
     ) -> Result:
-        """As `StoreThreads.run`: what a function that waits for the store or the index returns."""
+        """As `WorkThreads.run`: what a function that waits for the store or the index returns."""
         return await self._threads.run(work, *args, **kwargs)
 
     async def see(

@@ -1,4 +1,4 @@
-"""`striate.v1.QuestionAnswering`: questions about a knowledge base, or about a story that was told."""
+"""`striate.v1.QuestionAnswering`: questions about a knowledge base, or about a story."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -95,10 +95,12 @@ class QuestionAnswering:
         call.model = stories.model
         if message.story:
             kept = await self._calls.read(message.story, MOST_SENTENCES, call)
-            told = [messages.Told(one.number, one.text) for one in kept]
+            told = [messages.NumberedSentence(one.number, one.text) for one in kept]
         else:
             sent = check_sentences(message, self._calls.limits)
-            told = [messages.Told(place, text) for place, text in enumerate(sent, start=1)]
+            told = [
+                messages.NumberedSentence(place, text) for place, text in enumerate(sent, start=1)
+            ]
         if not told:
             return messages.no_story(message.story, stories.model)
         request = StoryRequest(tuple(one.text for one in told), message.question, asked.top_k)

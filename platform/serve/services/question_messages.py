@@ -25,7 +25,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Told:
+class NumberedSentence:
     """A sentence of a story with its number."""
 
     number: int
@@ -84,7 +84,7 @@ def from_knowledge(found: KnowledgeAnswers, asked: Asked, model: ModelName) -> p
 
 
 def from_story(
-    found: Sequence[StoryAnswer], told: Sequence[Told], asked: Asked, model: ModelName
+    found: Sequence[StoryAnswer], told: Sequence[NumberedSentence], asked: Asked, model: ModelName
 ) -> pb.AskResponse:
     """What a network of stories says."""
     answers = [
@@ -99,7 +99,9 @@ def from_story(
 
 def no_story(name: str, model: ModelName) -> pb.AskResponse:
     """A story that was never told, or none where the deployment answers about stories alone."""
-    said = f"The story {name[:40]!r} has no sentence." if name else "The question is about no story."
+    said = (
+        f"The story {name[:40]!r} has no sentence." if name else "The question is about no story."
+    )
     return _no_answer("NO_STORY", said, model)
 
 
@@ -112,14 +114,12 @@ def _not_sure(asked: Asked, model: ModelName, about: str = "") -> pb.AskResponse
     return _no_answer("NOT_SURE", f"No answer scores {asked.min_score:g}.", model, about)
 
 
-def _no_answer(
-    reason: str, message: str, model: ModelName, about: str = ""
-) -> pb.AskResponse:
-    told = pb.NoAnswer(reason=pb.NoAnswer.Reason.Value(reason), message=message)
+def _no_answer(reason: str, message: str, model: ModelName, about: str = "") -> pb.AskResponse:
+    told = pb.NoAnswer(reason=reason, message=message)
     return pb.AskResponse(no_answer=told, about=about, model=model_message(model))
 
 
-def _memories(answer: StoryAnswer, told: Sequence[Told]) -> list[pb.StorySentence]:
+def _memories(answer: StoryAnswer, told: Sequence[NumberedSentence]) -> list[pb.StorySentence]:
     return [
         pb.StorySentence(number=told[place].number, text=told[place].text)
         for place in answer.memories

@@ -12,36 +12,36 @@ from striate.core.errors import PayloadTooLarge, PlatformError, RequestError
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as tagging
 from striate.serve.protos.striate.v1 import speech_pb2 as pb
 from striate.serve.server.handlers import Call, parser
-from striate.serve.services.store_threads import StoreThreads
+from striate.serve.services.work_threads import WorkThreads
 
 LEAST_HZ, MOST_HZ = 4000, 192_000
 _FULL_SCALE = 32768.0
 _parse = parser(pb.RecognizeRequest)
 
 
-class Heard(Protocol):
+class HeardText(Protocol):
     """What was heard so far; the first `settled` characters of `text` change no more."""
 
     text: str
     settled: int
 
 
-class Listener(Protocol):
+class SpeechListener(Protocol):
     """Hears one utterance."""
 
-    def accept(self, samples: NDArray[np.float32]) -> Heard:
+    def accept(self, samples: NDArray[np.float32]) -> HeardText:
         """Hear more of it: samples of -1 to 1."""
         ...
 
-    def finish(self) -> Heard:
+    def finish(self) -> HeardText:
         """It has ended."""
         ...
 
 
-class Reader(Protocol):
+class SpeechReader(Protocol):
     """Begins to hear utterances."""
 
-    def listen(self, sample_rate_hz: int) -> Listener:
+    def listen(self, sample_rate_hz: int) -> SpeechListener:
         """Begin to hear samples of that rate."""
         ...
 
@@ -64,8 +64,8 @@ class Recognition:
 
     def __init__(
         self,
-        reader: Reader,
-        threads: StoreThreads,
+        reader: SpeechReader,
+        threads: WorkThreads,
         longest_s: float,
         most_bytes: int,
         model: tagging.Model,
@@ -134,7 +134,7 @@ class Recognition:
         samples, rate = await self._threads.run(self._reader.decode_file, bytes(content))
         self._check_length(len(samples) / rate)
 
-        def hear() -> Heard:
+        def hear() -> HeardText:
             listener = self._reader.listen(rate)
             listener.accept(samples)
             return listener.finish()
@@ -163,7 +163,7 @@ class Recognition:
         finally:
             ending.cancel()
 
-    async def _write(self, heard: Heard, seconds: float, *, final: bool) -> None:
+    async def _write(self, heard: HeardText, seconds: float, *, final: bool) -> None:
         answer = pb.RecognizeResponse(
             text=heard.text,
             settled_characters=len(heard.text) if final else heard.settled,
@@ -174,9 +174,7 @@ class Recognition:
         await self._call.context.write(answer.SerializeToString())
 
 
-async def _with(
-    first: bytes, rest: AsyncIterator[pb.RecognizeRequest]
-) -> AsyncIterator[bytes]:
+async def _with(first: bytes, rest: AsyncIterator[pb.RecognizeRequest]) -> AsyncIterator[bytes]:
     """Pieces of whole samples; what is cut in the middle of one waits for its other half."""
     left = first
     if len(left) > 1:

@@ -10,13 +10,13 @@ from striate.serve.protos.striate.v1 import speech_pb2 as pb
 from striate.serve.server.handlers import Call, Method, StreamMethod
 from striate.serve.server.servable import Servable
 from striate.serve.services.question_messages import model_message
-from striate.serve.services.recognition import Reader, Recognition
-from striate.serve.services.store_threads import StoreThreads
+from striate.serve.services.recognition import Recognition, SpeechReader
+from striate.serve.services.work_threads import WorkThreads
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Speech"].full_name
 
 
-class Speech:
+class SpeechService:
     """The service around a network of speech and its decoder.
 
     Args:
@@ -33,7 +33,7 @@ class Speech:
     def __init__(
         self,
         model: ModelName,
-        reader: Reader,
+        reader: SpeechReader,
         probe: Servable[Any, Any],
         longest_s: float,
         limits: Limits | None = None,
@@ -41,7 +41,7 @@ class Speech:
         self.model = model
         self._reader, self._probe, self._longest_s = reader, probe, longest_s
         self._limits = limits or Limits()
-        self._threads = StoreThreads("speech", self._limits.queued)
+        self._threads = WorkThreads("speech", self._limits.queued)
         self._calls: set[Recognition] = set()
 
     def methods(self) -> Mapping[str, Method]:

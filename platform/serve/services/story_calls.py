@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 
-
 from striate.core.errors import PlatformError, RequestError
 from striate.serve.common.tenants import TenantSettings
 from striate.serve.protos.striate.v1 import question_answering_pb2 as pb
 from striate.serve.server.handlers import Call
-from striate.serve.services.store_threads import StoreThreads
+from striate.serve.services.work_threads import WorkThreads
 from striate.serve.stories.limits import StoryLimits
 from striate.serve.stories.store import LONGEST_NAME, Sentence, StoryStore
 
@@ -45,7 +44,7 @@ class StoryCalls:
         self._settings, self.limits = settings, settings.story_limits
         self._opened = opened
         self._store: StoryStore | None = None
-        self._threads = StoreThreads("stories", queued)
+        self._threads = WorkThreads("stories", queued)
 
     def open(self) -> None:
         """Open the store.

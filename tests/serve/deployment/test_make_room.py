@@ -55,3 +55,22 @@ def test_whoever_lives_and_holds_it_is_told_at_once(
     ray.append({"a": {}})
     with pytest.raises(PlacementError, match="Free it with `striate undeploy first`"):
         module._await_room(NEED, None, False, print)
+
+
+def test_a_version_that_serve_knows_no_more_is_waited_for_unasked(
+    ray: list[dict[str, dict[str, float]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray lists its replica for a moment longer; one that Serve knows, and that runs, is told."""
+    holder = Holder("the application first", "`striate undeploy first`")
+    monkeypatch.setattr(module, "read_claims", lambda: [Claim(holder, "a", WHOLE["a"], "first.1")])
+    ray += [{"a": {}}, {"a": {}}, WHOLE]
+    assert module._await_room(NEED, None, False, lambda _: None)
+    ray[:] = [{"a": {}}]
+    running = ray_serve.AppState("RUNNING")
+    monkeypatch.setattr(ray_serve, "states", lambda: {"first.1": running})
+    with pytest.raises(PlacementError, match="held by the application first"):
+        module._await_room(NEED, None, False, print)
+    monkeypatch.setattr(ray_serve, "states", dict)
+    monkeypatch.setattr(module, "LETTING_GO_S", 0.0)
+    with pytest.raises(PlacementError, match="held by the application first"):
+        module._await_room(NEED, None, False, print)

@@ -201,7 +201,7 @@ def test_a_call_that_fails_leaves_no_crop_however_many_it_had(
         raise StoreFull("The store is full.", "Make room.")
 
     monkeypatch.setattr(FaceBatch, "insert", refuse)
-    monkeypatch.setattr("striate.serve.identities.store.AT_A_TIME", 2)
+    monkeypatch.setattr("striate.serve.sql.store.AT_A_TIME", 2)
     with pytest.raises(StoreFull):
         enrol(*(new_face(number, crop=b"%d" % number) for number in range(5)))
     assert not crops.keys()

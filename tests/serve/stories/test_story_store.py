@@ -182,9 +182,9 @@ TELLER = """
 import sys
 from striate.serve.stories.limits import StoryLimits
 from striate.serve.stories.store import StoryStore
-store = StoryStore.open(sys.argv[1])
+store, limits = StoryStore.open(sys.argv[1]), StoryLimits(sentences=10**6)
 for place in range(100_000):
-    told = store.remember("ours", "ring", [f"{place} a", f"{place} b"], StoryLimits(sentences=10**6))
+    told = store.remember("ours", "ring", [f"{place} a", f"{place} b"], limits)
     print(told.first + 1, flush=True)
 """
 

@@ -21,7 +21,7 @@ from striate.core.errors import TrainingStopped
 from striate.core.tracking import connect
 from striate.data.shards.manifest import Manifest
 from striate.local import engines, loopback, processes
-from striate.local.probes import NoAnswer, ray_nodes
+from striate.local.probes import Unanswered, ray_nodes
 from striate.local.state import PlatformProcess, PlatformState
 from striate.train.distributed.world import World
 from striate.train.loop import train as loop
@@ -100,7 +100,7 @@ class Nodes:
         def joined() -> bool:
             try:
                 return len(ray_nodes(f"http://{loopback.HOST}:{self._dashboard}")) >= count
-            except NoAnswer:
+            except Unanswered:
                 return False
 
         wait_until(joined, "the nodes do not come up")

@@ -1,4 +1,4 @@
-"""Threads for what waits for a store, so that the event loop does not."""
+"""Threads for what waits for a store or computes long, so that the event loop does not."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,12 +8,12 @@ from typing import ParamSpec, TypeVar
 from striate.serve.server.batcher import QueueFull
 
 THREADS = 8
-"""Calls that wait for a store at a time."""
+"""Functions that run at a time."""
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
 
 
-class StoreThreads:
+class WorkThreads:
     """Runs functions in threads, and refuses more of them than may wait.
 
     Args:

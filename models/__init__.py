@@ -30,6 +30,7 @@ from striate.models.lenet5 import lenet5, lenet5_modern
 from striate.models.memory import check_memory
 from striate.models.memory_network import MemoryNetwork
 from striate.models.overfeat import overfeat_accurate, overfeat_fast
+from striate.models.seq2seq import Seq2SeqLstm
 from striate.models.slide_tower import slide_tower
 from striate.models.speech_convnet import speech_convnet
 from striate.models.story_lstm import StoryLstm
@@ -51,6 +52,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "memory_network": MemoryNetwork,
     "overfeat_accurate": overfeat_accurate,
     "overfeat_fast": overfeat_fast,
+    "seq2seq_lstm": Seq2SeqLstm,
     "slide_tower": slide_tower,
     "speech_convnet": speech_convnet,
     "story_lstm": StoryLstm,

@@ -25,7 +25,7 @@ FLOORS = {
 # The folders of a room, lowest first: each imports from lower tiers alone. `.` is the room's own
 # files.
 TIERS = {
-    "models": (("automata", "layers"), (".", "speech"), ("evaluation",)),
+    "models": (("automata", "layers"), (".", "speech"), ("evaluation", "translation")),
     "data": (
         (".", "transforms"),
         (

@@ -113,6 +113,14 @@ class SearchStream:
         """The best path so far, whether or not it could end here."""
         return self._hypothesis(self._best, complete=False)
 
+    def commit(self) -> Heard:
+        """Take out the words that no further frame can change: later results are without them.
+
+        Whoever keeps them may listen for as long as they like, and this stays small.
+        """
+        heard, self._heard = self._history.commit(self._heard, self._best > -torch.inf)
+        return heard
+
     def finish(self) -> Hypothesis:
         """The best path that ends here; if none can, the best one so far."""
         ended = self._best + self.search.ends

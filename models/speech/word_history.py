@@ -47,16 +47,25 @@ class WordHistory:
 
     def shared(self, nodes: Tensor) -> int:
         """How many words all ways to (n,) nodes begin with."""
-        left = set(nodes.tolist())
-        while len(left) > 1:  # a parent's number is lower than its children's
-            highest = max(left)
-            left.remove(highest)
-            left.add(self._parents[highest])
-        return len(self._way(left.pop())) if left else 0
+        return len(self._way(self._fork(nodes)))
 
-    def forget(self, nodes: Tensor, living: Tensor) -> Tensor:
-        """Keep the ways to those of (n,) nodes that are (n,) living; returns the new numbers."""
-        kept = {0}
+    def commit(self, nodes: Tensor, living: Tensor) -> tuple[Heard, Tensor]:
+        """Take out the words that all ways to the (n,) living ones of (n,) nodes begin with.
+
+        Returns:
+            The words, and the nodes' new numbers.
+        """
+        fork = self._fork(nodes[living])
+        heard = self.trace(fork)
+        return heard, self.forget(nodes, living, fork) if fork else nodes
+
+    def forget(self, nodes: Tensor, living: Tensor, root: int = 0) -> Tensor:
+        """Keep the ways from `root` to those of (n,) nodes that are (n,) living.
+
+        Returns:
+            The nodes' new numbers; the root's is 0.
+        """
+        kept = {root}
         for node in set(nodes[living].tolist()):
             while node not in kept:
                 kept.add(node)
@@ -67,6 +76,15 @@ class WordHistory:
         self._parents = [numbers.get(self._parents[node], -1) for node in numbers]
         self._room = max(_ROOM, 2 * len(numbers))
         return torch.tensor([numbers.get(node, 0) for node in nodes.tolist()])
+
+    def _fork(self, nodes: Tensor) -> int:
+        """The last node that all ways to (n,) nodes go through; the root of none."""
+        left = set(nodes.tolist())
+        while len(left) > 1:  # a parent's number is lower than its children's
+            highest = max(left)
+            left.remove(highest)
+            left.add(self._parents[highest])
+        return left.pop() if left else 0
 
     def _way(self, node: int) -> list[int]:
         way = []

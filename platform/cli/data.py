@@ -69,6 +69,8 @@ data.add_command(show)
 @click.option(
     "--group-column", help="Of a table of texts: what has one value there is held out together."
 )
+@click.option("--languages", help="Of parallel text: the columns to take, such as en,fr.")
+@click.option("--most-words", type=COUNT, help="Of texts: leave out lines with a longer one.")
 @click.option(
     "--check-md5",
     is_flag=True,

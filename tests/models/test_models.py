@@ -59,6 +59,13 @@ CASES = {
     "memory_network": Case(57_400, 0, small={"dim": 8, "sentences": 2, "words": 4}),
     "overfeat_accurate": Case(144_656_488, 5_355_446_784, small={"width": 1 / 16, "field": 77}),
     "overfeat_fast": Case(145_920_872, 2_801_403_904, small={"width": 1 / 16, "field": 71}),
+    # 384 million as the paper counts; 32 words read by 32 million weights, one written, and its
+    # logits.
+    "seq2seq_lstm": Case(
+        384_000_000,
+        33 * 32_000_000 + 80_000_000,
+        small={"source_words": 50, "classes": 40, "dim": 48, "layers": 2},
+    ),
     "slide_tower": Case(51_413_096, 1_992_221_184, small={"width": 1 / 16, "field": 77}),
     "speech_convnet": Case(54_427_896, 75_464_704, small={"width": 1 / 16, "field": 28}),
     "story_lstm": Case(93_764, 9_606_400, small={"dim": 16, "sentences": 4, "words": 5}),
@@ -67,7 +74,7 @@ CASES = {
 }
 DENSE = {"fcn"}  # scores for each place of the input
 LARGE = [name for name, case in CASES.items() if "width" in case.small]
-OVER_WORDS = {"memory_network", "story_lstm"}  # they take numbers of words
+OVER_WORDS = {"memory_network", "seq2seq_lstm", "story_lstm"}  # they take numbers of words
 # The codes of LeNet-5 are those of ten digits, and the points of `face_pose` those of poses.
 # `memory_network` has spare places among its classes.
 HAS_CLASSES = sorted(set(MODELS) - {"lenet5", "face_pose", "memory_network"})
@@ -89,9 +96,12 @@ def inputs_of(model: nn.Module, count: int) -> Tensor:
 
 
 def name_of(model: nn.Module) -> str:
-    return {"MemoryNetwork": "memory_network", "StoryLstm": "story_lstm"}.get(
-        type(model).__name__, ""
-    )
+    names = {
+        "MemoryNetwork": "memory_network",
+        "Seq2SeqLstm": "seq2seq_lstm",
+        "StoryLstm": "story_lstm",
+    }
+    return names.get(type(model).__name__, "")
 
 
 def scores_of(given: Tensor | dict[str, Tensor]) -> Tensor:

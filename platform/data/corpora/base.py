@@ -32,6 +32,9 @@ class FolderOptions:
             None.
         group_column: column of a table of texts by which they are drawn: lines of one value come
             into one split.
+        languages: columns of parallel text that are texts, at least two with commas between them;
+            None: all languages that there are.
+        most_words: words of a text, apart by blanks, beyond which a line is left out.
     """
 
     table: str | None = None
@@ -40,6 +43,8 @@ class FolderOptions:
     split_column: str | None = None
     test_share: float | None = None
     group_column: str | None = None
+    languages: str | None = None
+    most_words: int | None = None
 
     @property
     def names_columns(self) -> bool:
@@ -49,6 +54,8 @@ class FolderOptions:
 
 
 AS_FOUND = FolderOptions()
+TEXT_OPTIONS = ("group_column", "languages", "most_words")
+"""Those that are for texts alone."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.core.errors import DataError, UsageError
-from striate.data.corpora.base import AS_FOUND, FolderOptions
+from striate.data.corpora.base import AS_FOUND, TEXT_OPTIONS, FolderOptions
 from striate.data.corpora.class_folders import read_class_folders
 from striate.data.corpora.file_kinds import CLIPS, IMAGES, SOUNDS, FileKind
 from striate.data.corpora.hidden_files import list_visible
@@ -108,8 +108,10 @@ def open_labelled_files(
         DataError: there are none, or the table of labels cannot be used.
         UsageError: the options contradict what is there.
     """
-    if options.group_column is not None:
-        raise UsageError("Groups are for tables of texts.", "Leave --group-column out.")
+    for name in TEXT_OPTIONS:
+        if getattr(options, name) is not None:
+            shown = name.replace("_", "-")
+            raise UsageError(f"--{shown} is for tables of texts.", f"Leave --{shown} out.")
     entries = list_visible(source, recursive=True)
     table = find_table(source, entries, options)
     if table is None:

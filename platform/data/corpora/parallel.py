@@ -9,13 +9,14 @@
 
 A first line names columns where all of its cells are plain words and at least two are codes of
 languages (``en``, ``deu``, ``pt-br``), or ``source`` and ``target``. All columns are then stored,
-the languages' as texts that must not be empty. Without names the first two columns are ``source``
-and ``target``, and others (where a sentence is from) are left out.
+the languages' as texts that must not be empty; of the languages some may be chosen. Without names
+the first two columns are ``source`` and ``target``, and others (where a sentence is from) are left
+out.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +87,29 @@ class TextColumns:
         names = tuple(_plain(cells[at]) for at in places)
         return cls(names, places, len(texts), len(cells))
 
+    def keep(self, languages: str | None) -> "TextColumns":
+        """The same with some of the languages alone; of their names, with commas between.
+
+        Raises:
+            UnknownName: there is no such language.
+            UsageError: fewer than two are named.
+        """
+        if languages is None:
+            return self
+        there = self.names[: self.texts]
+        asked = tuple(dict.fromkeys(_plain(one.strip()) for one in languages.split(",")))
+        for name in asked:
+            if name not in there:
+                raise UnknownName.of("language", name, there)
+        if len(asked) < 2:
+            raise UsageError(
+                f"Parallel text of {languages} alone cannot be meant.",
+                f"Name at least two of {', '.join(there)}.",
+            )
+        names = (*asked, *self.names[self.texts :])
+        places = tuple(self.places[self.names.index(name)] for name in names)
+        return replace(self, names=names, places=places, texts=len(asked))
+
     def parse(self, line: str) -> TextSample | str:
         """What a line says, or why it cannot be used."""
         cells = [cell.strip() for cell in line.split("\t")]
@@ -104,15 +128,16 @@ def open_parallel(source: Source, options: FolderOptions = AS_FOUND) -> TextCorp
     Raises:
         DataError: there are none, or files do not belong together.
         UsageError: the options contradict what is there.
-        UnknownName: no column of that name.
+        UnknownName: no column or language of that name.
     """
-    check_text_options(options, "parallel", ("split_column", "group_column"))
+    check_text_options(options, "parallel", ("split_column", "group_column", "languages"))
     paths = [entry.path for entry in list_visible(source)]
     tables = [path for path in paths if path.removesuffix(".gz").endswith(".tsv")]
     if tables:
         columns, files = _tables(source, tables)
     else:
         columns, files = _side_by_side(source, paths)
+    columns = columns.keep(options.languages)
     splits = _split(columns, files, options)
     check_found(splits, source, _REMEDY)
     return TextCorpus(
@@ -120,6 +145,8 @@ def open_parallel(source: Source, options: FolderOptions = AS_FOUND) -> TextCorp
         columns.parse,
         dict.fromkeys(columns.names[1:], "string"),
         columns.names[0],
+        options.most_words,
+        columns.names[1 : columns.texts],
     )
 
 

@@ -33,6 +33,10 @@ from striate.data.storage import Source
 Split = TypeVar("Split")
 
 TEST_SHARE = 0.1
+_TABLE_OPTIONS = (
+    *("table", "path_column", "label_column", "split_column"),
+    *("group_column", "languages"),
+)
 _NO_NAME = re.compile(r"[^A-Za-z0-9_.-]|^\.")
 _REMEDY = "Put files of text into it: UTF-8, a sample a line, names that end in .txt or in nothing."
 
@@ -50,7 +54,11 @@ def open_lines(source: Source, options: FolderOptions = AS_FOUND) -> TextCorpus:
     files = {path: index_lines(source, path, cut=True) for path, stem in stems.items() if stem}
     splits = split_by_name({path: stems[path] for path in files}, files, options)
     check_found(splits, source, _REMEDY)
-    return TextCorpus(mark_repeated(splits), lambda line: TextSample(line.strip()))
+    return TextCorpus(
+        mark_repeated(splits),
+        lambda line: TextSample(line.strip()),
+        most_words=options.most_words,
+    )
 
 
 def split_by_name(
@@ -105,7 +113,7 @@ def check_text_options(options: FolderOptions, corpus: str, allowed: Sequence[st
     Raises:
         UsageError: one is given that is none of `allowed`.
     """
-    for name in ("table", "path_column", "label_column", "split_column", "group_column"):
+    for name in _TABLE_OPTIONS:
         if name not in allowed and getattr(options, name) != getattr(AS_FOUND, name):
             shown = name.replace("_", "-")
             raise UsageError(

@@ -16,6 +16,7 @@ from striate.data.transforms.text.clean import MOST_BYTES, clean_text
 TRAIN, TEST = "train", "test"
 BROKEN, EMPTY, NOT_UTF8 = "broken line", "empty text", "not UTF-8"
 LONG = "text longer than a megabyte"
+WORDY = "more words than asked for"
 DUPLICATED, HELD_OUT = "duplicated line", "in a held-out split too"
 _GOOD = ""
 _STATES = (_GOOD, DUPLICATED, HELD_OUT)
@@ -95,12 +96,16 @@ class TextCorpus:
         parse: what a line says, or why it cannot be used; given the line, decoded.
         fields: further columns.
         name: what the payload is called among them, such as its language.
+        most_words: words of a text, apart by blanks, beyond which a line is left out; None for any.
+        texts: those of the further columns that are texts too.
     """
 
     splits: Mapping[str, TextSplit]
     parse: Callable[[str], TextSample | str]
     fields: Mapping[str, FieldKind] = field(default_factory=dict)
     name: str | None = None
+    most_words: int | None = None
+    texts: tuple[str, ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -132,8 +137,9 @@ class TextCorpus:
 
     @property
     def source_sha256(self) -> str:
-        """Of all content, and of which lines are in which split."""
-        digest = hashlib.sha256(repr((sorted(self.fields.items()), self.name)).encode())
+        """Of all content, of which lines are in which split, and of what is left out of them."""
+        asked = () if self.most_words is None else (self.most_words,)
+        digest = hashlib.sha256(repr((sorted(self.fields.items()), self.name, *asked)).encode())
         for name, split in self.splits.items():
             digest.update(name.encode())
             for file in split.files:
@@ -149,9 +155,13 @@ class TextCorpus:
 
     def _parse(self, line: bytes) -> TextSample | str:
         try:
-            return self.parse(line.decode())
+            found = self.parse(line.decode())
         except UnicodeDecodeError:
             return NOT_UTF8
+        if self.most_words is None or isinstance(found, str):
+            return found
+        texts = (found.text, *(str(found.fields[name]) for name in self.texts))
+        return WORDY if max(len(text.split()) for text in texts) > self.most_words else found
 
 
 def judge(item: int, key: str, found: TextSample | str) -> Sample | Skipped:

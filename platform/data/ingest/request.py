@@ -103,11 +103,16 @@ class IngestRequest:
             raise UsageError(
                 f"A share of {share} cannot be held out.", "Give a number from 0 to less than 1."
             )
+        most = self.folder.most_words
+        if most is not None and not 1 <= most <= MOST_COUNT:
+            raise UsageError(
+                f"Texts of {most} words cannot be meant.", f"Give 1 to {MOST_COUNT:,}."
+            )
         if chosen.open_with is None and self.folder != AS_FOUND:
             raise UsageError(
                 f"The corpus {self.corpus} has labels and splits of its own.",
                 "Leave out --table, --path-column, --label-column, --split-column, --test-share,"
-                " --group-column.",
+                " --group-column, --languages, --most-words.",
             )
 
 

@@ -11,7 +11,13 @@ from torch import Tensor
 from striate.core.errors import DataError, RecipeError, RequestError
 from striate.core.validation import check_arguments
 from striate.data.pipelines.base import DamagedSample, Places, Stored
-from striate.data.transforms.audio.features import BANDS, WINDOW, features_of, pad_edges
+from striate.data.transforms.audio.features import (
+    BANDS,
+    WINDOW,
+    Normalisation,
+    features_of,
+    pad_edges,
+)
 from striate.data.transforms.audio.load import load_mono, reason_of
 
 
@@ -24,6 +30,8 @@ class SpeechFrames(BaseModel):
         coefficients: cepstral coefficients, for ``mfcc``.
         window: frames of a window; its frame ``window // 2`` is the centre.
         delta_orders: 0: one channel; 1 and 2 add slopes, and their slopes, as channels.
+        normalisation: ``utterance``, over all of it; ``running``, over the three seconds before a
+            frame, so that speech can be read while it is said.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,6 +41,7 @@ class SpeechFrames(BaseModel):
     coefficients: int = Field(default=BANDS, ge=1, le=128)
     window: int = Field(default=WINDOW, ge=1, le=1000)
     delta_orders: Literal[0, 1, 2] = 0
+    normalisation: Normalisation = "utterance"
     layout: ClassVar[str] = "CFT"
 
     @property
@@ -71,7 +80,14 @@ class SpeechFrames(BaseModel):
             samples = torch.from_numpy(load_mono(stored.payload))
         except RequestError as error:
             raise DamagedSample(stored.key, reason_of(error)) from None
-        made = features_of(samples, self.features, self.bands, self.coefficients, self.delta_orders)
+        made = features_of(
+            samples,
+            self.features,
+            self.bands,
+            self.coefficients,
+            self.delta_orders,
+            self.normalisation,
+        )
         if made.shape[1] != len(stored.label):
             raise DamagedSample(stored.key, "the sound has another number of frames than labels")
         return pad_edges(made, self.window)

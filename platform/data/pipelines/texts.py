@@ -60,8 +60,10 @@ class SequenceSpec(BaseModel):
             PayloadTooLarge: the text is longer than is looked at.
         """
         ids = tokenizer.encode(text, self.most - self.begin - self.end)
-        if not ids:
-            return []
+        return self.mark(ids) if ids else []
+
+    def mark(self, ids: list[int]) -> list[int]:
+        """The ids of a text in the order in which a network gets them, between the marks."""
         return [BEGIN] * self.begin + (ids[::-1] if self.reverse else ids) + [END] * self.end
 
 

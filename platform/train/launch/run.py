@@ -243,12 +243,13 @@ def _check_builds(recipe: Recipe) -> int | None:
     """
     from striate.core.bundle import Architecture
     from striate.models import build
+    from striate.train.launch.check_sequences import check_sequences
     from striate.train.loop.batches import pipeline_for_evaluation, pipeline_for_training
     from striate.train.tasks import build_task
 
     model = build(Architecture(name=recipe.model.name, arguments=recipe.model.arguments))
-    pipeline_for_training(recipe.data)
-    pipeline_for_evaluation(recipe.data)
+    for pipeline in (pipeline_for_training(recipe.data), pipeline_for_evaluation(recipe.data)):
+        check_sequences(recipe, model, pipeline)
     per_label = build_task(recipe.task, 2).per_label
     return int(model.classes) if per_label else None  # type: ignore[arg-type]
 

@@ -1,6 +1,8 @@
 """The worst mistakes of a run, as its task draws them."""
 
 from striate.core.errors import StriateError
+from striate.data.pipelines.base import NeedsShards, Pipeline
+from striate.data.pipelines.registry import pipeline_of
 from striate.data.stream.reader import SplitReader
 from striate.train.run.folder import Run
 from striate.train.run.spec import RunOutcome
@@ -21,7 +23,19 @@ def draw_worst_mistakes(run: Run) -> Picture | None:
     if not mistakes:
         return None
     try:
-        reader = SplitReader(run.spec.shards, run.spec.recipe.data.test_split)
-        return task.draw_mistakes(mistakes, HeldOut(run.spec.recipe.name, run.spec.labels, reader))
+        return task.draw_mistakes(mistakes, _held_out(run))
     except StriateError:
         return None
+
+
+def _held_out(run: Run) -> HeldOut:
+    recipe, data = run.spec.recipe, run.spec.recipe.data
+    reader = SplitReader(run.spec.shards, data.test_split)
+    pipeline: Pipeline | None = None
+    if data.test_pipeline is not None:
+        pipeline = pipeline_of(data.test_pipeline, data.test_pipeline_arguments, training=False)
+    elif data.pipeline is not None:
+        pipeline = pipeline_of(data.pipeline, data.pipeline_arguments, training=False)
+    if isinstance(pipeline, NeedsShards):
+        pipeline = pipeline.bind(reader.folder)
+    return HeldOut(recipe.name, run.spec.labels, reader, pipeline)

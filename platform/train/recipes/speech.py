@@ -10,6 +10,9 @@ from striate.train.config import (
 )
 from striate.train.recipes.images import GPUS
 
+_WHILE_SAID = {"normalisation": "running"}
+"""Features that are known before the speaker has ended."""
+
 
 def speech_states() -> Recipe:
     """The speech ConvNet on LibriSpeech with aligned states: a proposal.
@@ -31,6 +34,7 @@ def speech_states() -> Recipe:
             corpus="librispeech",
             test_split="dev-clean",
             pipeline="speech-frames",
+            pipeline_arguments=_WHILE_SAID,
             threads=8,
         ),
         task=TaskConfig(name="frames"),
@@ -79,7 +83,9 @@ def speech_states_mini() -> Recipe:
         model=ModelConfig(
             name="speech_convnet", arguments={"classes": 189, "width": 0.125, "dropout": 0.1}
         ),
-        data=DataConfig(corpus="speech-states", pipeline="speech-frames"),
+        data=DataConfig(
+            corpus="speech-states", pipeline="speech-frames", pipeline_arguments=_WHILE_SAID
+        ),
         task=TaskConfig(name="frames"),
         optimizer=OptimizerConfig(lr=0.05, weight_decay=1e-5),
         schedule=ScheduleConfig(warmup_share=0.1),

@@ -15,9 +15,9 @@ from striate.core.errors import BundleError
 from striate.data.pipelines.registry import pipeline_of
 from striate.data.pipelines.speech_frames import SpeechFrames
 from striate.data.stream.reader import SplitReader
-from striate.data.stream.state_priors import PRIORS_FILE, StatePriors
 from striate.data.stream.transcripts import transcripts_of
 from striate.data.transforms.audio.features import windows
+from striate.data.transforms.audio.state_priors import PRIORS_FILE, StatePriors
 from striate.models import build_from
 from striate.models.speech.word_decoder import WordDecoder
 from striate.models.speech.word_errors import WordErrors, word_errors

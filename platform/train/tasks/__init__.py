@@ -13,6 +13,7 @@ from striate.train.tasks.face_pose import FacePoses
 from striate.train.tasks.frames import FrameStates
 from striate.train.tasks.memories import Memories
 from striate.train.tasks.pairs import Pairs
+from striate.train.tasks.translation import Translations
 
 TASKS: dict[str, Callable[[TaskConfig, int], Task]] = {
     "answers": Answers,
@@ -23,6 +24,7 @@ TASKS: dict[str, Callable[[TaskConfig, int], Task]] = {
     "frames": FrameStates,
     "memories": Memories,
     "pairs": Pairs,
+    "translation": Translations,
 }
 ALL_TASKS = Extended("tasks", TASKS, returning=Task)
 """With those that extensions add."""

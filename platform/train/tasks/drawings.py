@@ -9,6 +9,7 @@ from PIL import Image
 
 from striate.core.arrays import Pixels
 from striate.core.errors import StriateError
+from striate.data.pipelines.base import Pipeline
 from striate.data.show.contact_sheet import Cell, contact_sheet, shorten, stack
 from striate.data.show.rows import SampleRow, image_of
 from striate.data.show.text_page import text_page
@@ -36,11 +37,13 @@ class HeldOut:
         recipe: the run's.
         labels: class names.
         reader: of the split.
+        pipeline: that they were evaluated with, made for their shards; None for raw images.
     """
 
     recipe: str
     labels: tuple[str, ...]
     reader: SplitReader
+    pipeline: Pipeline | None = None
 
     @property
     def title(self) -> str:

@@ -1,7 +1,7 @@
 """One state a frame of speech: cross-entropy, frame accuracy, and the states' priors.
 
 A decoder wants likelihoods: the network's posteriors divided by how often each state comes in the
-training data (`striate.data.stream.state_priors`). Those counts go into the bundle as
+training data (`striate.data.transforms.audio.state_priors`). Those counts go into the bundle as
 `PRIORS_FILE`, and where the shards say which words are said, a lexicon and a grammar too.
 """
 
@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from striate.core.bundle import TensorSpec
 from striate.data.stream.batch import Batch
-from striate.data.stream.state_priors import PRIORS_FILE, StatePriors
+from striate.data.stream.state_counts import count_states
+from striate.data.transforms.audio.state_priors import PRIORS_FILE
 from striate.train.config import Location, TaskConfig
 from striate.train.run.mistake import Mistake
 from striate.train.tasks.counts import Counts
@@ -83,5 +84,5 @@ class FrameStates:
         self, shards: Location, split: str, labels: tuple[str, ...]
     ) -> Mapping[str, str]:
         """How often each state came in training, as `PRIORS_FILE`; lexicon and grammar."""
-        priors = StatePriors.of_shards(shards, split, len(labels))
+        priors = count_states(shards, split, len(labels))
         return {PRIORS_FILE: priors.to_text(labels), **decoder_of_shards(shards, split, labels)}

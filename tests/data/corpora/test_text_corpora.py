@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -170,6 +171,41 @@ def test_what_has_one_value_is_held_out_together(tmp_path: Path) -> None:
     assert len(given.item_bytes) == 40
     with pytest.raises(StriateError, match="boek"):
         opened("parallel", tmp_path, FolderOptions(group_column="boek"))
+
+
+def test_some_languages_and_short_lines_are_taken(tmp_path: Path) -> None:
+    table = "book\ten\tfr\tde\n1\ta b\tx y\tk l m\n1\tc\tx y z\tk\n2\td\tv\tk\n"
+    put(tmp_path, {"train.tsv": table})
+    corpus = opened("parallel", tmp_path, FolderOptions(languages="fr, en", most_words=2))
+    assert (corpus.payload.name, list(corpus.fields)) == ("fr", ["en", "book"])
+    found = read(corpus, "train")
+    assert texts(found) == ["x y", "v"]
+    assert skipped(found) == {"train.tsv:3": "more words than asked for"}
+    everything = opened("parallel", tmp_path, FolderOptions(most_words=2))
+    assert texts(read(everything, "train")) == ["d"]
+    lines = opened("lines", put(tmp_path / "l", {"train.txt": "a b\nc\n"}),
+                   FolderOptions(most_words=1))  # fmt: skip
+    assert texts(read(lines, "train")) == ["c"]
+    hashes = {opened("parallel", tmp_path, FolderOptions(most_words=n)).source_sha256
+              for n in (None, 1, 2)}  # fmt: skip
+    assert len(hashes) == 3
+
+
+@pytest.mark.parametrize(
+    ("corpus", "languages", "said"),
+    [
+        ("parallel", "en,fi", "fi.*en, fr"),
+        ("parallel", "en,en", "at least two of en, fr"),
+        ("lines", "en,fr", "--languages"),
+    ],
+)
+def test_languages_that_are_not_there_are_refused(
+    corpus: str, languages: str, said: str, tmp_path: Path
+) -> None:
+    put(tmp_path, {"train.tsv": "en\tfr\na\tb\n"})
+    with pytest.raises(StriateError) as refused:
+        opened(corpus, tmp_path, FolderOptions(languages=languages))
+    assert re.search(said, f"{refused.value} {refused.value.remedy}")
 
 
 ANALOGIES = """: capital-common-countries

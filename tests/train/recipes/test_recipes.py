@@ -25,7 +25,7 @@ from striate.data.pipelines.story_questions import StoryQuestions
 from striate.data.shards.manifest import MANIFEST_FILE, Manifest
 from striate.data.stream.batch import Batch
 from striate.data.stream.reader import SplitReader
-from striate.data.stream.state_priors import PRIORS_FILE, StatePriors
+from striate.data.transforms.audio.state_priors import PRIORS_FILE, StatePriors
 from striate.data.transforms.image.preprocess import apply, decode_image, fit
 from striate.models import MODELS, build_from
 from striate.train.distributed.world import World

@@ -14,6 +14,7 @@ from striate.data.stream.transcripts import transcripts_of, words_of
 from striate.models.automata import Fsa
 from striate.models.speech.lexicon import Lexicon
 from striate.models.speech.word_decoder import GRAMMAR_FILE, LEXICON_FILE, WordDecoder
+from striate.serve.predictors.speech import SpeechPredictor
 from striate.train.distributed.world import World
 from striate.train.loop.train import train
 from striate.train.run.folder import Run
@@ -55,6 +56,11 @@ def test_a_trained_bundle_carries_what_decodes_it(make_short_run: Callable[..., 
     assert [reading.said for reading in readings] == [one.words for one in told]
     assert {word for reading in readings for word in reading.heard} <= set(decoder.words)
     assert total_errors(readings).words == sum(len(one.words) for one in told)
+    predictor = SpeechPredictor.load(bundle)
+    predictor.decoder = decoder
+    sounds = SplitReader(run.spec.shards, "test").stored(np.arange(len(told)))
+    heard = [predictor.recognize(bytes(sound.payload)).text for sound in sounds]
+    assert heard == [" ".join(reading.heard) for reading in readings]
 
 
 def test_labels_that_are_no_phones_have_no_decoder(bundled_shards: Callable[[str], Path]) -> None:

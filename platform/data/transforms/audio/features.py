@@ -19,9 +19,14 @@ _LOW_HZ, _HIGH_HZ = 20.0, RATE_HZ / 2
 _EMPHASIS = 0.97
 _FLOOR = 1e-7  # about what 16-bit quantisation noise leaves in a band
 _SMALLEST_STD = 1e-2
-_DELTA_REACH = 2
+DELTA_REACH = 2
+"""Frames before and after one that its slope goes by."""
 
 Features = Literal["log-mel", "mfcc"]
+Normalisation = Literal["utterance", "running"]
+
+SPAN, HEAD = 300, 100
+"""Frames that a running normalisation goes by: the latest `SPAN`; at the start the first `HEAD`."""
 
 
 def log_mel(samples: Tensor, bands: int = BANDS) -> Tensor:
@@ -68,14 +73,43 @@ def normalise(features: Tensor) -> Tensor:
     return centred / centred.square().mean(dim=0, keepdim=True).sqrt().clamp_min(_SMALLEST_STD)
 
 
+def normalise_running(features: Tensor, first: int = 0, stop: int | None = None) -> Tensor:
+    """Each feature with mean 0 and variance 1 over the `SPAN` frames up to its own.
+
+    Frames before number `HEAD` go by the first `HEAD` ones. So a frame can be told before the
+    utterance is over, and is the same one then.
+
+    Args:
+        features: (frames, features); either an utterance's from its first on, or a stretch of it in
+            which each frame from `first` on has all those that it goes by.
+        first: the first frame of which the result is wanted.
+        stop: the one after the last; None: all.
+
+    Returns:
+        (stop − first, features).
+    """
+    count = len(features)
+    wanted = torch.arange(first, count if stop is None else stop)
+    ends = (wanted + 1).clamp(min=min(HEAD, count))
+    starts = (ends - SPAN).clamp(min=0)
+    double = features.double()
+    none = double.new_zeros(1, features.shape[1])
+    sums, squares = (torch.cat([none, one.cumsum(0)]) for one in (double, double.square()))
+    frames = (ends - starts)[:, None]
+    means = (sums[ends] - sums[starts]) / frames
+    variances = (squares[ends] - squares[starts]) / frames - means.square()
+    spread = variances.clamp(min=0).sqrt().clamp_min(_SMALLEST_STD)
+    return ((double[wanted] - means) / spread).to(features.dtype)
+
+
 def deltas(features: Tensor) -> Tensor:
     """Slopes over ±2 frames, edges repeated (The HTK Book 3.4, section 5.9, equation 5.16)."""
-    padded = torch.cat([features[:1]] * _DELTA_REACH + [features] + [features[-1:]] * _DELTA_REACH)
+    padded = torch.cat([features[:1]] * DELTA_REACH + [features] + [features[-1:]] * DELTA_REACH)
     count = len(features)
-    steps = range(-_DELTA_REACH, _DELTA_REACH + 1)
+    steps = range(-DELTA_REACH, DELTA_REACH + 1)
     total = torch.zeros_like(features)
     for step in steps:
-        total += step * padded[_DELTA_REACH + step : _DELTA_REACH + step + count]
+        total += step * padded[DELTA_REACH + step : DELTA_REACH + step + count]
     return total / sum(step * step for step in steps)
 
 
@@ -85,8 +119,9 @@ def features_of(
     bands: int = BANDS,
     coefficients: int = BANDS,
     delta_orders: int = 0,
+    normalisation: Normalisation = "utterance",
 ) -> Tensor:
-    """An utterance as a model sees it, normalised over itself.
+    """An utterance as a model sees it, normalised.
 
     Args:
         samples: (n,) float32 at 16 kHz.
@@ -94,17 +129,29 @@ def features_of(
         bands: mel bands.
         coefficients: cepstral coefficients, for ``mfcc``.
         delta_orders: 0; 1 adds the slopes as a second channel; 2 their slopes as a third.
+        normalisation: over the whole utterance (`normalise`), or what came so far
+            (`normalise_running`).
 
     Returns:
         (channels, frames, features) float32.
     """
+    orders = delta_channels(frames_of(samples, kind, bands, coefficients), delta_orders)
+    change = normalise if normalisation == "utterance" else normalise_running
+    return torch.stack([change(order) if len(order) else order for order in orders])
+
+
+def frames_of(samples: Tensor, kind: Features, bands: int, coefficients: int) -> Tensor:
+    """(n,) samples → (frames, features), as they are before they are normalised."""
     features = log_mel(samples, bands)
-    if kind == "mfcc":
-        features = mfcc(features, coefficients)
+    return mfcc(features, coefficients) if kind == "mfcc" else features
+
+
+def delta_channels(features: Tensor, delta_orders: int) -> list[Tensor]:
+    """(frames, features) → the same, its slopes, and theirs."""
     orders = [features]
     for _ in range(delta_orders if len(features) else 0):
         orders.append(deltas(orders[-1]))
-    return torch.stack([normalise(order) if len(order) else order for order in orders])
+    return orders
 
 
 def pad_edges(features: Tensor, window: int = WINDOW) -> Tensor:

@@ -6,16 +6,12 @@ posteriors divided by the states' priors.
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from striate.core.errors import BundleError, DataError
-from striate.data.shards.folder import ShardFolder
-from striate.data.stream.reader import SplitReader
+from striate.core.errors import BundleError
 
 PRIORS_FILE = "priors.json"
 
@@ -29,24 +25,6 @@ class StatePriors:
     """
 
     counts: tuple[int, ...]
-
-    @classmethod
-    def of_shards(cls, target: Path | str | ShardFolder, split: str, states: int) -> Self:
-        """Count the frame labels of a split; payloads are not looked at.
-
-        Raises:
-            DataError: a shard is missing or damaged, or the rows have no frame labels.
-            UnknownName: no such split.
-        """
-        reader = SplitReader(target, split, None)
-        if reader.manifest.columns.label.kind != "frames":
-            raise DataError(f"The shards in {reader.folder.place} have no frame labels.")
-        counts = np.zeros(states, np.int64)
-        for index in range(len(reader.entries)):
-            shard = reader.shard(index)
-            for row in range(reader.shard_rows[index]):
-                counts += np.bincount(np.asarray(shard.label(row)), minlength=states)
-        return cls(tuple(counts.tolist()))
 
     def log_priors(self) -> Tensor:
         """(states,) float32 log p(s); a state that never came counts as if it had come once."""

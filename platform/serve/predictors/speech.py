@@ -14,7 +14,14 @@ from striate.data.pipelines.speech_frames import SpeechFrames, speech_frames
 from striate.data.transforms.audio.feature_stream import FeatureStream
 from striate.data.transforms.audio.features import windows
 from striate.data.transforms.audio.frames import FRAME_S
-from striate.data.transforms.audio.load import MAX_SECONDS, RATE_HZ, Samples, load_mono
+from striate.data.transforms.audio.load import (
+    MAX_SECONDS,
+    RATE_HZ,
+    Samples,
+    decode_audio,
+    to_mono,
+)
+from striate.data.transforms.audio.resampler import Resampler
 from striate.data.transforms.audio.state_priors import PRIORS_FILE, StatePriors
 from striate.models.speech.word_decoder import WordDecoder
 from striate.models.speech.word_history import Heard
@@ -30,17 +37,17 @@ class SpokenWord:
 
 
 @dataclass(frozen=True)
-class Recognition:
+class HeardSpeech:
     """What was heard, so far or in all.
 
     Attributes:
         words: in their order.
-        stable: how many of them, from the first on, nothing that follows can change.
+        settled_words: how many of them, from the first on, change no more.
         seconds: of the sound that was looked at.
     """
 
     words: tuple[SpokenWord, ...]
-    stable: int
+    settled_words: int
     seconds: float
 
     @property
@@ -49,9 +56,9 @@ class Recognition:
         return " ".join(one.word for one in self.words)
 
     @property
-    def stable_text(self) -> str:
-        """Those that stay."""
-        return " ".join(one.word for one in self.words[: self.stable])
+    def settled(self) -> int:
+        """Characters of the text that change no more."""
+        return len(" ".join(one.word for one in self.words[: self.settled_words]))
 
 
 class SpeechPredictor:
@@ -96,7 +103,7 @@ class SpeechPredictor:
         network = only_network(bundle.spec, torch_network(bundle, device))
         return cls(network, pipeline, priors, WordDecoder.of_bundle(bundle))
 
-    def recognize(self, audio: bytes) -> Recognition:
+    def recognize(self, audio: bytes) -> HeardSpeech:
         """Read a recording.
 
         Args:
@@ -105,13 +112,23 @@ class SpeechPredictor:
         Raises:
             RequestError: it is empty, truncated, damaged, too long, or of another kind.
         """
-        recognizer = self.start()
-        recognizer.accept(load_mono(audio))
+        samples, rate = self.decode_file(audio)
+        recognizer = self.listen(rate)
+        recognizer.accept(samples)
         return recognizer.finish()
 
-    def start(self) -> "Recognizer":
-        """Begin to listen; each stream of sound has one of its own."""
-        return Recognizer(self)
+    def listen(self, sample_rate_hz: int = RATE_HZ) -> "Recognizer":
+        """Begin to hear sound of that rate; each utterance is heard by one of its own."""
+        return Recognizer(self, sample_rate_hz)
+
+    def decode_file(self, content: bytes) -> tuple[Samples, int]:
+        """(n,) float32 samples of a recording, its channels as one, and their rate.
+
+        Raises:
+            RequestError: as `recognize`.
+        """
+        samples, rate = decode_audio(content)
+        return to_mono(samples, rate, rate), rate
 
     def score(self, windowed: Tensor) -> Tensor:
         """(n, channels, features, window) → (n, states) logarithms of posteriors over priors."""
@@ -119,16 +136,17 @@ class SpeechPredictor:
 
 
 class Recognizer:
-    """One stream of sound being read; see `SpeechPredictor.start`.
+    """One stream of sound being read; see `SpeechPredictor.listen`.
 
     Sound is looked at in blocks that lie where it begins, so how it is cut does not matter. What is
     held are the last few seconds of sound, the words heard, and the ways that the search follows.
 
     Args:
         predictor: reads it.
+        rate: samples a second.
     """
 
-    def __init__(self, predictor: SpeechPredictor) -> None:
+    def __init__(self, predictor: SpeechPredictor, rate: int) -> None:
         pipeline = predictor.pipeline
         self._predictor = predictor
         self._features = FeatureStream(
@@ -138,13 +156,14 @@ class Recognizer:
         self._waiting: Tensor | None = None  # (channels, frames, features) with no window yet
         self._search = predictor.decoder.start()
         self._committed: list[SpokenWord] = []
+        self._resampler, self._rate = Resampler(rate), rate
         self._samples = 0
 
-    def accept(self, samples: Samples) -> Recognition:
+    def accept(self, samples: Samples) -> HeardSpeech:
         """Take in the sound that follows.
 
         Args:
-            samples: (n,) float32 at 16 kHz, from −1 to 1; any number of them.
+            samples: (n,) float32, from −1 to 1; any number of them.
 
         Returns:
             What is heard so far, about a third of a second behind the sound, and at its beginning
@@ -155,16 +174,17 @@ class Recognizer:
             PayloadTooLarge: it is more than ten minutes in all.
         """
         sound = _checked(samples)
-        self._samples += len(sound)
-        if self._samples > MAX_SECONDS * RATE_HZ:
+        if self._samples + len(sound) > MAX_SECONDS * self._rate:
             raise PayloadTooLarge("The sound is too long.", f"Cut it to {MAX_SECONDS:g} s or less.")
-        for block in self._features.accept(sound):
+        self._samples += len(sound)
+        for block in self._features.accept(torch.from_numpy(self._resampler.accept(sound))):
             self._read(block)
         return self._heard(is_last=False)
 
-    def finish(self) -> Recognition:
+    def finish(self) -> HeardSpeech:
         """What is heard in all; nothing is accepted after it."""
-        for block in self._features.finish():
+        rest = torch.from_numpy(self._resampler.finish())
+        for block in (*self._features.accept(rest), *self._features.finish()):
             self._read(block)
         if self._waiting is not None:
             last = self._waiting[:, -1:]
@@ -185,11 +205,11 @@ class Recognizer:
         self._waiting = padded
         self._committed += self._spoken(self._search.commit())
 
-    def _heard(self, is_last: bool) -> Recognition:
+    def _heard(self, is_last: bool) -> HeardSpeech:
         found = self._search.finish() if is_last else self._search.partial()
         pending = self._spoken(Heard(found.words, found.starts))
-        stable = len(self._committed) + (len(pending) if is_last else found.stable)
-        return Recognition((*self._committed, *pending), stable, self._samples / RATE_HZ)
+        settled = len(self._committed) + (len(pending) if is_last else found.stable)
+        return HeardSpeech((*self._committed, *pending), settled, self._samples / self._rate)
 
     def _spoken(self, heard: Heard) -> Sequence[SpokenWord]:
         words = self._predictor.decoder.words
@@ -199,11 +219,11 @@ class Recognizer:
         ]
 
 
-def _checked(samples: Samples) -> Tensor:
+def _checked(samples: Samples) -> Samples:
     array = np.asarray(samples)
     if array.ndim != 1 or array.dtype.kind != "f" or not np.isfinite(array).all():
         raise RequestError(
             "The sound is no row of finite floating-point samples.",
-            f"Send one channel at {RATE_HZ:,} Hz, from -1 to 1.",
+            "Send one channel, from -1 to 1.",
         )
-    return torch.from_numpy(np.ascontiguousarray(array, np.float32))
+    return np.ascontiguousarray(array, np.float32)

@@ -26,7 +26,7 @@ from striate.models import build
 from striate.models.speech.grammar import bigram_grammar
 from striate.models.speech.lexicon import Lexicon
 from striate.models.speech.word_decoder import WordDecoder
-from striate.serve.predictors.speech import Recognition, SpeechPredictor
+from striate.serve.predictors.speech import HeardSpeech, SpeechPredictor
 
 pytestmark = pytest.mark.unit
 
@@ -80,23 +80,23 @@ def riff(sound: Sound, rate: int = RATE_HZ, channels: int = 1) -> bytes:
     return out.getvalue()
 
 
-def streamed(predictor: SpeechPredictor, sound: Sound, cuts: list[int]) -> list[Recognition]:
+def streamed(predictor: SpeechPredictor, sound: Sound, cuts: list[int]) -> list[HeardSpeech]:
     """What is heard after each piece, and in the end."""
-    recognizer = predictor.start()
+    recognizer = predictor.listen()
     pieces = np.split(sound, sorted(cuts))
     return [*(recognizer.accept(piece) for piece in pieces), recognizer.finish()]
 
 
 def test_a_recording_is_read_with_the_time_of_each_word(predictor: SpeechPredictor) -> None:
     found = predictor.recognize(riff(say(SAID)))
-    assert found.text == found.stable_text == SAID
+    assert (found.text, found.settled) == (SAID, len(SAID))
     starts = np.cumsum([0.25, *(0.15 * phones + 0.25 for phones in (2, 3, 3, 2))])
     assert [one.start_s for one in found.words] == pytest.approx(starts.tolist(), abs=0.1)
     assert found.seconds == pytest.approx(len(say(SAID)) / RATE_HZ)
 
 
 @pytest.fixture(scope="module")
-def whole(predictor: SpeechPredictor) -> Recognition:
+def whole(predictor: SpeechPredictor) -> HeardSpeech:
     """All at once."""
     return streamed(predictor, say(SAID), [])[-1]
 
@@ -104,18 +104,19 @@ def whole(predictor: SpeechPredictor) -> Recognition:
 @settings(max_examples=6, deadline=None)
 @given(cuts=st.lists(st.integers(0, 3 * RATE_HZ), max_size=30))
 def test_how_sound_is_cut_does_not_matter(
-    predictor: SpeechPredictor, whole: Recognition, cuts: list[int]
+    predictor: SpeechPredictor, whole: HeardSpeech, cuts: list[int]
 ) -> None:
     assert streamed(predictor, say(SAID), cuts)[-1] == whole
 
 
-def test_what_is_stable_stays(predictor: SpeechPredictor) -> None:
+def test_what_is_settled_stays(predictor: SpeechPredictor) -> None:
     sound = say(SAID)
     found = streamed(predictor, sound, list(range(0, len(sound), 1600)))
-    final, stable = found[-1], [one.stable for one in found]
-    assert stable == sorted(stable) and 0 < stable[-2] <= len(final.words) == stable[-1]
+    final, settled = found[-1], [one.settled_words for one in found]
+    assert settled == sorted(settled) and 0 < settled[-2] <= len(final.words) == settled[-1]
     for one in found:
-        assert one.words[: one.stable] == final.words[: one.stable]
+        assert one.words[: one.settled_words] == final.words[: one.settled_words]
+        assert one.text[: one.settled] == final.text[: one.settled]
     assert {"bach cab", "bach cab cab"} <= {one.text for one in found}  # the rest is not said yet
 
 
@@ -126,11 +127,17 @@ def test_other_rates_and_channels_are_read(
     from scipy.signal import resample_poly
 
     sound = resample_poly(say(SAID), rate // 50, RATE_HZ // 50).astype(np.float32)
-    assert predictor.recognize(riff(sound, rate, channels)).text == SAID
+    whole = predictor.recognize(riff(sound, rate, channels))
+    assert whole.text == SAID
+    samples, told = predictor.decode_file(riff(sound, rate, channels))
+    recognizer = predictor.listen(told)
+    for piece in np.array_split(samples, 17):
+        recognizer.accept(piece)
+    assert recognizer.finish() == whole
 
 
 def test_minutes_are_heard_in_little_memory(predictor: SpeechPredictor) -> None:
-    recognizer, sound = predictor.start(), say(SAID)
+    recognizer, sound = predictor.listen(), say(SAID)
     times = 5
     for _ in range(times):
         recognizer.accept(sound)
@@ -143,7 +150,7 @@ def test_minutes_are_heard_in_little_memory(predictor: SpeechPredictor) -> None:
 def test_of_silence_nothing_is_heard(predictor: SpeechPredictor, seconds: float) -> None:
     sound = np.zeros(max(1, round(seconds * RATE_HZ)), np.float32)
     found = predictor.recognize(riff(sound))
-    assert (found.text, found.stable) == ("", 0)
+    assert (found.text, found.settled) == ("", 0)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +174,7 @@ def test_a_file_that_is_no_sound_is_refused(
     [np.zeros((2, 9), np.float32), np.array([0.0, np.nan]), np.arange(9), np.array([np.inf])],
 )
 def test_samples_that_are_none_are_refused(predictor: SpeechPredictor, samples: Sound) -> None:
-    recognizer = predictor.start()
+    recognizer = predictor.listen()
     with pytest.raises(RequestError, match="no row of finite"):
         recognizer.accept(samples)
     assert recognizer.finish().text == ""
@@ -177,7 +184,7 @@ def test_an_endless_sound_is_refused(
     predictor: SpeechPredictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("striate.serve.predictors.speech.MAX_SECONDS", 1.0)
-    recognizer = predictor.start()
+    recognizer = predictor.listen()
     recognizer.accept(np.zeros(RATE_HZ, np.float32))
     with pytest.raises(PayloadTooLarge, match="too long"):
         recognizer.accept(np.zeros(1, np.float32))

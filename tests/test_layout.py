@@ -45,7 +45,7 @@ TIERS = {
         ("tasks",),
         ("recipes", "tracking"),
         ("loop", "plots"),
-        ("faces", "launch", "speech"),
+        ("faces", "launch", "speech", "translation"),
         ("sweep",),
     ),
     "serve": (

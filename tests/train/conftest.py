@@ -82,6 +82,7 @@ _SIZES = {
     "faces": 200,
     "identities": 8,
     "photos": 360,
+    "phrases": 300,
     "poses": 200,
     "scenes": 40,
     "speech": 20,
@@ -92,11 +93,15 @@ _SIZES = {
 
 
 @pytest.fixture
-def make_bundled_run(tmp_path: Path, bundled_shards: Callable[[str], Path]) -> MakeRun:
+def make_bundled_run(
+    tmp_path: Path, bundled_shards: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> MakeRun:
     """Makes a run of a recipe on its bundled corpus: `make_bundled_run("name", "field=value", …)`.
 
-    The corpus is small, but for those that come in one size.
+    The corpus is small, but for those that come in one size. Vocabularies are kept in a home of the
+    test's own.
     """
+    monkeypatch.setenv("STRIATE_HOME", str(tmp_path / "home"))
 
     def make(name: str, *overrides: str) -> Run:
         recipe = resolve(name, [*overrides, "scaling.workers=0"])

@@ -36,6 +36,11 @@ from striate.train.recipes.scenes import scenes_mini
 from striate.train.recipes.slide_tower import slide_tower_imagenet, slide_tower_mini
 from striate.train.recipes.speech import speech_mini, speech_states, speech_states_mini
 from striate.train.recipes.stories import memory_k1_mini, memory_k2_mini, memory_lstm_mini
+from striate.train.recipes.translation import (
+    translate_phrases_mini,
+    translate_verses,
+    translate_wmt14,
+)
 from striate.train.recipes.vgg import (
     faces_mini,
     vgg16_imagenet,
@@ -77,6 +82,9 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "speech-mini": speech_mini,
     "speech-states": speech_states,
     "speech-states-mini": speech_states_mini,
+    "translate-phrases-mini": translate_phrases_mini,
+    "translate-verses": translate_verses,
+    "translate-wmt14": translate_wmt14,
     "vgg16-imagenet": vgg16_imagenet,
     "vgg16-mini": vgg16_mini,
     "vgg19-imagenet": vgg19_imagenet,

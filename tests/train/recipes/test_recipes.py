@@ -22,6 +22,7 @@ from striate.data.pipelines.pairs import ImagePairs
 from striate.data.pipelines.registry import pipeline_of
 from striate.data.pipelines.speech_frames import SpeechFrames
 from striate.data.pipelines.story_questions import StoryQuestions
+from striate.data.pipelines.texts import TextPipeline
 from striate.data.shards.manifest import MANIFEST_FILE, Manifest
 from striate.data.stream.batch import Batch
 from striate.data.stream.reader import SplitReader
@@ -30,6 +31,7 @@ from striate.data.transforms.image.preprocess import apply, decode_image, fit
 from striate.models import MODELS, build_from
 from striate.train.distributed.world import World
 from striate.train.launch import run as job
+from striate.train.launch.check_sequences import check_sequences
 from striate.train.loop.batches import (
     open_evaluation,
     pipeline_for_evaluation,
@@ -253,6 +255,8 @@ def test_every_recipe_feeds_its_model_what_it_takes(name: str) -> None:
             assert shape == (3, *[pipeline.images.arguments.size] * 2)
         elif isinstance(pipeline, FaceWindows):
             assert shape == (1, 32, 32)
+        elif isinstance(pipeline, TextPipeline):
+            check_sequences(recipe, model, pipeline)
         elif isinstance(pipeline, DenselyLabelled):
             assert not pipeline.training or shape == (3, *pipeline.size)
         else:

@@ -14,7 +14,7 @@ RATES = (4000, 8000, 11_025, 15_991, 16_000, 22_050, 44_100, 48_000, 192_000)
 
 
 def noise(samples: int) -> Samples:
-    return np.random.default_rng(0).standard_normal(samples).astype(np.float32) / 8
+    return np.asarray(np.random.default_rng(0).standard_normal(samples) / 8, np.float32)
 
 
 def streamed(samples: Samples, rate: int, cuts: list[int]) -> Samples:

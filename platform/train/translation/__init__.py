@@ -1,0 +1,1 @@
+"""Translations of a split, and how near they are to those that people wrote."""

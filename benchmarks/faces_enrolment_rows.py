@@ -28,7 +28,7 @@ DIMENSION = 128
 def rows(folder: Path, quick: bool) -> list[Row]:
     """Faces that are acknowledged a second while one caller searches without a pause."""
     count = room_for((1 if quick else 10) * MILLION)
-    seconds, rounds = (1.0, 2) if quick else (10.0, 3)
+    seconds, rounds = (0.7, 2) if quick else (10.0, 3)
     store = IdentityStore.open(str(folder / "faces.db"))
     model = ModelFingerprint(network="n", detector="d", dimension=DIMENSION, code_version="c")
     enroll(store, CropFolder(folder / "crops"), "ours", model, _new_faces(0, 1), who="bench")

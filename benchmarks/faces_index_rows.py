@@ -41,9 +41,9 @@ def rows(quick: bool) -> list[Row]:
     """All rows."""
     free_rows = room_for(100 * MILLION)
     return [
-        *_exact(min((3 if quick else 100) * MILLION, free_rows), 5 if quick else 9),
+        *_exact(min((2 if quick else 100) * MILLION, free_rows), 5 if quick else 9),
         *_against_faiss(min((1 if quick else 10) * MILLION, free_rows // 2), 3 if quick else 11),
-        *_tables(min(MILLION // 2 if quick else 10 * MILLION, free_rows // 4), quick),
+        *_tables(min(MILLION // 4 if quick else 10 * MILLION, free_rows // 4), quick),
     ]
 
 
@@ -104,7 +104,7 @@ def _against_faiss(count: int, rounds: int) -> Iterator[Row]:
 
 def _tables(count: int, quick: bool) -> Iterator[Row]:
     """Queries a second and the share of a person's own codes that is found, a row a table."""
-    rows, queries, owners = people(count, queries=512 if quick else 2048)
+    rows, queries, owners = people(count, queries=256 if quick else 2048)
     exact = CodeIndex()
     exact.update(rows)
     sample = queries[:64]

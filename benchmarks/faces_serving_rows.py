@@ -92,7 +92,7 @@ def _searched_photos(server: _Server) -> Iterator[Row]:
     """By photos of one face: found, described and looked up."""
     target = server.target(SEARCH, pb.SearchRequest(image=photo_of(1), region=REGION))
     rate = server.modest(target, 1.0 if server.quick else 5.0)
-    found, _ = server.load([target], rate, 8, 200)
+    found, _ = server.load([target], rate, 4, 200)
     yield _late(f"Search by photos of a face, {rate:.1f} calls/s", found, SEARCH_MS)
 
 
@@ -101,7 +101,7 @@ def _analyzed(server: _Server) -> Iterator[Row]:
     message = photos.AnalyzeRequest(image=photo_of(1, 2), region=REGION)
     target = server.target(ANALYZE, message)
     rate = server.modest(target, 1.0 if server.quick else 5.0)
-    found, answers = server.load([target], rate, 8, 300)
+    found, answers = server.load([target], rate, 4, 300)
     whole = [_is_whole(photos.AnalyzeResponse.FromString(answer)) for answer in answers]
     name = f"Analyze, both networks, two faces, {rate:.1f} calls/s"
     share = 100 * sum(whole) / len(whole)

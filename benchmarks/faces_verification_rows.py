@@ -30,7 +30,7 @@ from striate.train.faces.verification import (
     verify_descriptors,
 )
 
-QUICK_PEOPLE = 32
+QUICK_PEOPLE = 16
 QUICK = ("model.arguments.width=0.0625", "epochs=1")
 AT_LEAST = 1.0
 PICTURE = Path(__file__).parents[1] / "build" / "faces-roc.png"

@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 from harness import Row, in_turns, main
 from serve_calls import INFER, TAG, Target, closed, many, opened, streamed
-from serve_sides import SPAWN, Messages, Ours, bare, default_proxy, ours, peer
+from serve_sides import SPAWN, Messages, Ours, bare, default_proxy, ours, peer, start_beside
 
 IN_FLIGHT, PACKED = 32, 8
 _LOAD, _TIMES_P50 = 0.7, 4.0
@@ -43,25 +43,30 @@ def measure(quick: bool) -> list[Row]:
     """All rows; the full form takes about ten minutes."""
     from striate.serve.capacity.load_calls import sample_photo
 
-    seconds, rounds = (0.25, 2) if quick else (0.8, 11)
+    seconds, rounds = (0.2, 2) if quick else (0.8, 11)
     with tempfile.TemporaryDirectory(prefix="st-") as scratch, ExitStack() as stack:
         folder = Path(scratch)
         bundle = write_tagger(folder / "bundle")
         messages = Messages.of(sample_photo(), PACKED)
-        bares = {
-            "bare-echo": stack.enter_context(bare(None)),
-            "bare-tagger": stack.enter_context(bare(bundle)),
-        }
+        peers = start_beside(
+            stack,
+            {"proxy": default_proxy()}
+            | {
+                f"{name}, {kind}": peer(name, model)
+                for name in ("kserve", "mlserver")
+                for kind, model in (("echo", None), ("tagger", bundle))
+            },
+        )
+        bares = start_beside(stack, {"bare-echo": bare(None), "bare-tagger": bare(bundle)})()
         our = stack.enter_context(ours(folder, bundle, messages, bares))
         targets = dict(our.targets)
         for name, address in bares.items():
             targets[f"{name}, straight"] = Target(address, TAG, messages.tag)
-        proxy = stack.enter_context(default_proxy())
-        targets["proxy"] = Target(proxy, TAG, messages.tag, (("application", "proxy"),))
-        for name in ("kserve", "mlserver"):
-            for kind, model in (("echo", None), ("tagger", bundle)):
-                address = stack.enter_context(peer(name, model))
-                targets[f"{name}, {kind}"] = Target(address, INFER, messages.infer("model"))
+        addresses = peers()
+        proxied = Target(addresses.pop("proxy"), TAG, messages.tag, (("application", "proxy"),))
+        targets["proxy"] = proxied
+        for name, address in addresses.items():
+            targets[name] = Target(address, INFER, messages.infer("model"))
         callers = stack.enter_context(ProcessPoolExecutor(1, mp_context=SPAWN))
         rates = _rates(callers, targets, seconds, rounds)
         rows = [*_path_rows(rates), *_peer_rows(rates), *_own_rows(rates)]
@@ -224,5 +229,5 @@ if __name__ == "__main__":
     main(
         measure,
         __doc__ or "",
-        "two rounds of a quarter of a second, no rows of memory; the peers installed before",
+        "two rounds of a fifth of a second, no rows of memory; the peers installed before",
     )

@@ -5,8 +5,9 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -51,6 +52,30 @@ class Messages:
         request = pb.ModelInferRequest(model_name=model, raw_input_contents=[raw])
         request.inputs.add(name="image", datatype="BYTES", shape=[1])
         return request.SerializeToString()
+
+
+def start_beside(
+    stack: ExitStack, sides: Mapping[str, AbstractContextManager[str]]
+) -> Callable[[], dict[str, str]]:
+    """Let servers come up at the same time, while the caller goes on.
+
+    Args:
+        stack: ends them, whether or not they were waited for.
+        sides: by name.
+
+    Returns:
+        Waits for all of them, and gives their addresses.
+    """
+    pool = ThreadPoolExecutor(len(sides))
+
+    def start(side: AbstractContextManager[str]) -> str:
+        address = side.__enter__()
+        stack.push(side)
+        return address
+
+    coming = {name: pool.submit(start, side) for name, side in sides.items()}
+    stack.callback(pool.shutdown)
+    return lambda: {name: one.result() for name, one in coming.items()}
 
 
 @contextmanager

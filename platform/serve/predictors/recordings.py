@@ -1,0 +1,47 @@
+"""Whole recordings as a server takes them: many at a time, each read for itself."""
+
+from collections.abc import Sequence
+
+from striate.core.errors import PayloadTooLarge
+from striate.data.transforms.audio.load import RATE_HZ, load_mono
+from striate.serve.predictors.speech import Recognition, SpeechPredictor
+
+
+class RecordingPredictor:
+    """Reads recordings one after the other.
+
+    Args:
+        speech: begins to listen.
+        longest_s: seconds of a recording, and of a stream.
+    """
+
+    def __init__(self, speech: SpeechPredictor, longest_s: float) -> None:
+        self.speech, self.longest_s = speech, longest_s
+
+    def answers(self, requests: Sequence[bytes]) -> list[Recognition | Exception]:
+        """In the order of `requests`, what is heard in each file, or why nothing is."""
+        found: list[Recognition | Exception] = []
+        for content in requests:
+            try:
+                found.append(self._read(content))
+            except Exception as error:  # told apart by the status table
+                found.append(error)
+        return found
+
+    def check_length(self, seconds: float) -> None:
+        """Whether sound is short enough.
+
+        Raises:
+            PayloadTooLarge: it is not.
+        """
+        if seconds > self.longest_s:
+            raise PayloadTooLarge(
+                f"The sound is longer than {self.longest_s:g} s.", "Send it in shorter utterances."
+            )
+
+    def _read(self, content: bytes) -> Recognition:
+        samples = load_mono(content)
+        self.check_length(len(samples) / RATE_HZ)
+        recognizer = self.speech.start()
+        recognizer.accept(samples)
+        return recognizer.finish()

@@ -15,6 +15,7 @@ from striate.serve.predictors.asked_words import (
     WordRequest,
 )
 from striate.serve.predictors.embeddings import Neighbour, Vector
+from striate.serve.predictors.translation import Translation
 from striate.serve.protos.striate.v1 import language_pb2 as pb
 from striate.serve.server.handlers import NO_MODEL, Call, Method, StreamMethod, Unary
 from striate.serve.server.servable import Servable
@@ -107,10 +108,9 @@ class Language:
     async def _translate(self, message: pb.TranslateRequest, call: Call) -> pb.TranslateResponse:
         translator = self._needed_translator(call)
         texts, beam = check_texts(message.texts), check_beam(message.beam)
-        waiting = []
+        waiting: list[asyncio.Future[Translation]] = []
         try:
-            for text in texts:
-                waiting.append(submit_text(translator, text, beam, call))
+            waiting.extend(submit_text(translator, text, beam, call) for text in texts)
             found = await asyncio.gather(*waiting)
         except BaseException:
             for future in waiting:

@@ -37,9 +37,7 @@ class TranslateStream(AnswerStream[Translation]):
 
     def __init__(self, translator: Sentences, limits: Limits, call: Call) -> None:
         self._translator = translator
-        super().__init__(
-            _SERVICE, "TranslateStream", translator.model, limits.stream_window, call
-        )
+        super().__init__(_SERVICE, "TranslateStream", translator.model, limits.stream_window, call)
 
     def items(self, raw: bytes) -> Iterable[_Item]:
         """Its sentences."""

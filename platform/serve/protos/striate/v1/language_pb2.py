@@ -26,7 +26,7 @@ _sym_db = _symbol_database.Default()
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as striate_dot_v1_dot_photo__tagging__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19striate/v1/language.proto\x12\nstriate.v1\x1a\x1estriate/v1/photo_tagging.proto\"\x1d\n\x0c\x45mbedRequest\x12\r\n\x05texts\x18\x01 \x03(\t\"Z\n\rEmbedResponse\x12\'\n\x07vectors\x18\x01 \x03(\x0b\x32\x16.striate.v1.TextVector\x12 \n\x05model\x18\x02 \x01(\x0b\x32\x11.striate.v1.Model\"-\n\nTextVector\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x0f\n\x07unknown\x18\x02 \x03(\t\"=\n\x0eNearestRequest\x12\x0c\n\x04word\x18\x01 \x01(\t\x12\x0e\n\x06vector\x18\x02 \x03(\x02\x12\r\n\x05top_k\x18\x03 \x01(\r\"@\n\x0e\x41nalogyRequest\x12\t\n\x01\x61\x18\x01 \x01(\t\x12\t\n\x01\x62\x18\x02 \x01(\t\x12\t\n\x01\x63\x18\x03 \x01(\t\x12\r\n\x05top_k\x18\x04 \x01(\r\"X\n\x0fNearestResponse\x12#\n\x05words\x18\x01 \x03(\x0b\x32\x14.striate.v1.NearWord\x12 \n\x05model\x18\x02 \x01(\x0b\x32\x11.striate.v1.Model\"(\n\x08NearWord\x12\x0c\n\x04word\x18\x01 \x01(\t\x12\x0e\n\x06\x63osine\x18\x02 \x01(\x02\"/\n\x10TranslateRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12\x0c\n\x04\x62\x65\x61m\x18\x02 \x01(\r\"d\n\x11TranslateResponse\x12-\n\x0ctranslations\x18\x01 \x03(\x0b\x32\x17.striate.v1.Translation\x12 \n\x05model\x18\x02 \x01(\x0b\x32\x11.striate.v1.Model\"F\n\x0bTranslation\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x17\n\x0flog_probability\x18\x02 \x01(\x02\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08\"O\n\x16TranslateStreamRequest\x12\'\n\x05texts\x18\x01 \x03(\x0b\x32\x18.striate.v1.StreamedText\x12\x0c\n\x04\x62\x65\x61m\x18\x02 \x01(\r\"(\n\x0cStreamedText\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"K\n\x17TranslateStreamResponse\x12\x30\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x1f.striate.v1.StreamedTranslation\"\x83\x01\n\x13StreamedTranslation\x12\n\n\x02id\x18\x01 \x01(\t\x12.\n\x0btranslation\x18\x02 \x01(\x0b\x32\x17.striate.v1.TranslationH\x00\x12&\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x13.striate.v1.FailureH\x00\x42\x08\n\x06result2\xfa\x02\n\x08Language\x12<\n\x05\x45mbed\x12\x18.striate.v1.EmbedRequest\x1a\x19.striate.v1.EmbedResponse\x12\x42\n\x07Nearest\x12\x1a.striate.v1.NearestRequest\x1a\x1b.striate.v1.NearestResponse\x12\x42\n\x07\x41nalogy\x12\x1a.striate.v1.AnalogyRequest\x1a\x1b.striate.v1.NearestResponse\x12H\n\tTranslate\x12\x1c.striate.v1.TranslateRequest\x1a\x1d.striate.v1.TranslateResponse\x12^\n\x0fTranslateStream\x12\".striate.v1.TranslateStreamRequest\x1a#.striate.v1.TranslateStreamResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19striate/v1/language.proto\x12\nstriate.v1\x1a\x1estriate/v1/photo_tagging.proto\"\x1d\n\x0c\x45mbedRequest\x12\r\n\x05texts\x18\x01 \x03(\t\"Z\n\rEmbedResponse\x12\'\n\x07vectors\x18\x01 \x03(\x0b\x32\x16.striate.v1.TextVector\x12 \n\x05model\x18\x02 \x01(\x0b\x32\x11.striate.v1.Model\"\x1c\n\nTextVector\x12\x0e\n\x06values\x18\x01 \x03(\x02\"=\n\x0eNearestRequest\x12\x0c\n\x04word\x18\x01 \x01(\t\x12\x0e\n\x06vector\x18\x02 \x03(\x02\x12\r\n\x05top_k\x18\x03 \x01(\r\"@\n\x0e\x41nalogyRequest\x12\t\n\x01\x61\x18\x01 \x01(\t\x12\t\n\x01\x62\x18\x02 \x01(\t\x12\t\n\x01\x63\x18\x03 \x01(\t\x12\r\n\x05top_k\x18\x04 \x01(\r\"X\n\x0fNearestResponse\x12#\n\x05words\x18\x01 \x03(\x0b\x32\x14.striate.v1.NearWord\x12 \n\x05model\x18\x02 \x01(\x0b\x32\x11.striate.v1.Model\"(\n\x08NearWord\x12\x0c\n\x04word\x18\x01 \x01(\t\x12\x0e\n\x06\x63osine\x18\x02 \x01(\x02\"/\n\x10TranslateRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12\x0c\n\x04\x62\x65\x61m\x18\x02 \x01(\r\"d\n\x11TranslateResponse\x12-\n\x0ctranslations\x18\x01 \x03(\x0b\x32\x17.striate.v1.Translation\x12 \n\x05model\x18\x02 \x01(\x0b\x32\x11.striate.v1.Model\"F\n\x0bTranslation\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x17\n\x0flog_probability\x18\x02 \x01(\x02\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08\"O\n\x16TranslateStreamRequest\x12\'\n\x05texts\x18\x01 \x03(\x0b\x32\x18.striate.v1.StreamedText\x12\x0c\n\x04\x62\x65\x61m\x18\x02 \x01(\r\"(\n\x0cStreamedText\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"K\n\x17TranslateStreamResponse\x12\x30\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x1f.striate.v1.StreamedTranslation\"\x83\x01\n\x13StreamedTranslation\x12\n\n\x02id\x18\x01 \x01(\t\x12.\n\x0btranslation\x18\x02 \x01(\x0b\x32\x17.striate.v1.TranslationH\x00\x12&\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x13.striate.v1.FailureH\x00\x42\x08\n\x06result2\xfa\x02\n\x08Language\x12<\n\x05\x45mbed\x12\x18.striate.v1.EmbedRequest\x1a\x19.striate.v1.EmbedResponse\x12\x42\n\x07Nearest\x12\x1a.striate.v1.NearestRequest\x1a\x1b.striate.v1.NearestResponse\x12\x42\n\x07\x41nalogy\x12\x1a.striate.v1.AnalogyRequest\x1a\x1b.striate.v1.NearestResponse\x12H\n\tTranslate\x12\x1c.striate.v1.TranslateRequest\x1a\x1d.striate.v1.TranslateResponse\x12^\n\x0fTranslateStream\x12\".striate.v1.TranslateStreamRequest\x1a#.striate.v1.TranslateStreamResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,29 +38,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EMBEDRESPONSE']._serialized_start=104
   _globals['_EMBEDRESPONSE']._serialized_end=194
   _globals['_TEXTVECTOR']._serialized_start=196
-  _globals['_TEXTVECTOR']._serialized_end=241
-  _globals['_NEARESTREQUEST']._serialized_start=243
-  _globals['_NEARESTREQUEST']._serialized_end=304
-  _globals['_ANALOGYREQUEST']._serialized_start=306
-  _globals['_ANALOGYREQUEST']._serialized_end=370
-  _globals['_NEARESTRESPONSE']._serialized_start=372
-  _globals['_NEARESTRESPONSE']._serialized_end=460
-  _globals['_NEARWORD']._serialized_start=462
-  _globals['_NEARWORD']._serialized_end=502
-  _globals['_TRANSLATEREQUEST']._serialized_start=504
-  _globals['_TRANSLATEREQUEST']._serialized_end=551
-  _globals['_TRANSLATERESPONSE']._serialized_start=553
-  _globals['_TRANSLATERESPONSE']._serialized_end=653
-  _globals['_TRANSLATION']._serialized_start=655
-  _globals['_TRANSLATION']._serialized_end=725
-  _globals['_TRANSLATESTREAMREQUEST']._serialized_start=727
-  _globals['_TRANSLATESTREAMREQUEST']._serialized_end=806
-  _globals['_STREAMEDTEXT']._serialized_start=808
-  _globals['_STREAMEDTEXT']._serialized_end=848
-  _globals['_TRANSLATESTREAMRESPONSE']._serialized_start=850
-  _globals['_TRANSLATESTREAMRESPONSE']._serialized_end=925
-  _globals['_STREAMEDTRANSLATION']._serialized_start=928
-  _globals['_STREAMEDTRANSLATION']._serialized_end=1059
-  _globals['_LANGUAGE']._serialized_start=1062
-  _globals['_LANGUAGE']._serialized_end=1440
+  _globals['_TEXTVECTOR']._serialized_end=224
+  _globals['_NEARESTREQUEST']._serialized_start=226
+  _globals['_NEARESTREQUEST']._serialized_end=287
+  _globals['_ANALOGYREQUEST']._serialized_start=289
+  _globals['_ANALOGYREQUEST']._serialized_end=353
+  _globals['_NEARESTRESPONSE']._serialized_start=355
+  _globals['_NEARESTRESPONSE']._serialized_end=443
+  _globals['_NEARWORD']._serialized_start=445
+  _globals['_NEARWORD']._serialized_end=485
+  _globals['_TRANSLATEREQUEST']._serialized_start=487
+  _globals['_TRANSLATEREQUEST']._serialized_end=534
+  _globals['_TRANSLATERESPONSE']._serialized_start=536
+  _globals['_TRANSLATERESPONSE']._serialized_end=636
+  _globals['_TRANSLATION']._serialized_start=638
+  _globals['_TRANSLATION']._serialized_end=708
+  _globals['_TRANSLATESTREAMREQUEST']._serialized_start=710
+  _globals['_TRANSLATESTREAMREQUEST']._serialized_end=789
+  _globals['_STREAMEDTEXT']._serialized_start=791
+  _globals['_STREAMEDTEXT']._serialized_end=831
+  _globals['_TRANSLATESTREAMRESPONSE']._serialized_start=833
+  _globals['_TRANSLATESTREAMRESPONSE']._serialized_end=908
+  _globals['_STREAMEDTRANSLATION']._serialized_start=911
+  _globals['_STREAMEDTRANSLATION']._serialized_end=1042
+  _globals['_LANGUAGE']._serialized_start=1045
+  _globals['_LANGUAGE']._serialized_end=1423
 # @@protoc_insertion_point(module_scope)

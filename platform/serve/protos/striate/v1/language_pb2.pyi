@@ -23,12 +23,10 @@ class EmbedResponse(_message.Message):
     def __init__(self, vectors: _Optional[_Iterable[_Union[TextVector, _Mapping]]] = ..., model: _Optional[_Union[_photo_tagging_pb2.Model, _Mapping]] = ...) -> None: ...
 
 class TextVector(_message.Message):
-    __slots__ = ("values", "unknown")
+    __slots__ = ("values",)
     VALUES_FIELD_NUMBER: _ClassVar[int]
-    UNKNOWN_FIELD_NUMBER: _ClassVar[int]
     values: _containers.RepeatedScalarFieldContainer[float]
-    unknown: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, values: _Optional[_Iterable[float]] = ..., unknown: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, values: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class NearestRequest(_message.Message):
     __slots__ = ("word", "vector", "top_k")

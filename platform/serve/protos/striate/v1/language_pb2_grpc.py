@@ -72,8 +72,8 @@ class LanguageServicer:
     """
 
     def Embed(self, request, context):
-        """A vector for each text: of a word its own, of several the mean of those that are known.
-        Errors: INVALID_ARGUMENT (UNKNOWN_WORD: no word of a text is in the vocabulary).
+        """A vector for each text: of a word its own, of several the mean of those in the vocabulary.
+        Errors: INVALID_ARGUMENT (no word of a text is in the vocabulary).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -81,7 +81,7 @@ class LanguageServicer:
 
     def Nearest(self, request, context):
         """The words nearest to a word, or to a vector, by the cosine. The word itself is left out.
-        Errors: INVALID_ARGUMENT (UNKNOWN_WORD).
+        Errors: INVALID_ARGUMENT (the word is not in the vocabulary; the vector is of another size).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,7 +89,7 @@ class LanguageServicer:
 
     def Analogy(self, request, context):
         """What is to `c` as `b` is to `a`: the words nearest to b − a + c, these three left out.
-        Errors: INVALID_ARGUMENT (UNKNOWN_WORD).
+        Errors: INVALID_ARGUMENT (a word is not in the vocabulary).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from striate.core.errors import PayloadTooLarge
-from striate.data.transforms.audio.load import RATE_HZ, load_mono
-from striate.serve.predictors.speech import Recognition, SpeechPredictor
+from striate.serve.predictors.speech import HeardSpeech, SpeechPredictor
 
 
 class RecordingPredictor:
@@ -18,9 +17,9 @@ class RecordingPredictor:
     def __init__(self, speech: SpeechPredictor, longest_s: float) -> None:
         self.speech, self.longest_s = speech, longest_s
 
-    def answers(self, requests: Sequence[bytes]) -> list[Recognition | Exception]:
+    def answers(self, requests: Sequence[bytes]) -> list[HeardSpeech | Exception]:
         """In the order of `requests`, what is heard in each file, or why nothing is."""
-        found: list[Recognition | Exception] = []
+        found: list[HeardSpeech | Exception] = []
         for content in requests:
             try:
                 found.append(self._read(content))
@@ -39,9 +38,9 @@ class RecordingPredictor:
                 f"The sound is longer than {self.longest_s:g} s.", "Send it in shorter utterances."
             )
 
-    def _read(self, content: bytes) -> Recognition:
-        samples = load_mono(content)
-        self.check_length(len(samples) / RATE_HZ)
-        recognizer = self.speech.start()
+    def _read(self, content: bytes) -> HeardSpeech:
+        samples, rate = self.speech.decode_file(content)
+        self.check_length(len(samples) / rate)
+        recognizer = self.speech.listen(rate)
         recognizer.accept(samples)
         return recognizer.finish()

@@ -7,16 +7,16 @@ import numpy as np
 from grpc.aio import EOF
 
 from striate.core.errors import PayloadTooLarge, PlatformError, RequestError
-from striate.data.transforms.audio.load import RATE_HZ
 from striate.serve.predictors.recordings import RecordingPredictor
-from striate.serve.predictors.speech import Recognition
+from striate.serve.predictors.speech import HeardSpeech
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as tagging
 from striate.serve.protos.striate.v1 import speech_pb2 as pb
 from striate.serve.server.handlers import Call, parser
 from striate.serve.server.servable import Servable
 from striate.serve.services.work_threads import WorkThreads
 
-Recordings = Servable[bytes, Recognition]
+Recordings = Servable[bytes, HeardSpeech]
+LEAST_HZ, MOST_HZ = 4000, 192_000
 _FULL_SCALE = 32768.0
 _parse = parser(pb.RecognizeRequest)
 
@@ -74,17 +74,17 @@ class RecognizeCall:
     async def _hear(
         self, first: pb.RecognizeRequest, rest: AsyncIterator[pb.RecognizeRequest]
     ) -> None:
-        if first.format.sample_rate_hz != RATE_HZ:
+        rate = first.format.sample_rate_hz
+        if not LEAST_HZ <= rate <= MOST_HZ:
             raise RequestError(
-                f"sample_rate_hz is {first.format.sample_rate_hz:,}; a stream has {RATE_HZ:,}.",
-                "Resample it, or send a whole file.",
+                f"sample_rate_hz is {rate:,}; it goes from {LEAST_HZ:,} to {MOST_HZ:,}."
             )
-        recognizer = self._predictor.speech.start()
+        recognizer = self._predictor.speech.listen(rate)
         heard, told = 0, ""
         async for piece in _whole_samples(first.sound, rest):
             samples = np.frombuffer(piece, "<i2").astype(np.float32) / _FULL_SCALE
             heard += len(samples)
-            self._predictor.check_length(heard / RATE_HZ)
+            self._predictor.check_length(heard / rate)
             found = await self._threads.run(recognizer.accept, samples)
             if first.format.partial_results and found.text != told:
                 told = found.text
@@ -120,10 +120,10 @@ class RecognizeCall:
         finally:
             ending.cancel()
 
-    async def _write(self, heard: Recognition, *, final: bool) -> None:
+    async def _write(self, heard: HeardSpeech, *, final: bool) -> None:
         answer = pb.RecognizeResponse(
             text=heard.text,
-            settled_characters=len(heard.text if final else heard.stable_text),
+            settled_characters=len(heard.text) if final else heard.settled,
             final=final,
             heard_s=heard.seconds,
             model=self._model,

@@ -10,10 +10,11 @@ import grpc
 import numpy as np
 import pytest
 
+from striate.data.transforms.audio.load import decode_audio, to_mono
 from striate.serve.common.metadata import ERROR_KEY
 from striate.serve.common.types import ModelName
 from striate.serve.predictors.recordings import RecordingPredictor
-from striate.serve.predictors.speech import Recognition, SpokenWord
+from striate.serve.predictors.speech import HeardSpeech, SpokenWord
 from striate.serve.protos.striate.v1 import speech_pb2 as pb
 from striate.serve.protos.striate.v1 import speech_pb2_grpc as pb_grpc
 from striate.serve.server.servable import Servable
@@ -32,28 +33,34 @@ class SecondsListener:
     def __init__(self) -> None:
         self._sound = np.zeros(0, np.float32)
 
-    def accept(self, samples: Any) -> Recognition:
+    def accept(self, samples: Any) -> HeardSpeech:
         """More sound."""
         self._sound = np.concatenate([self._sound, samples])
         return self._heard(settled=-1)
 
-    def finish(self) -> Recognition:
+    def finish(self) -> HeardSpeech:
         """All of it."""
         return self._heard(settled=0)
 
-    def _heard(self, settled: int) -> Recognition:
+    def _heard(self, settled: int) -> HeardSpeech:
         whole = self._sound[: len(self._sound) // RATE * RATE].reshape(-1, RATE)
         words = [f"w{round(10 * float(second.mean()))}" for second in whole]
         spoken = tuple(SpokenWord(word, float(at)) for at, word in enumerate(words))
-        return Recognition(spoken, max(0, len(words) + settled), len(self._sound) / RATE)
+        return HeardSpeech(spoken, max(0, len(words) + settled), len(self._sound) / RATE)
 
 
 class SecondsSpeech:
     """Begins to listen."""
 
-    def start(self) -> SecondsListener:
-        """One stream."""
+    def listen(self, sample_rate_hz: int) -> SecondsListener:
+        """One utterance."""
+        assert sample_rate_hz == RATE
         return SecondsListener()
+
+    def decode_file(self, content: bytes) -> tuple[Any, int]:
+        """As the real one does."""
+        samples, rate = decode_audio(content)
+        return to_mono(samples, rate, rate), rate
 
 
 def sound(*levels: float) -> bytes:
@@ -132,8 +139,8 @@ def test_a_file_is_read_whole(recognize: Recognize) -> None:
         ([], "REQUEST", "Set `format`"),
         ([pb.RecognizeRequest(sound=b"12")], "REQUEST", "Set `format`"),
         ([pb.RecognizeRequest(format=pb.SoundFormat())], "REQUEST", "PCM16 or FILE"),
-        ([pb.RecognizeRequest(format=pb.SoundFormat(encoding="PCM16", sample_rate_hz=8000))],
-         "REQUEST", "a stream has 16,000"),
+        ([pb.RecognizeRequest(format=pb.SoundFormat(encoding="PCM16", sample_rate_hz=3999))],
+         "REQUEST", "from 4,000"),
         ([pb.RecognizeRequest(format=FORMAT)], "REQUEST", "no sound"),
         ([pb.RecognizeRequest(format=FORMAT, sound=b"1")], "REQUEST", "no sound"),
         ([pb.RecognizeRequest(format=FORMAT, sound=sound(0, 0, 0, 0, 0))], "TOO_LARGE", "4 s"),

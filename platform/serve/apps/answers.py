@@ -13,7 +13,6 @@ from striate.core.registry import fetch
 from striate.serve.apps.factory import name_model
 from striate.serve.apps.replica import ReplicaArgs, application
 from striate.serve.predictors.asked_knowledge import KnowledgePredictor, KnowledgeRequest
-from striate.serve.predictors.knowledge import KnowledgeReader
 from striate.serve.predictors.stories import StoryReader, StoryRequest
 from striate.serve.server.servable import Servable
 from striate.serve.server.service import Service
@@ -79,6 +78,8 @@ def build(args: AnswersArgs) -> serve.Application:
 def _knowledge(args: AnswersArgs) -> Knowledge | None:
     if args.knowledge is None:
         return None
+    from striate.serve.predictors.knowledge import KnowledgeReader  # stories alone wait for none
+
     bundle, version = fetch(args.knowledge, args.settings)
     predictor = KnowledgePredictor(KnowledgeReader.load(bundle, args.device))
     model = name_model(bundle, version)

@@ -1,12 +1,14 @@
 """One call of `Recognize`: sound is heard as it comes, and the text goes back meanwhile."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 
 import numpy as np
 from grpc.aio import EOF
 
 from striate.core.errors import PayloadTooLarge, PlatformError, RequestError
+from striate.data.transforms.audio.load import RATE_HZ
 from striate.serve.predictors.recordings import RecordingPredictor
 from striate.serve.predictors.speech import HeardSpeech
 from striate.serve.protos.striate.v1 import photo_tagging_pb2 as tagging
@@ -17,6 +19,9 @@ from striate.serve.services.work_threads import WorkThreads
 
 Recordings = Servable[bytes, HeardSpeech]
 LEAST_HZ, MOST_HZ = 4000, 192_000
+SHARED_HZ = 25
+"""What a rate shares with `RATE_HZ` at least, as 11,025 Hz do: between rates that share nothing,
+filters have millions of taps."""
 _FULL_SCALE = 32768.0
 _parse = parser(pb.RecognizeRequest)
 
@@ -78,6 +83,11 @@ class RecognizeCall:
         if not LEAST_HZ <= rate <= MOST_HZ:
             raise RequestError(
                 f"sample_rate_hz is {rate:,}; it goes from {LEAST_HZ:,} to {MOST_HZ:,}."
+            )
+        if math.gcd(rate, RATE_HZ) < SHARED_HZ:
+            raise RequestError(
+                f"sample_rate_hz is {rate:,}, which is no rate that sound is recorded at.",
+                "Resample it to 16,000.",
             )
         recognizer = self._predictor.speech.listen(rate)
         heard, told = 0, ""

@@ -141,6 +141,8 @@ def test_a_file_is_read_whole(recognize: Recognize) -> None:
         ([pb.RecognizeRequest(format=pb.SoundFormat())], "REQUEST", "PCM16 or FILE"),
         ([pb.RecognizeRequest(format=pb.SoundFormat(encoding="PCM16", sample_rate_hz=3999))],
          "REQUEST", "from 4,000"),
+        ([pb.RecognizeRequest(format=pb.SoundFormat(encoding="PCM16", sample_rate_hz=15_991))],
+         "REQUEST", "no rate that sound"),
         ([pb.RecognizeRequest(format=FORMAT)], "REQUEST", "no sound"),
         ([pb.RecognizeRequest(format=FORMAT, sound=b"1")], "REQUEST", "no sound"),
         ([pb.RecognizeRequest(format=FORMAT, sound=sound(0, 0, 0, 0, 0))], "TOO_LARGE", "4 s"),

@@ -82,8 +82,9 @@ def translate_split(
         zeros = np.zeros(len(stored), np.int64)
         tensors = pipeline.trim(pipeline(stored, Places(0, zeros, zeros)))
         for sample, candidates in zip(stored, search.translate(tensors[_SOURCE]), strict=True):
-            texts = [_text(pipeline, sample, name) for name in (_SOURCE, _TARGET)]
-            found.append(TranslatedSentence(*texts, clean_text(decode(candidates[0].words))))
+            source, reference = (_text(pipeline, sample, name) for name in (_SOURCE, _TARGET))
+            text = clean_text(decode(candidates[0].words))
+            found.append(TranslatedSentence(source, reference, text))
     return found
 
 
@@ -94,7 +95,7 @@ def bleu_of(sentences: Sequence[TranslatedSentence]) -> Bleu:
         UsageError: sacreBLEU is not installed.
     """
     try:
-        from sacrebleu.metrics import BLEU
+        from sacrebleu.metrics.bleu import BLEU
     except ImportError:
         raise UsageError("BLEU needs sacreBLEU.", "Install striate[translation].") from None
     metric = BLEU()

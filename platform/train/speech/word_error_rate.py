@@ -45,6 +45,21 @@ class Reading:
         return word_errors(self.said, self.heard)
 
 
+@dataclass(frozen=True)
+class ScoredUtterance:
+    """One utterance before it is decoded.
+
+    Attributes:
+        key: its name in the corpus.
+        said: what it says.
+        scores: (T, states) logarithms of posteriors over priors.
+    """
+
+    key: str
+    said: tuple[str, ...]
+    scores: Tensor
+
+
 def read_split(
     bundle: Bundle, shards: str | Path, split: str, decoder: WordDecoder | None = None
 ) -> Iterator[Reading]:
@@ -62,14 +77,27 @@ def read_split(
         DamagedSample: a sound cannot be used.
     """
     decoder = decoder or WordDecoder.of_bundle(bundle)
+    for one in score_split(bundle, shards, split):
+        yield Reading(one.key, one.said, decoder.said(decoder.decode(one.scores)))
+
+
+def score_split(bundle: Bundle, shards: str | Path, split: str) -> Iterator[ScoredUtterance]:
+    """What the network says of every frame of a split, utterance by utterance.
+
+    Args:
+        bundle, shards, split: as of `read_split`.
+
+    Raises:
+        BundleError: the bundle has no priors, or takes no frames of speech.
+        DataError, DamagedSample: as `read_split`.
+    """
     network, priors = build_from(bundle), StatePriors.of_text(bundle.asset(PRIORS_FILE))
     pipeline = _frames_of(bundle)
     reader = SplitReader(str(shards), split)
     for transcript in transcripts_of(str(shards), split):
         (stored,) = reader.stored(np.array([transcript.row]))
         scores = priors.scale(log_posteriors(network, pipeline.prepare(stored), pipeline.window))
-        heard = decoder.said(decoder.decode(scores))
-        yield Reading(stored.key, transcript.words, heard)
+        yield ScoredUtterance(stored.key, transcript.words, scores)
 
 
 def total_errors(readings: Iterator[Reading] | list[Reading]) -> WordErrors:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import grpc
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
@@ -25,9 +26,11 @@ from striate.serve.common.limits import Limits
 from striate.serve.common.probe_image import probe_image
 from striate.serve.common.service_table import SERVICES
 from striate.serve.protos.inference import inference_pb2
-from striate.serve.protos.striate.v1 import photo_tagging_pb2, photos_pb2
+from striate.serve.protos.striate.v1 import language_pb2, photo_tagging_pb2, photos_pb2, speech_pb2
+from striate.serve.protos.striate.v1 import question_answering_pb2 as answers_pb2
 
 SEED = 2026
+DEADLINE_S = 20.0
 LIMITS = Limits(image_bytes=20_000, pixels=50_000, rows=8, images=4, stream_window=8)
 HAPPENS = frozenset({"OK", "INVALID_ARGUMENT", "RESOURCE_EXHAUSTED"})
 
@@ -110,7 +113,10 @@ def targets() -> list[Target]:
 
 FACES = "/striate.v1.FaceRecognition/"
 """Its methods keep what they are told, and are called apart from the others."""
-TARGETS = [target for target in targets() if not target.path.startswith(FACES)]
+WORDS = tuple(f"/striate.v1.{name}/" for name in ("QuestionAnswering", "Language", "Speech"))
+"""Called apart as well, of a server of their own."""
+TARGETS = [target for target in targets() if not target.path.startswith((FACES, *WORDS))]
+WORD_TARGETS = [target for target in targets() if target.path.startswith(WORDS)]
 FACE_TARGETS = [target for target in targets() if target.path.startswith(FACES)]
 PNG = probe_image()
 INTEGERS = (0, 1, -1, 3, 10, 255, 2**31 - 1, -(2**31), 2**32 - 1, 2**63 - 1, -(2**63), 2**64 - 1)
@@ -147,8 +153,26 @@ def right_request(kind: type[Message], app: str, dice: random.Random) -> Message
         inference_pb2.ModelMetadataRequest: {"name": "digits", "version": "7"},
         health_pb2.HealthCheckRequest: {"service": "striate.v1.PhotoTagging"},
         reflection_pb2.ServerReflectionRequest: {"file_containing_symbol": "striate.v1.Photos"},
+        **RIGHT_WORDS,
     }
     return kind(**fields.get(kind, {}))
+
+
+RIGHT_WORDS: Mapping[type[Message], dict[str, Any]] = {
+    answers_pb2.AskRequest: {"question": "Where is Fred?", "sentences": ["Fred went home."]},
+    answers_pb2.RememberRequest: {"story": "ring", "sentences": ["Bilbo slept.", "The end."]},
+    answers_pb2.RecallRequest: {"story": "ring", "limit": 3},
+    answers_pb2.ForgetStoryRequest: {"story": "ring", "numbers": [1]},
+    language_pb2.EmbedRequest: {"texts": ["tokyo", "in japan"]},
+    language_pb2.NearestRequest: {"word": "tokyo", "top_k": 2},
+    language_pb2.AnalogyRequest: {"a": "japan", "b": "tokyo", "c": "germany"},
+    language_pb2.TranslateRequest: {"texts": ["One house.", "<b>Two</b>"], "beam": 2},
+    language_pb2.TranslateStreamRequest: {"texts": [{"id": "1", "text": "One house."}]},
+    speech_pb2.RecognizeRequest: {
+        "format": {"encoding": "PCM16", "sample_rate_hz": 16_000, "partial_results": True},
+        "sound": bytes(3201),
+    },
+}
 
 
 def _right_inference(app: str, dice: random.Random) -> Message:
@@ -282,6 +306,17 @@ def message_of(kind: type[Message], app: str, dice: random.Random) -> bytes:
     return damaged(raw, dice) if way < 0.97 else raw
 
 
+def word_case_of(number: int) -> Case:
+    """The case of that number among those of questions, words and speech."""
+    dice = random.Random(f"{SEED}:words:{number}")
+    target = dice.choice(WORD_TARGETS)
+    count = dice.choice((0, 1, 2, 4)) if target.streams else 1
+    messages = [message_of(target.request, "words", dice) for _ in range(count)]
+    if messages and dice.random() < 0.4:
+        messages[0] = right_request(target.request, "words", dice).SerializeToString()
+    return Case(number, target, "words", tuple(messages), dice.random() < 0.02)
+
+
 def face_case_of(number: int, photo: bytes) -> Case:
     """The case of that number among those of faces; right ones show a photo."""
     dice = random.Random(f"{SEED}:faces:{number}")
@@ -325,6 +360,28 @@ def case_of(number: int) -> Case:
     return Case(number, target, app, messages, dice.random() < 0.02)
 
 
+def sent(channel: grpc.Channel, case: Any) -> tuple[str, Sequence[bytes], str]:
+    """The status of a case, its answers, and the sentence."""
+    target, messages = case.target, case.messages
+    try:
+        if target.streams:
+            stream: Any = channel.stream_stream(target.path)
+            call = stream(iter(messages), timeout=DEADLINE_S)
+            if case.leaves:
+                call.cancel()
+            return "OK", list(call), ""
+        unary: Any = channel.unary_unary(target.path)
+        future = unary.future(messages[0] if messages else b"", timeout=DEADLINE_S)
+        if case.leaves:
+            future.cancel()
+        return "OK", [future.result()], ""
+    except grpc.FutureCancelledError:
+        return "CANCELLED", [], ""
+    except grpc.RpcError as caught:
+        error: Any = caught
+        return error.code().name, [], error.details() or ""
+
+
 @pytest.fixture(scope="session")
 def hostile() -> SimpleNamespace:
     """The cases by number (`case_of`), what they call, and what is right for all of them."""
@@ -332,6 +389,9 @@ def hostile() -> SimpleNamespace:
         case_of=case_of,
         face_case_of=face_case_of,
         face_targets=FACE_TARGETS,
+        word_case_of=word_case_of,
+        word_targets=WORD_TARGETS,
+        sent=sent,
         leaks=leaks,
         seed=SEED,
         targets=TARGETS,

@@ -1,7 +1,7 @@
 """Hostile calls to `striate.v1.FaceRecognition`: one right status each, and no harm."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -54,7 +54,7 @@ def test_no_case_harms_a_store_of_faces(
 
         def judge(number: int) -> str:
             case = hostile.face_case_of(number, photo)
-            status, answers, details = sent(channel, case)
+            status, answers, details = hostile.sent(channel, case)
             where = f"face_case_of({number}) of seed {hostile.seed}, {case.target.path}"
             left = case.leaves or details == UNWRITTEN
             assert left or status in RIGHT, f"{where}: {status} {details}"
@@ -73,25 +73,3 @@ def test_no_case_harms_a_store_of_faces(
         answer = pb.SearchResponse.FromString(search(right, timeout=DEADLINE_S))
         assert len(answer.faces) == 2
     server.stop(1)
-
-
-def sent(channel: grpc.Channel, case: Any) -> tuple[str, Sequence[bytes], str]:
-    """The status of a case, its answers, and the sentence."""
-    target, messages = case.target, case.messages
-    try:
-        if target.streams:
-            stream: Any = channel.stream_stream(target.path)
-            call = stream(iter(messages), timeout=DEADLINE_S)
-            if case.leaves:
-                call.cancel()
-            return "OK", list(call), ""
-        unary: Any = channel.unary_unary(target.path)
-        future = unary.future(messages[0] if messages else b"", timeout=DEADLINE_S)
-        if case.leaves:
-            future.cancel()
-        return "OK", [future.result()], ""
-    except grpc.FutureCancelledError:
-        return "CANCELLED", [], ""
-    except grpc.RpcError as caught:
-        error: Any = caught
-        return error.code().name, [], error.details() or ""

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import striate.core.errors
 
-PACKAGES = {"kserve": ["kserve==0.21.0"], "mlserver": ["mlserver==1.7.1"]}
 # What the tagging predictor needs; the same torch, so that the same kernels compute.
 SHARED = ["torch>=2.13,<2.14", "safetensors", "pillow", "simplejpeg", "pydantic", "numpy"]
+PACKAGES = {
+    "gensim": ["gensim==4.4.0"],
+    "kserve": ["kserve==0.21.0", *SHARED],
+    "mlserver": ["mlserver==1.7.1", *SHARED],
+}
 _FOLDER = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "striate-benchmarks"
 
 
@@ -27,7 +31,7 @@ def of(name: str) -> tuple[Path, dict[str, str]]:
         print(f"Installing {name} into {folder} …", file=sys.stderr)
         venv.create(folder, with_pip=True, clear=True)
         install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*install, *PACKAGES[name], *SHARED], check=True)
+        subprocess.run([*install, *PACKAGES[name]], check=True)
         done.touch()
     # Striate's own sources, without its dependencies: the predictor needs few of them.
     sources = Path(striate.core.errors.__file__).parents[2]

@@ -30,11 +30,13 @@ from striate.models.lenet5 import lenet5, lenet5_modern
 from striate.models.memory import check_memory
 from striate.models.memory_network import MemoryNetwork
 from striate.models.overfeat import overfeat_accurate, overfeat_fast
+from striate.models.sentence_convnet import SentenceConvNet
 from striate.models.seq2seq import Seq2SeqLstm
 from striate.models.slide_tower import slide_tower
 from striate.models.speech_convnet import speech_convnet
 from striate.models.story_lstm import StoryLstm
 from striate.models.vgg import vgg16, vgg19
+from striate.models.word_embeddings import WordEmbeddings
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "alexnet": alexnet,
@@ -53,11 +55,13 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "overfeat_accurate": overfeat_accurate,
     "overfeat_fast": overfeat_fast,
     "seq2seq_lstm": Seq2SeqLstm,
+    "sentence_convnet": SentenceConvNet,
     "slide_tower": slide_tower,
     "speech_convnet": speech_convnet,
     "story_lstm": StoryLstm,
     "vgg16": vgg16,
     "vgg19": vgg19,
+    "word_embeddings": WordEmbeddings,
 }
 _HOUSE = "striate"
 ALL_MODELS = Extended("models", MODELS, returning=nn.Module)

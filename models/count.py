@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from striate.models.layers.lenet import Subsample2d, TableConv2d
 from striate.models.layers.locally_connected import LocallyConnected2d
+from striate.models.layers.norm_limit import NormLimitedLinear
 from striate.models.lenet5 import RbfOutput
 
 _Rule = Callable[[Any, Tensor], int]
@@ -83,6 +84,7 @@ _MACS: dict[type[nn.Module], _Rule] = {
     LocallyConnected2d: lambda layer, _output: layer.weight.numel(),
     nn.LSTM: lambda layer, output: _lstm_weights(layer) * output[0].shape[1],
     nn.Linear: lambda layer, output: layer.weight.numel() * (output[0].numel() // output.shape[-1]),
+    NormLimitedLinear: lambda layer, _output: layer.weight.numel(),
 }
 _CONNECTIONS: dict[type[nn.Module], _Rule] = {
     TableConv2d: lambda m, out: _MACS[TableConv2d](m, out) + _numel(m.bias) * _positions(out),

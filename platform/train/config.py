@@ -144,6 +144,8 @@ class OptimizerConfig(_Config):
         bias_lr: learning rate of vectors (biases, gains) over that of weights; 2 in the recipes
             of Caffe's time.
         decay_biases: whether vectors decay as well.
+        longest_row_step: L2 norm that the step of a row has at most, of tables with sparse
+            gradients; see `striate.train.loop.row_sgd`.
     """
 
     name: Literal["sgd", "adamw"] = "sgd"
@@ -153,6 +155,7 @@ class OptimizerConfig(_Config):
     weight_decay: NonNegative = 0.0
     bias_lr: Positive = 1.0
     decay_biases: bool = False
+    longest_row_step: Positive = 0.5
 
 
 class ScheduleConfig(_Config):

@@ -65,21 +65,34 @@ CASES = {
         384_000_000,
         33 * 32_000_000 + 80_000_000,
         small={"source_words": 50, "classes": 40, "dim": 48, "layers": 2},
+    "sentence_convnet": Case(
+        9_360_902,
+        21_900_600,
+        small={"classes": 5, "vocabulary": 40, "dim": 16, "maps": 12, "length": 9},
     ),
     "slide_tower": Case(51_413_096, 1_992_221_184, small={"width": 1 / 16, "field": 77}),
     "speech_convnet": Case(54_427_896, 75_464_704, small={"width": 1 / 16, "field": 28}),
     "story_lstm": Case(93_764, 9_606_400, small={"dim": 16, "sentences": 4, "words": 5}),
     "vgg16": Case(138_357_544, 15_470_264_320, small={"width": 1 / 8, "field": 32}),
     "vgg19": Case(143_667_240, 19_632_062_464, small={"width": 1 / 8, "field": 32}),
+    "word_embeddings": Case(6_000_000, 0, small={"vocabulary": 40, "dim": 8}),
 }
 DENSE = {"fcn"}  # scores for each place of the input
 LARGE = [name for name, case in CASES.items() if "width" in case.small]
-OVER_WORDS = {"memory_network", "seq2seq_lstm", "story_lstm"}  # they take numbers of words
+# They take numbers of words.
+OVER_WORDS = {
+    "memory_network",
+    "sentence_convnet",
+    "seq2seq_lstm",
+    "story_lstm",
+    "word_embeddings",
+}
 # The codes of LeNet-5 are those of ten digits, and the points of `face_pose` those of poses.
-# `memory_network` has spare places among its classes.
-HAS_CLASSES = sorted(set(MODELS) - {"lenet5", "face_pose", "memory_network"})
-# What finds memories learns by which ones are true: tests/train/tasks/test_story_tasks.py.
-LEARNS_BY_SCORES = sorted(set(MODELS) - {"memory_network"})
+# `memory_network` has spare places among its classes; those of `word_embeddings` are its words.
+HAS_CLASSES = sorted(set(MODELS) - {"lenet5", "face_pose", "memory_network", "word_embeddings"})
+# What finds memories learns by which ones are true: tests/train/tasks/test_story_tasks.py; vectors
+# of words by their neighbours: test_word_embeddings.py.
+LEARNS_BY_SCORES = sorted(set(MODELS) - {"memory_network", "word_embeddings"})
 
 
 def small(name: str, **arguments: Any) -> nn.Module:
@@ -99,7 +112,9 @@ def name_of(model: nn.Module) -> str:
     names = {
         "MemoryNetwork": "memory_network",
         "Seq2SeqLstm": "seq2seq_lstm",
+        "SentenceConvNet": "sentence_convnet",
         "StoryLstm": "story_lstm",
+        "WordEmbeddings": "word_embeddings",
     }
     return names.get(type(model).__name__, "")
 
@@ -160,7 +175,7 @@ def test_surface_of_every_model(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", LEARNS_BY_SCORES)
 def test_a_small_version_learns(name: str) -> None:
-    model = small(name, **({"dropout": 0.0} if name in LARGE else {}))
+    model = small(name, **({"dropout": 0.0} if name in (*LARGE, "sentence_convnet") else {}))
     shape, labels = inputs_of(model, 4).shape, torch.arange(4)
     inputs = inputs_of(model, 4)
     if name not in OVER_WORDS:
@@ -170,7 +185,7 @@ def test_a_small_version_learns(name: str) -> None:
     known = math.log(4)  # the loss of knowing that there are four of them, and no more
     losses = [math.inf]
     while losses[-1] > known / 2 and len(losses) < 200:
-        scores = model(inputs)
+        scores = scores_of(model(inputs))
         wanted = labels.view(-1, *[1] * (scores.ndim - 2)).expand(4, *scores.shape[2:])
         loss = nn.functional.cross_entropy(scores, wanted)
         optimizer.zero_grad()
@@ -185,7 +200,7 @@ def test_a_small_version_learns(name: str) -> None:
 @pytest.mark.parametrize("name", HAS_CLASSES)
 def test_classes_are_an_argument(name: str) -> None:
     model = small(name, classes=7).eval()
-    assert model(inputs_of(model, 2)).shape[:2] == (2, 7)
+    assert scores_of(model(inputs_of(model, 2))).shape[:2] == (2, 7)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -33,6 +33,15 @@ def _nothing_asked() -> None:
     REQUESTS.end()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Vocabularies that runs make are kept in no home of a user."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "STRIATE_HOME" not in os.environ:
+            patch.setenv("STRIATE_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
     """Sums in one order, so that runs can be compared bit for bit."""
@@ -80,10 +89,12 @@ def bundled_shards(made_once: Callable[..., Path], digits_shards: Path) -> Calla
 
 _SIZES = {
     "faces": 200,
+    "facts": 500,
     "identities": 8,
     "photos": 360,
     "phrases": 300,
     "poses": 200,
+    "reviews": 200,
     "scenes": 40,
     "speech": 20,
     "speech-states": 20,

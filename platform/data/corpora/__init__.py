@@ -8,6 +8,7 @@ from striate.data.corpora.caltech101 import open_caltech101
 from striate.data.corpora.celeba import open_celeba
 from striate.data.corpora.digits import write_digits
 from striate.data.corpora.faces import PATCHES, open_faces, write_faces
+from striate.data.corpora.facts import DEFAULT_FACTS, write_facts
 from striate.data.corpora.identities import DEFAULT_PEOPLE, write_identities
 from striate.data.corpora.imagenet import open_imagenet
 from striate.data.corpora.labelled_files import open_clips, open_images, open_sounds
@@ -17,7 +18,9 @@ from striate.data.corpora.mnist import open_mnist
 from striate.data.corpora.parallel import open_parallel
 from striate.data.corpora.photos import DEFAULT_PATCHES, write_photos
 from striate.data.corpora.phrases import DEFAULT_PHRASES, write_phrases, write_sentences
+from striate.data.corpora.polarity import open_polarity
 from striate.data.corpora.poses import DEFAULT_WINDOWS, open_poses, write_poses
+from striate.data.corpora.reviews import DEFAULT_REVIEWS, write_reviews
 from striate.data.corpora.scenes import DEFAULT_SCENES, write_scenes
 from striate.data.corpora.simplequestions import open_simplequestions
 from striate.data.corpora.speech import SIZE as UTTERANCES
@@ -30,6 +33,7 @@ from striate.data.corpora.stories import DEFAULT_STORIES, write_stories
 from striate.data.corpora.text_files import open_lines
 from striate.data.corpora.timit import open_timit
 from striate.data.corpora.webquestions import open_webquestions
+from striate.data.corpora.words import open_words
 
 CORPORA: dict[str, Corpus] = {
     "analogies": Corpus("word2vec's questions-words.txt, its sections as classes", open_analogies),
@@ -42,6 +46,12 @@ CORPORA: dict[str, Corpus] = {
     "digits": Corpus("1,797 handwritten digits of scikit-learn, as IDX", open_mnist, write_digits),
     "faces": Corpus(
         "200 real patches of LFW, half of them faces, as LFW", open_faces, write_faces, PATCHES
+    ),
+    "facts": Corpus(
+        "Generated facts about countries with analogies, as text and word2vec's questions",
+        open_words,
+        write_facts,
+        DEFAULT_FACTS,
     ),
     "identities": Corpus(
         "Generated people with exact landmarks, as CelebA",
@@ -71,11 +81,18 @@ CORPORA: dict[str, Corpus] = {
         write_phrases,
         DEFAULT_PHRASES,
     ),
+    "polarity": Corpus("Sentence polarity, rt-polarity.pos and rt-polarity.neg", open_polarity),
     "poses": Corpus(
         "Generated windows, half of them faces with yaw and roll",
         open_poses,
         write_poses,
         DEFAULT_WINDOWS,
+    ),
+    "reviews": Corpus(
+        "Generated reviews, good or bad, as sentence polarity",
+        open_polarity,
+        write_reviews,
+        DEFAULT_REVIEWS,
     ),
     "scenes": Corpus(
         "Generated scenes with a class for each pixel, as Stanford Background",
@@ -123,6 +140,11 @@ CORPORA: dict[str, Corpus] = {
     ),
     "timit": Corpus("TIMIT, in SPHERE or RIFF, its phones as frame labels", open_timit),
     "webquestions": Corpus("WebQuestions with its lists of answers", open_webquestions),
+    "words": Corpus(
+        "Your own text, or text8, with word2vec's questions-words.txt beside it",
+        open_words,
+        open_with=open_words,
+    ),
 }
 ALL_CORPORA = Extended("corpora", CORPORA, of=Corpus)
 """With those that extensions add."""

@@ -23,7 +23,21 @@ def open_analogies(source: Source) -> ListedTexts:
     Raises:
         DataError: there is no such file, it is not UTF-8, or it has no section.
     """
-    path = _find(source)
+    return read_analogies(source, _find(source), TEST)
+
+
+def read_analogies(source: Source, path: str, split: str, first: int = 0) -> ListedTexts:
+    """The questions of a file, in their order.
+
+    Args:
+        source: where it lies.
+        path: its name there.
+        split: what they are called as a split.
+        first: the class of the first section.
+
+    Raises:
+        DataError: as `open_analogies`.
+    """
     sections: list[str] = []
     entries: list[Entry] = []
     seen: set[tuple[int, str]] = set()
@@ -31,7 +45,7 @@ def open_analogies(source: Source) -> ListedTexts:
         if line.startswith(":"):
             name = line[1:].strip()
             sections += [name] if name not in sections else []
-            section = sections.index(name)
+            section = first + sections.index(name)
             continue
         words = line.split()
         found: TextSample | str = BROKEN
@@ -42,7 +56,7 @@ def open_analogies(source: Source) -> ListedTexts:
         entries.append((f"{path}:{number}", found))
     if not sections:
         raise DataError(f"{source.named(path)} has no section.", "Begin each with `: its name`.")
-    return ListedTexts({TEST: entries}, labels=tuple(sections))
+    return ListedTexts({split: entries}, labels=tuple(sections))
 
 
 def _find(source: Source) -> str:

@@ -18,7 +18,7 @@ from striate.core.errors import UsageError
 from striate.data.corpora.base import AS_FOUND, FolderOptions
 from striate.data.corpora.class_folders import SPLIT_FOLDERS
 from striate.data.corpora.hidden_files import list_visible
-from striate.data.corpora.text_lines import Lines, index_lines
+from striate.data.corpora.text_lines import LineFile, Lines, index_lines
 from striate.data.corpora.texts import (
     TRAIN,
     TextCorpus,
@@ -49,10 +49,8 @@ def open_lines(source: Source, options: FolderOptions = AS_FOUND) -> TextCorpus:
         UsageError: the options are for other corpora, or contradict what is there.
     """
     check_text_options(options, "lines")
-    entries = list_visible(source)
-    stems = {entry.path: _stem(entry.path) for entry in entries}
-    files = {path: index_lines(source, path, cut=True) for path, stem in stems.items() if stem}
-    splits = split_by_name({path: stems[path] for path in files}, files, options)
+    stems, files = index_texts(source, [entry.path for entry in list_visible(source)])
+    splits = split_by_name(stems, files, options)
     check_found(splits, source, _REMEDY)
     return TextCorpus(
         mark_repeated(splits),
@@ -61,8 +59,21 @@ def open_lines(source: Source, options: FolderOptions = AS_FOUND) -> TextCorpus:
     )
 
 
+def index_texts(source: Source, paths: Iterable[str]) -> tuple[dict[str, str], dict[str, LineFile]]:
+    """The files of plain text among some: path → its stem, and path → its lines.
+
+    Raises:
+        DataError: a file is no UTF-8 at all.
+    """
+    stems = {path: stem for path in paths if (stem := _stem(path))}
+    return stems, {path: index_lines(source, path, cut=True) for path in stems}
+
+
 def split_by_name(
-    stems: Mapping[str, str], lines: Mapping[str, Lines], options: FolderOptions
+    stems: Mapping[str, str],
+    lines: Mapping[str, Lines],
+    options: FolderOptions,
+    share: float = TEST_SHARE,
 ) -> dict[str, TextSplit]:
     """Split → its lines, ``train`` first.
 
@@ -70,12 +81,13 @@ def split_by_name(
         stems: what the splits may be named after: name of what has lines → its stem.
         lines: the lines by the same names.
         options: may say which share is drawn.
+        share: that is drawn where they do not.
 
     Raises:
         UsageError: a share is to be drawn of splits that are given.
     """
     if not splits_are_named(stems.values()):
-        share = TEST_SHARE if options.test_share is None else options.test_share
+        share = share if options.test_share is None else options.test_share
         return draw_splits(TextSplit.of(list(lines.values())), share)
     refuse_share(options)
     found: dict[str, list[Lines]] = {}

@@ -17,11 +17,12 @@ from torch import Tensor
 from striate.core.errors import DataError
 from striate.data.shards.folder import ShardFolder
 from striate.data.transforms.damage import DamagedSample
-from striate.data.transforms.image.augment import Places
+from striate.data.transforms.random import Places
 
 __all__ = [
     "DamagedSample",
     "DescribesInput",
+    "HasVocabulary",
     "Label",
     "NeedsShards",
     "OfOneImage",
@@ -67,9 +68,10 @@ class Stored:
         """Another unit of the same row."""
         return self if unit == self.unit else replace(self, unit=unit)
 
-    def with_prepared(self, prepared: Any) -> "Stored":
+    def with_prepared(self, prepared: Any, companions: tuple["Stored", ...] = ()) -> "Stored":
         """The same sample with the row's prepared form, its payload no longer needed."""
-        return replace(self, prepared=prepared, payload=b"")
+        kept = (self.row, self.unit, b"", self.label, self.key, self.fields)
+        return Stored(*kept, prepared, companions)
 
 
 def class_labels(stored: Sequence[Stored]) -> Tensor:
@@ -151,6 +153,15 @@ class NeedsShards(Pipeline, Protocol):
     @property
     def assets(self) -> Mapping[str, str]:
         """File name → text of what a bundle keeps of it, once it is bound."""
+
+
+@runtime_checkable
+class HasVocabulary(NeedsShards, Protocol):
+    """A pipeline whose tensors hold ids of words."""
+
+    @property
+    def vocabulary(self) -> int:
+        """Every id is below it, once the pipeline is bound."""
 
 
 @runtime_checkable

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.core.arrays import Integers
-from striate.data.transforms.image.augment import Places
+from striate.data.transforms.random import Places
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from striate.data.pipelines.sounds import sounds
 from striate.data.pipelines.speech_frames import speech_frames
 from striate.data.pipelines.story_questions import story_questions
 from striate.data.pipelines.texts import texts
+from striate.data.pipelines.words import words
 
 PipelineFactory = Callable[[Mapping[str, Any], bool], Pipeline]
 
@@ -41,6 +42,7 @@ PIPELINES: dict[str, PipelineFactory] = {
     "story-questions": story_questions,
     "ten-crop": ten_crop,
     "text": texts,
+    "words": words,
 }
 ALL_PIPELINES = Extended("pipelines", PIPELINES, returning=Pipeline)
 """With those that extensions add."""

@@ -122,6 +122,11 @@ class TextPipeline:
         return {FILE.format(name): one.to_text() for name, one in self.tokenizers.items()}
 
     @property
+    def vocabulary(self) -> int:
+        """Words of the largest vocabulary; see `HasVocabulary`."""
+        return max((one.size for one in self.tokenizers.values()), default=0)
+
+    @property
     def length_columns(self) -> tuple[str, ...]:
         """The sequences' columns; none where length does not matter."""
         columns = (spec.column for spec in self.arguments.sequences.values())

@@ -96,8 +96,9 @@ class Shard:
             return self._dense.of(row)
         if kind == "none":
             return -1
-        value = self.batch.column("label")[row]
-        return int(value.as_py()) if kind == "class" else np.asarray(value.values.to_numpy())
+        if kind == "class":
+            return int(self.labels[row])
+        return np.asarray(self.batch.column("label")[row].values.to_numpy())
 
     def dense_label(self, row: int) -> NDArray[np.int16]:
         """A sample's classes, one for each pixel, row by row: a view of the file."""

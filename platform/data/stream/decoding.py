@@ -127,8 +127,7 @@ class LocalDecoder:
 
         def ready(one: Stored) -> Stored:
             made = self._prepared.get(one.row, partial(pipeline.prepare, one))
-            companions = tuple(ready(other) for other in one.companions)
-            return replace(one.with_prepared(made), companions=companions)
+            return one.with_prepared(made, tuple(ready(other) for other in one.companions))
 
         return [ready(sample) for sample in stored]
 

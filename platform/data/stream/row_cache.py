@@ -17,19 +17,19 @@ class PreparedRows:
 
     Args:
         limit_bytes: memory for rows that are kept; the latest one is kept however large it is.
+
+    Attributes:
+        bytes: memory of the rows that are kept.
+        made: rows prepared so far.
     """
 
     def __init__(self, limit_bytes: int = DEFAULT_BYTES) -> None:
         self._limit = limit_bytes
         self._rows: OrderedDict[int, Future[Any]] = OrderedDict()
         self._sizes: dict[int, int] = {}
+        self.bytes = 0
         self._lock = threading.Lock()
         self.made = 0
-
-    @property
-    def bytes(self) -> int:
-        """Memory of the rows that are kept."""
-        return sum(self._sizes.values())
 
     def get(self, row: int, make: Callable[[], Any]) -> Any:
         """The prepared row; `make` is called if it is not there. What it raises is raised."""
@@ -54,9 +54,11 @@ class PreparedRows:
             future.set_result(value)
         with self._lock:
             self._sizes[row] = weight(value)
+            self.bytes += self._sizes[row]
             while self.bytes > self._limit and len(self._sizes) > 1:
                 oldest = next(kept for kept in self._rows if kept in self._sizes)
-                del self._rows[oldest], self._sizes[oldest]
+                self.bytes -= self._sizes.pop(oldest)
+                del self._rows[oldest]
 
 
 def weight(value: Any) -> int:

@@ -4,6 +4,8 @@ SplitMix64's finaliser (Steele, Lea, Flood, OOPSLA 2014) over arrays: the number
 position, draw) is the same whatever batch, worker, thread or process asks for it.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,15 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _TO_UNIT = 2.0**-53
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the samples of a batch stand: one seed, and (n,) epochs and positions."""
+
+    seed: int
+    epochs: NDArray[np.int64]
+    positions: NDArray[np.int64]
 
 
 def uniforms(

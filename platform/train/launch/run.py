@@ -173,7 +173,7 @@ def _begin(recipe: Recipe, settings: Settings, tell: OnEvent, more_tags: Mapping
     shards = shards_of(recipe, settings, tell)
     manifest = Manifest.load(shards)
     _check_classes(recipe, classes, manifest.labels)
-    bind_pipelines(recipe.data, shards)
+    _check_vocabulary(recipe, bind_pipelines(recipe.data, shards))
     train_rows = samples_per_epoch(recipe.data, manifest)
     tags = {**tags_of(recipe, manifest), **more_tags}
     run_id, experiment_id = open_run(
@@ -260,6 +260,24 @@ def _check_classes(recipe: Recipe, classes: int | None, labels: tuple[str, ...])
             f"The model {recipe.model.name} tells {classes} classes apart, and the shards of"
             f" {recipe.data.corpus} have {len(labels)}.",
             f"Set model.arguments.classes={len(labels)}, if the model takes that.",
+        )
+
+
+def _check_vocabulary(recipe: Recipe, words: int) -> None:
+    """Hold a model of words against the words that there are."""
+    import torch
+
+    from striate.core.bundle import Architecture
+    from striate.models import build
+
+    with torch.device("meta"):
+        model = build(Architecture(name=recipe.model.name, arguments=recipe.model.arguments))
+    most = getattr(model, "vocabulary", words)
+    if words > most:
+        raise RecipeError(
+            f"The model {recipe.model.name} knows {most:,} words, and the vocabulary of the shards"
+            f" has {words:,}.",
+            f"Set model.arguments.vocabulary={words}, or a smaller tokenizer.size of the pipeline.",
         )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from striate.data.pipelines.base import NeedsShards, Pipeline
+from striate.data.pipelines.base import HasVocabulary, NeedsShards, Pipeline
 from striate.data.pipelines.registry import pipeline_of
 from striate.data.shards.folder import ShardFolder
 from striate.data.shards.manifest import Manifest
@@ -70,17 +70,23 @@ def pipeline_for_evaluation(data: DataConfig) -> Pipeline | None:
     return pipeline_of(data.pipeline, data.pipeline_arguments, training=False)
 
 
-def bind_pipelines(data: DataConfig, shards: Location) -> None:
+def bind_pipelines(data: DataConfig, shards: Location) -> int:
     """Make on this machine what the pipelines need of the shards: what cannot be is refused.
+
+    Returns:
+        Words of the largest vocabulary among theirs; 0 where there is none.
 
     Raises:
         DataError: the shards are not such that a pipeline can use, or one is missing or damaged.
         UnknownName: no such split or column.
         PlatformError: the disk is full.
     """
+    found = 0
     for pipeline in (pipeline_for_training(data), pipeline_for_evaluation(data)):
         if isinstance(pipeline, NeedsShards):
-            pipeline.bind(ShardFolder.of(shards))
+            bound = pipeline.bind(ShardFolder.of(shards))
+            found = max(found, bound.vocabulary if isinstance(bound, HasVocabulary) else 0)
+    return found
 
 
 def samples_per_epoch(data: DataConfig, manifest: Manifest) -> int:

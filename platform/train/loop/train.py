@@ -34,7 +34,7 @@ from striate.train.loop.state import TrainState
 from striate.train.run.attempts import AttemptWriter
 from striate.train.run.folder import Run
 from striate.train.run.spec import RunOutcome
-from striate.train.tasks import build_task
+from striate.train.tasks import task_of
 from striate.train.tasks.base import Task
 from striate.train.tasks.outputs import KEYS
 from striate.train.tracking.reporter import Reporter
@@ -71,7 +71,7 @@ def _train(run: Run, world: World, attempt: AttemptWriter) -> None:
     begin_attempt(attempt, folder, world, state.step, reporter)
     checkpointer.begin(state.step)
     reporter.rest()
-    task = build_task(recipe.task, len(spec.labels))
+    task = task_of(recipe.task, spec.labels)
     network = wrap_model(state.model, world)
     evaluation: Evaluation | None = None
     startup: dict[str, float] = {}

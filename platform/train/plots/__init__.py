@@ -11,6 +11,7 @@ from striate.train.plots.curves import draw_learning_curves
 from striate.train.plots.filters import animate_filters, draw_filters
 from striate.train.plots.mistakes import draw_worst_mistakes
 from striate.train.plots.style import DPI
+from striate.train.plots.word_map import draw_word_pairs
 from striate.train.run.folder import Run
 
 _DRAWINGS: dict[str, Callable[[Run], Figure | Image.Image | None]] = {
@@ -18,6 +19,7 @@ _DRAWINGS: dict[str, Callable[[Run], Figure | Image.Image | None]] = {
     "confusion_matrix.png": draw_confusion_matrix,
     "first_layer_filters.png": draw_filters,
     "worst_mistakes.png": draw_worst_mistakes,
+    "word_pairs.png": draw_word_pairs,
 }
 ANIMATION = "first_layer_filters.gif"
 

@@ -33,6 +33,7 @@ from striate.train.recipes.overfeat import (
     overfeat_mini,
 )
 from striate.train.recipes.scenes import scenes_mini
+from striate.train.recipes.sentences import sentences_mini, sentences_polarity
 from striate.train.recipes.slide_tower import slide_tower_imagenet, slide_tower_mini
 from striate.train.recipes.speech import speech_mini, speech_states, speech_states_mini
 from striate.train.recipes.stories import memory_k1_mini, memory_k2_mini, memory_lstm_mini
@@ -48,6 +49,7 @@ from striate.train.recipes.vgg import (
     vgg19_imagenet,
     vgg19_mini,
 )
+from striate.train.recipes.words import cbow_mini, skip_gram_mini, skip_gram_text8
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "lenet5-digits": lenet5_digits,
@@ -59,6 +61,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "alexnet-one-tower-mini": alexnet_one_tower_mini,
     "c3d-mini": c3d_mini,
     "c3d-sports1m": c3d_sports1m,
+    "cbow-mini": cbow_mini,
     "deepface-identities": deepface_identities,
     "deepface-identities-mini": deepface_identities_mini,
     "deepface-siamese": deepface_siamese,
@@ -77,6 +80,10 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "overfeat-mini": overfeat_mini,
     "pairs-mini": pairs_mini,
     "scenes-mini": scenes_mini,
+    "sentences-mini": sentences_mini,
+    "sentences-polarity": sentences_polarity,
+    "skip-gram-mini": skip_gram_mini,
+    "skip-gram-text8": skip_gram_text8,
     "slide-tower-imagenet": slide_tower_imagenet,
     "slide-tower-mini": slide_tower_mini,
     "speech-mini": speech_mini,

@@ -126,6 +126,14 @@ class ShowsMistakes(Protocol):
 
 
 @runtime_checkable
+class TellsLabels(Task, Protocol):
+    """A task that has a metric for each of several labels, and calls it by the label's name."""
+
+    def with_labels(self, labels: tuple[str, ...]) -> "Task":
+        """The same, on a corpus with these labels."""
+
+
+@runtime_checkable
 class HasAssets(Protocol):
     """A task whose bundle holds files beside the weights: priors, a vocabulary, a table."""
 

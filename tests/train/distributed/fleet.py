@@ -1,8 +1,8 @@
 """One process of several that train together by gloo, without Ray: ``fleet.py RANK PLAN.json``.
 
 The plan is a list of segments, which the processes go through one after the other: a segment has a
-number of workers, a recipe's overrides, and the step at which it ends. Segments of one folder go
-on from each other's checkpoints.
+number of workers, a recipe's overrides, and the step at which it ends, and may have a recipe and
+shards of its own. Segments of one folder go on from each other's checkpoints.
 """
 
 import json
@@ -76,10 +76,12 @@ class Poisoned:
 
 def run_of(segment: dict[str, Any], folder: Path, shards: str) -> Run:
     """The run of a segment, which ends at its step."""
+    shards = segment.get("shards", shards)
     manifest = Manifest.load(shards)
     rows = manifest.rows("train")
+    name = segment.get("recipe", "lenet5-modern-digits")
     overrides = [
-        "model.name=dropping",
+        *([] if "recipe" in segment else ["model.name=dropping"]),
         f"batch_size={BATCH}",
         f"epochs={segment['until'] * BATCH / rows}",
         f"scaling.workers={segment['workers']}",
@@ -89,7 +91,7 @@ def run_of(segment: dict[str, Any], folder: Path, shards: str) -> Run:
         run_id=segment["folder"],
         tracking_uri="http://127.0.0.1:1",
         experiment_id="0",
-        recipe=resolve("lenet5-modern-digits", overrides),
+        recipe=resolve(name, overrides),
         shards=shards,
         manifest_sha256=manifest.sha256,
         labels=manifest.labels,

@@ -4,7 +4,7 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,9 @@ PAIRS = (
 )
 
 
+WORDS = ("precision=fp64", "optimizer.lr=0.5", "report_every=7")
+
+
 def segment(folder: str, workers: int, overrides: tuple[str, ...], until: int = STEPS) -> Any:
     return {"folder": folder, "workers": workers, "overrides": overrides, "until": until}
 
@@ -81,11 +84,17 @@ SEGMENTS = [
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory, digits_shards: Path) -> Iterator[Path]:
+def runs(
+    tmp_path_factory: pytest.TempPathFactory,
+    digits_shards: Path,
+    bundled_shards: Callable[[str], Path],
+) -> Iterator[Path]:
     """The folder of all runs: three processes go through the plan."""
     folder = tmp_path_factory.mktemp("worlds")
     plan = folder / "plan.json"
-    plan.write_text(json.dumps({"shards": str(digits_shards), "segments": SEGMENTS}))
+    words = {"recipe": "skip-gram-mini", "shards": str(bundled_shards("facts"))}
+    segments = [*SEGMENTS, *(segment(f"words-{n}", n, WORDS) | words for n in (1, 3))]
+    plan.write_text(json.dumps({"shards": str(digits_shards), "segments": segments}))
     logs = [(folder / f"log-{rank}.txt").open("wb") for rank in range(3)]
     workers = [
         subprocess.Popen([sys.executable, str(FLEET), str(rank), str(plan)], stderr=log)
@@ -198,3 +207,8 @@ def test_pairs_and_their_dropout_are_those_of_one_worker(runs: Path) -> None:
         (m.row, m.true, m.evidence.split(",")[0]) for m in other.mistakes
     ]
     assert len(one.mistakes) > 0
+
+
+def test_sparse_gradients_are_summed_over_the_workers(runs: Path) -> None:
+    """What is drawn of a text is a function of its place, so every worker draws its own part."""
+    assert furthest(curve(runs, "words-3"), curve(runs, "words-1")) < 1e-9

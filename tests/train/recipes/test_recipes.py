@@ -23,6 +23,7 @@ from striate.data.pipelines.registry import pipeline_of
 from striate.data.pipelines.speech_frames import SpeechFrames
 from striate.data.pipelines.story_questions import StoryQuestions
 from striate.data.pipelines.texts import TextPipeline
+from striate.data.pipelines.words import Analogies, WordWindows
 from striate.data.shards.manifest import MANIFEST_FILE, Manifest
 from striate.data.stream.batch import Batch
 from striate.data.stream.reader import SplitReader
@@ -219,7 +220,9 @@ def test_published_figures_are_of_recipes_and_of_metrics_that_these_report() -> 
         "clips": {"clip_hit1", "video_hit1", "video_hit5"},
         "frames": {"frame_accuracy"},
         "face_pose": {"face_accuracy", "auc", "yaw_within_15", "roll_within_15"},
+        "embeddings": {"analogy_accuracy"},
         "pairs": {"pair_accuracy", "auc", "equal_error"},
+        "sentences": {"top1", "top5"},
         "dense_labels": {"pixel_accuracy", "class_accuracy", "mean_iou"},
     }
     for name, figures in PUBLISHED.items():
@@ -257,6 +260,11 @@ def test_every_recipe_feeds_its_model_what_it_takes(name: str) -> None:
             assert shape == (1, 32, 32)
         elif isinstance(pipeline, TextPipeline):
             check_sequences(recipe, model, pipeline)
+            if "tokens" in pipeline.arguments.sequences:
+                tokens = pipeline.arguments.sequences["tokens"]
+                assert shape == (tokens.most,) and model.vocabulary == tokens.tokenizer.size
+        elif isinstance(pipeline, WordWindows | Analogies):
+            assert model.vocabulary == pipeline.arguments.tokenizer.size
         elif isinstance(pipeline, DenselyLabelled):
             assert not pipeline.training or shape == (3, *pipeline.size)
         else:

@@ -104,12 +104,21 @@ def told(batch: Batch) -> Batch:
     return replace(batch, tensors={**batch.tensors, "supports": supports})
 
 
+def asked(batch: Batch) -> Batch:
+    """The same as analogies: some are not known, some answered right, by the first features."""
+    features, units = batch.tensors["features"], batch.tensors["units"]
+    analogy = torch.stack([units, units + 1, units + 2, (features[:, 0] > 0).long()], 1)
+    analogy[features[:, 1] > 1] = -1
+    return replace(batch, tensors={**batch.tensors, "analogy": analogy})
+
+
 SHAPED: dict[str, Callable[[Batch], Batch]] = {
     "dense_labels": dense, "pairs": paired, "face_pose": posed, "memories": told,
+    "embeddings": asked,
 }  # fmt: skip
 
 
-NO_CONFUSION = {"dense_labels", "pairs", "face_pose"}
+NO_CONFUSION = {"dense_labels", "pairs", "face_pose", "embeddings"}
 
 
 def counted(task: Task, batches: Sequence[Batch]) -> tuple[Tally, Mistakes]:
@@ -122,6 +131,9 @@ def counted(task: Task, batches: Sequence[Batch]) -> tuple[Tally, Mistakes]:
         if "supports" in batch.tensors:
             found = (batch.inputs[:, :2] > 0).long()
             outputs = {"answers": batch.inputs, "memories": found}
+        if "analogy" in batch.tensors:
+            answer = (batch.inputs[:, 2] > 0).long()
+            outputs = {"answer": answer, "score": batch.inputs[:, 3]}
         tally = tally + task.count(outputs, batch)
         if isinstance(task, ShowsMistakes):  # a task draws its mistakes or has none
             worst = worst + task.mistakes(outputs, batch)

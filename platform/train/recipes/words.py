@@ -18,7 +18,10 @@ _MINI_WORDS = 2000
 def skip_gram_mini() -> Recipe:
     """Skip-gram on facts about countries, held-out capitals among them.
 
-    Command: ``striate train skip-gram-mini``. Expected: x.
+    Command: ``striate train skip-gram-mini``. Expected: 0.95 of the analogies or more (measured:
+    0.977; capitals of held-out countries 0.996), in about 10 seconds of one core. The rate, window,
+    negatives and power are word2vec's; words are thinned out above a hundredth of the text, since
+    there are but 700 of them.
     """
     batch = 64
     return Recipe(
@@ -40,7 +43,8 @@ def skip_gram_mini() -> Recipe:
 def cbow_mini() -> Recipe:
     """CBOW on the same.
 
-    Command: ``striate train cbow-mini``. Expected: x.
+    Command: ``striate train cbow-mini``. Expected: 0.93 of the analogies or more (measured: 0.964;
+    capitals of held-out countries 0.951).
     """
     recipe = skip_gram_mini()
     changes: dict[str, Any] = {

@@ -30,10 +30,10 @@ from striate.data.transforms.text.tokenizer import UNKNOWN, Tokenizer
 from striate.train.run.folder import Run
 from striate.train.run.spec import RunOutcome
 
-WANTED, QUICK_WANTED = 60.0, 10.0
+WANTED = 60.0
 WITHIN = 2.0  # points of gensim
 RATE = 0.5  # of gensim's words a second
-THREADS, ROUNDS, EPOCHS, QUICK_EPOCHS = 2, 5, 8, 2
+THREADS, ROUNDS, EPOCHS, QUICK_EPOCHS = 2, 3, 8, 6
 METHODS = {"skip-gram": "skip-gram-mini", "CBOW": "cbow-mini"}
 HELD_OUT = "capital-of-held-out"
 RATES = {"skip-gram": 0.025, "CBOW": 0.05}
@@ -82,7 +82,9 @@ def _rows(folder: Path, quick: bool, learn: Learn) -> list[Row]:
     epochs = QUICK_EPOCHS if quick else EPOCHS
     found: list[Row] = []
     for method, recipe in METHODS.items():
+        began = time.perf_counter()
         first = train_untracked(folder / f"{method}-0", shards, recipe, f"epochs={epochs}")
+        seconds = time.perf_counter() - began
         text, words = _text(folder, first)
         settings = _settings(folder, method, first, text)
         runs, theirs = [first], [learn(settings)]
@@ -97,17 +99,19 @@ def _rows(folder: Path, quick: bool, learn: Learn) -> list[Row]:
             theirs.append(learn(settings))
             return epochs * words / float(theirs[-1]["seconds"])  # noqa: B023
 
-        our_rates, their_rates = in_turns([ours, peer], 1 if quick else ROUNDS)
-        found += _accuracy_rows(method, runs, theirs, QUICK_WANTED if quick else WANTED)
+        if quick:  # with the time that the vocabulary takes
+            our_rates = [epochs * words / seconds]
+            their_rates = [epochs * words / float(theirs[0]["seconds"])]
+        else:
+            our_rates, their_rates = in_turns([ours, peer], ROUNDS)
+        found += _accuracy_rows(method, runs, theirs)
         name = f"{method}, words a second on {THREADS} cores: gensim"
         asked = RATE if method == "skip-gram" and not quick else None
         found.append(Row.paired(name, our_rates, their_rates, "words/s", asked))
     return found
 
 
-def _accuracy_rows(
-    method: str, runs: list[Run], theirs: list[dict[str, Any]], wanted: float
-) -> list[Row]:
+def _accuracy_rows(method: str, runs: list[Run], theirs: list[dict[str, Any]]) -> list[Row]:
     """The first run of ours: all of them come to the same; gensim's threads race, so its median."""
     outcome = RunOutcome.model_validate_json(runs[0].folder.outcome.read_bytes())
     whole = "Total accuracy"
@@ -120,7 +124,7 @@ def _accuracy_rows(
     peer = float(np.median(shares[whole]))
     beside = f"gensim {np.median(shares[HELD_OUT]):.1f}"
     return [
-        Row(f"{method}, capitals of held-out countries ({beside})", held_out, wanted, "%", 1.0),
+        Row(f"{method}, capitals of held-out countries ({beside})", held_out, WANTED, "%", 1.0),
         Row(f"{method}, all analogies: gensim's {peer:.1f} less {WITHIN:g}", ours, peer - WITHIN,
             "%", 1.0),
     ]  # fmt: skip

@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+
+from striate.cli.query import query
+from striate.serve.apps.language import LanguageArgs, services
+from striate.serve.server.server import ModelServer
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
@@ -51,3 +56,21 @@ def test_what_is_trained_is_registered_and_answers_as_the_page_asks(
     lines = said.getvalue().strip().split("\n")
     assert len(lines) == len(told)
     assert all(line.startswith(start) for line, start in zip(lines, told, strict=True))
+    if section == "Vectors of words":
+        _ask_served(bundle)
+
+
+def _ask_served(bundle: Path) -> None:
+    """What the section on serving asks of words, of the application in this process."""
+    server = ModelServer(services(LanguageArgs(words=str(bundle), home=bundle.parent)))
+    try:
+        text = PAGE.split("\n## Served\n")[1]
+        lines = re.findall(r"^striate query ((?:analogy|nearest) .*)$", text, re.M)
+        for words in map(shlex.split, lines):
+            done = CliRunner().invoke(query, [*words, "--json", "--address", server.address])
+            assert done.exit_code == 0, done.output
+            found = json.loads(done.stdout)["words"]
+            assert found and -1 <= found[0]["cosine"] <= 1
+        assert len(lines) == 2
+    finally:
+        server.stop(1)

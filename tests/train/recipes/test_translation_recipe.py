@@ -7,11 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from striate.cli.query import query
 from striate.core.bundle import Bundle
 from striate.data.corpora.phrases import phrases
 from striate.data.ingest.ingest import ingest
+from striate.serve.apps.language import LanguageArgs, services
 from striate.serve.predictors.translation import Translator
+from striate.serve.server.server import ModelServer
 from striate.train import plots
 from striate.train.distributed.world import World
 from striate.train.loop.train import train
@@ -70,6 +74,29 @@ def test_what_was_learnt_by_heart_is_translated_and_the_page_shows_it(
     with contextlib.redirect_stdout(said):
         exec(second.replace('"test"', '"train"'), names)
     assert "Bleu(score=" in said.getvalue()
+    _ask_served(run.folder.bundle)
+
+
+def _ask_served(bundle: Path) -> None:
+    """What the section on serving asks and prints of translations, of the application here."""
+    text = PAGE.split("\n## Served\n")[1]
+    (sentence,) = re.findall(r'^striate query translate "(.*)"$', text, re.M)
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    code = "\n".join(line for line in code.split("\n") if "nearest" not in line)
+    server = ModelServer(services(LanguageArgs(translation=str(bundle), home=bundle.parent)))
+    try:
+        done = CliRunner().invoke(query, ["translate", sentence, "--address", server.address])
+        assert (done.exit_code, done.stdout.strip()) == (0, SHOWN[sentence])
+        lines = bundle.parent / "lines.txt"
+        lines.write_text("\n".join(SHOWN), encoding="utf-8")
+        sent = ["translate", "--from", str(lines), "--address", server.address]
+        assert CliRunner().invoke(query, sent).stdout.splitlines() == list(SHOWN.values())
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            exec(code.replace("127.0.0.1:9000", server.address), {})
+        assert said.getvalue().rstrip().endswith("True")
+    finally:
+        server.stop(1)
 
 
 def test_a_short_run_shows_its_worst_translations(make_short_run: Callable[..., Run]) -> None:

@@ -102,8 +102,8 @@ class Language:
 
     async def _analogy(self, message: pb.AnalogyRequest, call: Call) -> pb.NearestResponse:
         top_k = check_top_k(message.top_k, self._limits)
-        words = (check_word(getattr(message, name), name) for name in "abc")
-        return self._near(await self._ask_words(FindAnalogy(*words, top_k), call), call)
+        a, b, c = (check_word(getattr(message, name), name) for name in "abc")
+        return self._near(await self._ask_words(FindAnalogy(a, b, c, top_k), call), call)
 
     async def _translate(self, message: pb.TranslateRequest, call: Call) -> pb.TranslateResponse:
         translator = self._needed_translator(call)

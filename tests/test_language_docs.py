@@ -17,7 +17,7 @@ from striate.serve.server.server import ModelServer
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
-SHORT = {"skip-gram-mini": "epochs=3", "cbow-mini": "epochs=3", "sentences-mini": "epochs=2"}
+SHORT = {"skip-gram-mini": "epochs=1", "cbow-mini": "epochs=8", "sentences-mini": "epochs=5"}
 
 
 def _section(name: str) -> tuple[list[list[str]], str]:

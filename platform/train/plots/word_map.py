@@ -22,7 +22,7 @@ from striate.train.run.folder import Run
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST_PAIRS = 24
+MOST_PAIRS = 16
 _TASK, _PREFERRED = "embeddings", "capital"
 
 Pair = tuple[str, str]

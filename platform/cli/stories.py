@@ -107,7 +107,7 @@ def show(story: str, as_json: bool, **where: Any) -> None:
 
 @stories.command(short_help="Forget sentences, a story, or all of yours.")
 @click.argument("story", required=False)
-@click.argument("numbers", nargs=-1, type=ID, metavar="[NUMBER…]")
+@click.argument("numbers", nargs=-1, type=ID, metavar="NUMBER…")
 @click.option("--everything", is_flag=True, help="All of your stories.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @calling

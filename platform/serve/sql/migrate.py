@@ -11,6 +11,9 @@ from sqlalchemy import Connection, inspect
 from striate.serve.sql.errors import StoreOutdated
 from striate.serve.sql.kind import StoreKind
 
+VERSIONS = "alembic_version"
+"""How the tables are called that note the revisions of stores."""
+
 
 def newest_revision(kind: StoreKind) -> str:
     """The schema's revision that this version of Striate reads and writes."""
@@ -26,8 +29,10 @@ def revision_of(connection: Connection, kind: StoreKind) -> str | None:
 
 
 def is_empty(connection: Connection, kind: StoreKind) -> bool:
-    """Whether the database holds no table of the store yet."""
-    return not set(inspect(connection).get_table_names()) & set(kind.metadata.tables)
+    """Whether the database holds nothing yet, or another kind of store alone."""
+    tables = set(inspect(connection).get_table_names()) - {kind.version_table}
+    shared = any(name.startswith(VERSIONS) for name in tables)
+    return not (tables & set(kind.metadata.tables) if shared else tables)
 
 
 def migrate(connection: Connection, kind: StoreKind) -> None:

@@ -61,10 +61,10 @@ def test_capitals_that_were_never_told_are_found(make_run_on: MakeRunOn, shards:
 
 
 def test_the_mean_of_the_neighbours_learns_too(make_run_on: MakeRunOn, shards: Path) -> None:
-    run = make_run_on(shards, "cbow-mini", "epochs=3", f"optimizer.lr={4 * RATE}", "data.threads=0")
+    run = make_run_on(shards, "cbow-mini", "epochs=3", f"optimizer.lr={2 * RATE}", "data.threads=0")
     train(run, World())
     metrics = RunOutcome.model_validate_json(run.folder.outcome.read_bytes()).metrics
-    assert metrics["analogy_accuracy"] > 0.5
+    assert metrics["analogy_accuracy"] > 0.4
 
 
 def is_asked(given: Embeddings, bundle: Bundle) -> None:

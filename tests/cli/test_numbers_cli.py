@@ -111,7 +111,7 @@ def test_numbers_in_texts_are_taken_or_refused(value: str) -> None:
 
 BEYOND = ("inf", "-inf", "nan", "1e999", str(HUGE), "9" * 5000, "²", "-1e300", "")
 INGEST = ("data", "ingest", "images", "/nowhere/corpus", "/nowhere/shards")
-NAMED = {"numbers": "NUMBER…", 
+NAMED = {"numbers": "NUMBER…",
     "shard_mb": "A shard of", "max_skipped": "be skipped", "test_share": "be held out",
     "face_id": "FACE", "face_ids": "FACE…", "ids": "[ID]…",
 }  # fmt: skip

@@ -25,6 +25,7 @@ from striate.models.deepface import deepface
 from striate.models.face_pose import face_pose
 from striate.models.fcn import Fcn
 from striate.models.googlenet import googlenet
+from striate.models.kb_embeddings import KnowledgeEmbeddings
 from striate.models.lenet1 import lenet1, lenet1_32
 from striate.models.lenet5 import lenet5, lenet5_modern
 from striate.models.memory import check_memory
@@ -47,6 +48,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "face_pose": face_pose,
     "fcn": Fcn,
     "googlenet": googlenet,
+    "kb_embeddings": KnowledgeEmbeddings,
     "lenet1": lenet1,
     "lenet1_32": lenet1_32,
     "lenet5": lenet5,

@@ -35,6 +35,7 @@ TIERS = {
             "transforms/text",
             "transforms/video",
         ),
+        ("knowledge",),
         ("corpora", "pipelines"),
         ("ingest", "show", "stream"),
     ),

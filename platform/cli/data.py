@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from striate.cli.data_clean import clean
+from striate.cli.data_kb import kb
 from striate.cli.data_show import list_shards, show
 from striate.cli.modules import module_option
 from striate.cli.number_options import COUNT
@@ -35,6 +36,7 @@ def data() -> None:
 
 
 data.add_command(clean)
+data.add_command(kb)
 data.add_command(list_shards)
 data.add_command(show)
 

@@ -52,6 +52,7 @@ CASES = {
     "face_pose": Case(63_493, 417_880, chip=True),
     "fcn": Case(147_376, 45_187_072),
     "googlenet": Case(6_998_552, 1_582_671_872, small={"width": 1 / 8, "field": 33}),
+    "kb_embeddings": Case(139_392, 0, small={"dim": 8, "candidates": 6, "length": 8}),
     "lenet1": Case(2_578, 91_520, 98_442, chip=True),
     "lenet1_32": Case(3_658, 131_400, 141_166, chip=True),
     "lenet5": Case(60_000, 325_680, 340_908, chip=True),
@@ -82,6 +83,7 @@ DENSE = {"fcn"}  # scores for each place of the input
 LARGE = [name for name, case in CASES.items() if "width" in case.small]
 # They take numbers of words.
 OVER_WORDS = {
+    "kb_embeddings",
     "memory_network",
     "sentence_convnet",
     "seq2seq_lstm",
@@ -90,10 +92,13 @@ OVER_WORDS = {
 }
 # The codes of LeNet-5 are those of ten digits, and the points of `face_pose` those of poses.
 # `memory_network` has spare places among its classes; those of `word_embeddings` are its words.
-HAS_CLASSES = sorted(set(MODELS) - {"lenet5", "face_pose", "memory_network", "word_embeddings"})
+# `kb_embeddings` scores candidates, equal ones alike.
+HAS_CLASSES = sorted(
+    set(MODELS) - {"lenet5", "face_pose", "memory_network", "word_embeddings", "kb_embeddings"}
+)
 # What finds memories learns by which ones are true: tests/train/tasks/test_story_tasks.py; vectors
 # of words by their neighbours: test_word_embeddings.py.
-LEARNS_BY_SCORES = sorted(set(MODELS) - {"memory_network", "word_embeddings"})
+LEARNS_BY_SCORES = sorted(set(MODELS) - {"memory_network", "word_embeddings", "kb_embeddings"})
 
 
 def small(name: str, **arguments: Any) -> nn.Module:
@@ -111,6 +116,7 @@ def inputs_of(model: nn.Module, count: int) -> Tensor:
 
 def name_of(model: nn.Module) -> str:
     names = {
+        "KnowledgeEmbeddings": "kb_embeddings",
         "MemoryNetwork": "memory_network",
         "Seq2SeqLstm": "seq2seq_lstm",
         "SentenceConvNet": "sentence_convnet",

@@ -88,6 +88,7 @@ def bundled_shards(made_once: Callable[..., Path], digits_shards: Path) -> Calla
 
 
 _SIZES = {
+    "countries": 20,
     "faces": 200,
     "facts": 500,
     "identities": 8,

@@ -11,6 +11,8 @@ from striate.data.corpora.faces import PATCHES, open_faces, write_faces
 from striate.data.corpora.facts import DEFAULT_FACTS, write_facts
 from striate.data.corpora.identities import DEFAULT_PEOPLE, write_identities
 from striate.data.corpora.imagenet import open_imagenet
+from striate.data.corpora.kb_countries import DEFAULT_COUNTRIES, write_countries
+from striate.data.corpora.kb_questions import open_kb_questions
 from striate.data.corpora.labelled_files import open_clips, open_images, open_sounds
 from striate.data.corpora.lfw import open_lfw
 from striate.data.corpora.librispeech import open_librispeech
@@ -43,6 +45,12 @@ CORPORA: dict[str, Corpus] = {
     "clips": Corpus(
         "Your own clips, in class folders or with a table", open_clips, open_with=open_clips
     ),
+    "countries": Corpus(
+        "Facts about 86 countries with questions about them, as a knowledge base",
+        open_kb_questions,
+        write_countries,
+        DEFAULT_COUNTRIES,
+    ),
     "digits": Corpus("1,797 handwritten digits of scikit-learn, as IDX", open_mnist, write_digits),
     "faces": Corpus(
         "200 real patches of LFW, half of them faces, as LFW", open_faces, write_faces, PATCHES
@@ -63,6 +71,9 @@ CORPORA: dict[str, Corpus] = {
         "Your own images, in class folders or with a table", open_images, open_with=open_images
     ),
     "imagenet": Corpus("ImageNet, ILSVRC2012: the tars or the unpacked folders", open_imagenet),
+    "kb-questions": Corpus(
+        "A knowledge base of `striate data kb` with questions about it", open_kb_questions
+    ),
     "lfw": Corpus("Labeled Faces in the Wild, with its pairs", open_lfw),
     "librispeech": Corpus("LibriSpeech, with or without frame alignments", open_librispeech),
     "lines": Corpus("Your own text, or text8: a sample a line", open_lines, open_with=open_lines),

@@ -9,7 +9,15 @@ import numpy as np
 
 from striate.core.arrays import Integers
 from striate.data.corpora.texts import HELD_OUT, TRAIN, TextSample, judge
-from striate.data.shards.schema import FieldKind, LabelColumn, PayloadColumn, Sample, Skipped
+from striate.data.shards.schema import (
+    AssetContent,
+    FieldKind,
+    LabelColumn,
+    PayloadColumn,
+    Sample,
+    Skipped,
+    hash_asset,
+)
 
 Entry = tuple[str, TextSample | str]
 """An entry's name, and what it says or why it cannot be used."""
@@ -25,11 +33,13 @@ class ListedTexts:
         splits: split → its entries.
         fields: further columns.
         labels: class names; none where it has no labels.
+        assets: file name → content of what goes along with the shards.
     """
 
     splits: Mapping[str, Sequence[Entry]]
     fields: Mapping[str, FieldKind] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
+    assets: Mapping[str, AssetContent] = field(default_factory=dict)
 
     @property
     def payload(self) -> PayloadColumn:
@@ -42,11 +52,6 @@ class ListedTexts:
         return LabelColumn(kind="class" if self.labels else "none")
 
     @property
-    def assets(self) -> Mapping[str, str]:
-        """There are none."""
-        return {}
-
-    @property
     def item_bytes(self) -> Mapping[str, Integers]:
         """Split → size of each text."""
         return {
@@ -57,7 +62,10 @@ class ListedTexts:
     @property
     def source_sha256(self) -> str:
         """Of all that it says."""
-        return hashlib.sha256(repr((self.splits, self.labels)).encode()).hexdigest()
+        digest = hashlib.sha256(repr((self.splits, self.labels)).encode())
+        for name, content in sorted(self.assets.items()):
+            digest.update(f"{name}:{hash_asset(content)}".encode())
+        return digest.hexdigest()
 
     def read(self, split: str, start: int, stop: int) -> Iterator[Sample | Skipped]:
         """The entries ``start`` to ``stop`` of a split."""

@@ -5,7 +5,6 @@ and however many workers it has, writes the same bytes. A finished shard leaves 
 beside it; the manifest, written last, makes the folder usable and the records needless.
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ from striate.data.ingest.request import DEFAULT_SHARD_MB, IngestReport, IngestRe
 from striate.data.ingest.resume import find_finished, sweep
 from striate.data.ingest.tasks import IngestJob, write_shards
 from striate.data.shards.manifest import KEYS_KEPT, MANIFEST_FILE, Columns, Manifest, ShardEntry
-from striate.data.shards.schema import OpenCorpus
+from striate.data.shards.schema import OpenCorpus, asset_bytes, hash_asset
 from striate.data.storage import Source, Target
 
 __all__ = ["DEFAULT_SHARD_MB", "IngestReport", "IngestRequest", "ingest"]
@@ -134,10 +133,7 @@ def _manifest(request: IngestRequest, opened: OpenCorpus, entries: list[ShardEnt
         shards=_lean(entries),
         source_sha256=opened.source_sha256,
         shard_mb=request.shard_mb,
-        assets={
-            name: hashlib.sha256(text.encode()).hexdigest()
-            for name, text in sorted(opened.assets.items())
-        },
+        assets={name: hash_asset(content) for name, content in sorted(opened.assets.items())},
     )
 
 
@@ -168,8 +164,8 @@ def _take(names: Mapping[str, tuple[str, ...]], left: dict[str, int]) -> dict[st
 
 
 def _write_assets(target: Target, opened: OpenCorpus) -> None:
-    for name, text in opened.assets.items():
-        target.write(name, text.encode())
+    for name, content in opened.assets.items():
+        target.write(name, asset_bytes(content))
 
 
 def _hold_limit(entries: Iterable[ShardEntry], items: int, max_skipped: float) -> None:

@@ -13,6 +13,7 @@ from striate.data.pipelines.clips import clips_test, clips_train
 from striate.data.pipelines.dense_labels import dense_labels
 from striate.data.pipelines.face_windows import face_windows
 from striate.data.pipelines.images import imagenet_test, imagenet_train, multi_scale, ten_crop
+from striate.data.pipelines.kb_questions import kb_questions
 from striate.data.pipelines.pairs import image_pairs
 from striate.data.pipelines.raw import raw_images
 from striate.data.pipelines.scales import dense
@@ -35,6 +36,7 @@ PIPELINES: dict[str, PipelineFactory] = {
     "face-windows": face_windows,
     "imagenet-test": imagenet_test,
     "imagenet-train": imagenet_train,
+    "kb-questions": kb_questions,
     "multi-scale": multi_scale,
     "pairs": image_pairs,
     "sounds": sounds,

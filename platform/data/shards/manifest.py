@@ -128,7 +128,7 @@ class Manifest(_Document):
         labels: class names, indexed by the column `label`.
         shards: every shard, in the order that global row ids follow within each split.
         source_sha256: hash of the corpus that was read.
-        assets: name → hash of the small files that go along with the shards.
+        assets: name → hash of the files that go along with the shards.
         shard_mb: size that shards were cut to.
     """
 

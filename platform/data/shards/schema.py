@@ -1,5 +1,6 @@
 """What a corpus gives to ingest: its samples, its columns, and what it leaves out."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Self
@@ -27,6 +28,9 @@ FieldKind = Literal[
     "list<string>",
 ]
 
+
+AssetContent = str | bytes | memoryview
+"""A file that goes along with shards: its text, or its bytes."""
 
 UNKNOWN = -1
 """The class of a pixel of which nobody knows one."""
@@ -94,6 +98,16 @@ class LabelColumn(BaseModel):
 
     kind: Literal["class", "multi", "frames", "dense", "none"] = "class"
     frame_s: Positive | None = None
+
+
+def asset_bytes(content: AssetContent) -> bytes | memoryview:
+    """What is written of an asset."""
+    return content.encode() if isinstance(content, str) else content
+
+
+def hash_asset(content: AssetContent) -> str:
+    """Hexadecimal SHA-256 of an asset."""
+    return hashlib.sha256(asset_bytes(content)).hexdigest()
 
 
 def dense_classes(label: bytes | memoryview) -> NDArray[np.int16]:
@@ -171,8 +185,8 @@ class OpenCorpus(Protocol):
         """
 
     @property
-    def assets(self) -> Mapping[str, str]:
-        """File name → text of small files that go along with the shards."""
+    def assets(self) -> Mapping[str, AssetContent]:
+        """File name → content of files that go along with the shards."""
 
     def read(self, split: str, start: int, stop: int) -> Iterator[Sample | Skipped]:
         """The items ``start`` to ``stop`` of a split, in order."""

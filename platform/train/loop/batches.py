@@ -40,11 +40,20 @@ def open_stream(run: RunSpec, world: World, cursor: int) -> Stream | DevicePrefe
     return DevicePrefetcher(stream, world.device, lambda batch: on_device(batch, run.recipe, world))
 
 
-def open_evaluation(run: RunSpec, world: World, by_row: bool = False) -> Iterator[Batch]:
-    """This worker's share of the evaluation split; `by_row`, with rows in one piece."""
+def open_evaluation(
+    run: RunSpec, world: World, by_row: bool = False, split: str | None = None
+) -> Iterator[Batch]:
+    """This worker's share of the evaluation split, or of another.
+
+    Args:
+        run: whose recipe says how.
+        world: this worker.
+        by_row: whether rows stay in one piece.
+        split: name of the other split.
+    """
     data = run.recipe.data
     spec = StreamSpec(
-        data.test_split,
+        split or data.test_split,
         run.recipe.batch_size,
         preprocessing=data.preprocessing,
         pipeline=pipeline_for_evaluation(data),

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from striate.core.bundle import Bundle
 from striate.core.files import write_atomic
 from striate.train.loop.bundle_spec import bundle_assets, bundle_spec
+from striate.train.loop.calibration import calibration_assets
 from striate.train.loop.storage import write_patiently
 from striate.train.run.folder import Run
 from striate.train.run.spec import RunOutcome
@@ -34,7 +35,7 @@ def write_bundle(
         OSError: the storage refuses in another way.
     """
     spec = bundle_spec(run.spec, network, outcome.metrics)
-    assets = bundle_assets(run.spec)
+    assets = {**bundle_assets(run.spec), **calibration_assets(run.spec, weights)}
     write_patiently(
         reporter,
         outcome.steps,

@@ -26,6 +26,11 @@ from striate.train.recipes.faces import (
     face_pose_mini,
 )
 from striate.train.recipes.googlenet import googlenet_imagenet, googlenet_mini
+from striate.train.recipes.knowledge import (
+    kb_factbook_mini,
+    kb_simplequestions,
+    kb_webquestions,
+)
 from striate.train.recipes.overfeat import (
     overfeat_accurate_imagenet,
     overfeat_accurate_mini,
@@ -71,6 +76,9 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "faces-mini": faces_mini,
     "googlenet-imagenet": googlenet_imagenet,
     "googlenet-mini": googlenet_mini,
+    "kb-factbook-mini": kb_factbook_mini,
+    "kb-simplequestions": kb_simplequestions,
+    "kb-webquestions": kb_webquestions,
     "memory-k1-mini": memory_k1_mini,
     "memory-k2-mini": memory_k2_mini,
     "memory-lstm-mini": memory_lstm_mini,

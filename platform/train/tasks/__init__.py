@@ -11,6 +11,7 @@ from striate.train.tasks.clips import Clips
 from striate.train.tasks.dense_labels import DenseLabels
 from striate.train.tasks.face_pose import FacePoses
 from striate.train.tasks.frames import FrameStates
+from striate.train.tasks.knowledge import Knowledge
 from striate.train.tasks.memories import Memories
 from striate.train.tasks.pairs import Pairs
 from striate.train.tasks.sentences import Sentences
@@ -25,6 +26,7 @@ TASKS: dict[str, Callable[[TaskConfig, int], Task]] = {
     "embeddings": WordVectors,
     "face_pose": FacePoses,
     "frames": FrameStates,
+    "knowledge": Knowledge,
     "memories": Memories,
     "pairs": Pairs,
     "translation": Translations,

@@ -9,7 +9,7 @@ classes, an embedding, a map for each class, boxes and masks, the log-probabilit
 A new task is a file beside this one and a line in `striate.train.tasks.TASKS`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -149,4 +149,25 @@ class HasAssets(Protocol):
 
         Raises:
             DataError: a shard is missing or damaged.
+        """
+
+
+@runtime_checkable
+class Calibrating(Protocol):
+    """A task whose bundle says how sure its answers are, fitted once the network has learnt."""
+
+    @property
+    def calibration_split(self) -> str:
+        """The split to fit on, which nothing else was learnt or chosen by."""
+
+    def calibrate(
+        self, network: Network, batches: Iterable[Batch], split: str
+    ) -> Mapping[str, str | Path]:
+        """File name → its text, for the bundle.
+
+        Args:
+            network: the trained one, in evaluation mode, on the CPU.
+            batches: of the split, as in evaluation.
+            split: its name: `calibration_split`, or the one that was trained on where the shards
+                have none of that name.
         """

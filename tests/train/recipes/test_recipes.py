@@ -18,6 +18,7 @@ from striate.data.pipelines.clips import TestClips, TrainClips
 from striate.data.pipelines.dense_labels import DenselyLabelled
 from striate.data.pipelines.face_windows import FaceWindows
 from striate.data.pipelines.images import TestImages, TrainImages
+from striate.data.pipelines.kb_questions import KnowledgeQuestions
 from striate.data.pipelines.pairs import ImagePairs
 from striate.data.pipelines.registry import pipeline_of
 from striate.data.pipelines.speech_frames import SpeechFrames
@@ -247,7 +248,7 @@ def test_every_recipe_feeds_its_model_what_it_takes(name: str) -> None:
             assert shape == (3, pipeline.arguments.size, pipeline.arguments.size)
         elif isinstance(pipeline, TrainClips | TestClips):
             assert shape == (3, pipeline.frames, pipeline.crop, pipeline.crop)
-        elif isinstance(pipeline, SpeechFrames | StoryQuestions):
+        elif isinstance(pipeline, KnowledgeQuestions | SpeechFrames | StoryQuestions):
             assert shape == pipeline.shape
         elif isinstance(pipeline, ImagePairs):
             stored = torch.zeros(1, *pipeline.images.shape)

@@ -37,7 +37,7 @@ def test_a_memory_network_answers_and_the_page_asks_it(
     bundle = Bundle.open(run.folder.bundle)
     assert bundle.spec.task == "memories"
     assert len(bundle.asset("vocabulary.txt").split()) + SPARE == len(run.spec.labels)
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    code = re.findall(r"```python\n(.*?)```", PAGE, re.S)[0]
     shown = PAGE.split(code)[1].split("```")[2].strip().split("\n")
     monkeypatch.chdir(run.folder.bundle.parent)
     said = io.StringIO()

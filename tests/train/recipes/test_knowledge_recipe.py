@@ -1,0 +1,99 @@
+"""Embeddings of answers trained from their recipe: what the page shows, and what nobody can ask."""
+
+import contextlib
+import io
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from striate.core.bundle import Bundle
+from striate.core.errors import BundleError, PayloadTooLarge, RequestError
+from striate.data.ingest.ingest import ingest
+from striate.data.knowledge.base import KnowledgeBase
+from striate.serve.predictors.knowledge import KnowledgeReader
+from striate.serve.predictors.knowledge_answers import KnownFact, NoAnswer
+from striate.train import plots
+from striate.train.distributed.world import World
+from striate.train.loop.train import train
+from striate.train.run.folder import Run
+from striate.train.run.spec import RunOutcome
+
+pytestmark = pytest.mark.unit
+
+PAGE = (Path(__file__).parents[3] / "docs" / "answers.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("countries")
+    ingest("countries", folder / "corpus", folder / "shards", workers=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STRIATE_HOME", str(folder / "home"))
+        yield folder / "shards"
+
+
+def test_a_network_answers_and_the_page_asks_it(
+    shards: Path, make_run_on: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run_on(shards, "kb-factbook-mini", "epochs=6", "evaluate_every_epochs=100")
+    train(run, World())
+    metrics = RunOutcome.model_validate_json(run.folder.outcome.read_bytes()).metrics
+    assert metrics["one_hop_precision_at_1"] >= 0.6 and metrics["average_f1"] >= 0.4
+    assert {path.name for path in plots.draw_all(run)} >= {"learning_curves.png"}
+    bundle = Bundle.open(run.folder.bundle)
+    assert bundle.spec.task == "knowledge"
+    KnowledgeBase.open(bundle.path, hashed=True)
+    code = re.findall(r"```python\n(.*?)```", PAGE, re.S)[1]
+    shown = PAGE.split(code)[1].split("```")[2].strip("\n")
+    monkeypatch.chdir(run.folder.bundle.parent)
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        exec(code, {})
+    assert said.getvalue().rstrip("\n") == shown
+    reader = KnowledgeReader.load(bundle)
+    answers_have_their_facts(reader)
+    nothing_is_said_without_a_reason(reader)
+
+
+def answers_have_their_facts(reader: KnowledgeReader) -> None:
+    """Each answer with the facts that lead to it, in their own direction, from one or two steps."""
+    found = reader.ask("Which country has Quito as its capital?")
+    (ecuador,) = found.answers
+    assert (found.entity, found.mention, found.total) == ("Quito", "Quito", 1)
+    assert ecuador.path == (KnownFact("Ecuador", "capital", "Quito"),)
+    assert ecuador.score == found.score >= reader.calibration.threshold
+    many = reader.ask("Name the countries of Europe.", most=3)
+    assert (len(many.answers), many.total) == (3, 29)
+    numbers = {reader.base.name(one): one for one in range(reader.base.entities)}
+    asked = "What is the currency of the country whose capital is Quito?"
+    two = reader.ask(asked)
+    for answer in two.answers:
+        known = [reader.base.names.find([name.lower()])[0] for name in (answer.answer,)]
+        assert numbers[answer.answer] in known[0]
+        assert [fact.subject for fact in answer.path][:1] == ["Ecuador"]
+
+
+def nothing_is_said_without_a_reason(reader: KnowledgeReader) -> None:
+    """No entity, nothing known about it, or nothing sure: each in a sentence."""
+    none = reader.ask("Who wrote Ulysses?")
+    assert (none.answers, none.reason, none.entity) == ((), NoAnswer.NO_ENTITY, "")
+    unknown = reader.ask("Xyzzy plugh Portugal")
+    assert (unknown.reason, unknown.entity) == (NoAnswer.NOTHING_KNOWN, "Portugal")
+    assert unknown.said.startswith("The base knows Portugal")
+    for empty in ("", "?!", "\x00"):
+        with pytest.raises(RequestError, match="A question has words"):
+            reader.ask(empty)
+    with pytest.raises(PayloadTooLarge, match="more than 8,192 characters"):
+        reader.ask("Portugal " * 2**17)
+    for odd in ("Portugal " * 900, "what " * 1000, "<b>Portugal</b> capital", "\u202eJapan\u202c?"):
+        found = reader.ask(odd)
+        assert bool(found.answers) != bool(found.reason)
+
+
+def test_other_bundles_are_no_readers(make_short_run: Callable[..., Run]) -> None:
+    run = make_short_run("lenet1-anna-digits", 1)
+    train(run, World())
+    with pytest.raises(BundleError, match="not for questions about a knowledge base"):
+        KnowledgeReader.load(Bundle.open(run.folder.bundle))

@@ -77,12 +77,13 @@ class KnowledgeEmbeddings(nn.Module):
     def forward_features(self, lines: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(n, 1 + candidates, width) numbers → f(q)ᵀ g(a) (n, c), f (n, dim), and of the two
         relations of each candidate the rows (n, c, 2) and the scores (n, c, 2)."""
+        lines = lines.long()
         candidates = lines[:, 1:]
         asked = self.ask(lines[:, 0, : self.length])
         kinds = self._rows(candidates[..., 1:_PATH])
         last = _PATH + self.ends + self.around
         words = candidates[..., last : last + 2 * self.labels]
-        relations = self.relation_vectors(kinds, words.unflatten(-1, (2, self.labels)))
+        relations = self.relation_vectors(kinds, words.reshape(*words.shape[:-1], 2, -1))
         answers = self.answer(candidates, relations.sum(-2))
         scores = torch.einsum("nd,ncd->nc", asked, answers)
         return scores, asked, kinds, torch.einsum("nd,nckd->nck", asked, relations)
@@ -127,7 +128,7 @@ class KnowledgeEmbeddings(nn.Module):
         """g: (…, width) symbols, and what the relations add, (…, dim) → (…, dim)."""
         ends, around = _PATH + self.ends, _PATH + self.ends + self.around
         rows = self._rows(candidates[..., :around])
-        found = _bag(self.path, rows[..., _PATH:ends], "mean")
+        found: Tensor = _bag(self.path, rows[..., _PATH:ends], "mean")
         if self.representation == "entity":
             return found
         found = found + self.path(rows[..., 0]) + relations
@@ -160,5 +161,5 @@ class KnowledgeEmbeddings(nn.Module):
 def _bag(table: nn.Embedding, rows: Tensor, mode: Literal["sum", "mean"]) -> Tensor:
     """The sum or mean of the vectors of (…, m) rows, of those that are any."""
     flat = rows.reshape(-1, rows.shape[-1])
-    made = F.embedding_bag(flat, table.weight, mode=mode, padding_idx=0)
+    made: Tensor = F.embedding_bag(flat, table.weight, mode=mode, padding_idx=0)
     return made.view(*rows.shape[:-1], -1)

@@ -145,7 +145,8 @@ class KnowledgeBase:
         if len(path) > 1:
             parts = [self.follow(middle, path[1]) for middle in found.tolist()]
             found = np.unique(np.concatenate([self.edges[:0], *parts]))
-        return found[found != entity]
+        away: Entities = found[found != entity]
+        return away
 
 
 def _closed(starts: NDArray[np.int64], stop: int) -> Places:

@@ -123,9 +123,14 @@ def _check_target(target: Path) -> None:
 
 def _cleaned(gathered: GatheredFacts, skipped: Reasons, flaws: Reasons) -> Facts:
     """The facts that hold together; of the others the lines are told."""
-    columns = (gathered.subjects, gathered.kinds, gathered.objects, gathered.places)
-    arrays = [np.array(column, np.int64) for column in columns]
-    facts = Facts(*arrays, len(gathered.keys), len(gathered.relations))
+    facts = Facts(
+        subjects=np.array(gathered.subjects, np.int64),
+        relations=np.array(gathered.kinds, np.int64),
+        objects=np.array(gathered.objects, np.int64),
+        places=np.array(gathered.places, np.int64),
+        entities=len(gathered.keys),
+        kinds=len(gathered.relations),
+    )
     ordered = np.array([name in gathered.hierarchical for name in gathered.relations], bool)
 
     def without(found: Chosen, reason: str) -> Facts:

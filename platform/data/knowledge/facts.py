@@ -3,7 +3,7 @@
 Pure functions of integers; `striate.data.knowledge.builder` writes what they give.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,13 @@ class Facts:
 
     def only(self, chosen: Chosen) -> "Facts":
         """Some of the facts."""
-        columns = (self.subjects, self.relations, self.objects, self.places)
-        return Facts(*(column[chosen] for column in columns), self.entities, self.kinds)
+        return replace(
+            self,
+            subjects=self.subjects[chosen],
+            relations=self.relations[chosen],
+            objects=self.objects[chosen],
+            places=self.places[chosen],
+        )
 
 
 def find_duplicates(facts: Facts) -> Chosen:
@@ -58,7 +63,8 @@ def find_two_cycles(facts: Facts, ordered: Chosen) -> Chosen:
         same &= column[order[1:]] == column[order[:-1]]
     found = np.zeros(len(order), bool)
     found[order[1:][same]] = True
-    return found & ordered[facts.relations] & (facts.subjects != facts.objects)
+    there: Chosen = found & ordered[facts.relations] & (facts.subjects != facts.objects)
+    return there
 
 
 def find_cycles(facts: Facts, ordered: Chosen) -> Chosen:

@@ -88,4 +88,5 @@ class CandidateShape:
         groups = np.minimum(groups, len(base.group_relations) - 1)
         relations = base.group_relations[groups].astype(np.int64) + 1
         neighbours = -(base.edges[base.edge_starts[groups]].astype(np.int64) + 1)
-        return np.stack([relations, neighbours], -1) * there[..., None]
+        around: Symbols = np.stack([relations, neighbours], -1) * there[..., None]
+        return around

@@ -78,7 +78,8 @@ class Paths:
     @property
     def hops(self) -> Numbers:
         """(n,) facts of each path."""
-        return 1 + (self.relations[:, 1] != NO_RELATION).astype(np.int64)
+        hops: Numbers = 1 + (self.relations[:, 1] != NO_RELATION).astype(np.int64)
+        return hops
 
     def path(self, at: int) -> tuple[int, ...]:
         """The directed relations of a path."""
@@ -130,7 +131,8 @@ class Paths:
         hit = np.append(0, np.cumsum(np.isin(self.ends, wanted)))
         right = hit[self.offsets[1:]] - hit[self.offsets[:-1]]
         sizes = np.maximum(np.diff(self.offsets) + size, 1)
-        return np.minimum(2.0 * right / sizes, 1.0)
+        f1: NDArray[np.float64] = np.minimum(2.0 * right / sizes, 1.0)
+        return f1
 
 
 def ranges(starts: Numbers, counts: Numbers) -> Numbers:
@@ -140,7 +142,8 @@ def ranges(starts: Numbers, counts: Numbers) -> Numbers:
     [5, 6, 9, 10, 11]
     """
     before = np.cumsum(counts) - counts
-    return np.arange(int(counts.sum())) + np.repeat(starts - before, counts)
+    made: Numbers = np.arange(int(counts.sum())) + np.repeat(starts - before, counts)
+    return made
 
 
 def relations_near(base: KnowledgeBase, start: int) -> Numbers:

@@ -224,7 +224,7 @@ class KnowledgeReader:
         path = topic.paths.path(best.at)
         ends = topic.paths.ends_of(best.at)
         if len(path) == 1:  # of a hub all, and not the first alone
-            ends = self.base.follow_path(topic.entity, path)
+            ends = self.base.follow_path(topic.entity, path).astype(np.int64)
         return KnowledgeAnswers(
             tuple(self._answer(topic.entity, path, end, best) for end in ends[:most].tolist()),
             entity=self.base.name(topic.entity),

@@ -112,7 +112,7 @@ class KnowledgeEmbeddings(nn.Module):
 
     def ask(self, words: Tensor) -> Tensor:
         """f: (…, length) words → (…, dim)."""
-        return _bag(self.words, words, "sum")
+        return self._sum_words(words)
 
     def relation_vectors(self, kinds: Tensor, words: Tensor) -> Tensor:
         """What directed relations add to g: (…, dim).
@@ -121,7 +121,7 @@ class KnowledgeEmbeddings(nn.Module):
             kinds: (…) symbols of the relations, 0 for none.
             words: (…, labels) words of their labels.
         """
-        made: Tensor = self.path(kinds) + _bag(self.words, words, "sum")
+        made: Tensor = self.path(kinds) + self._sum_words(words)
         return made
 
     def answer(self, candidates: Tensor, relations: Tensor) -> Tensor:
@@ -135,6 +135,9 @@ class KnowledgeEmbeddings(nn.Module):
         if self.representation == "subgraph":
             found = found + _bag(self.subgraph, rows[..., ends:], "mean")
         return found
+
+    def _sum_words(self, words: Tensor) -> Tensor:
+        return _bag(self.words, words.clamp(0, self.words.num_embeddings - 1), "sum")
 
     def _rows(self, symbols: Tensor) -> Tensor:
         """Symbols as rows of the tables; 0 for what has no vector."""

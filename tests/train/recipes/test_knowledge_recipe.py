@@ -37,7 +37,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_a_network_answers_and_the_page_asks_it(
     shards: Path, make_run_on: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = make_run_on(shards, "kb-factbook-mini", "epochs=6", "evaluate_every_epochs=100")
+    run = make_run_on(shards, "kb-factbook-mini", "epochs=3", "evaluate_every_epochs=100")
     train(run, World())
     metrics = RunOutcome.model_validate_json(run.folder.outcome.read_bytes()).metrics
     assert metrics["one_hop_precision_at_1"] >= 0.6 and metrics["average_f1"] >= 0.4
@@ -45,7 +45,8 @@ def test_a_network_answers_and_the_page_asks_it(
     bundle = Bundle.open(run.folder.bundle)
     assert bundle.spec.task == "knowledge"
     KnowledgeBase.open(bundle.path, hashed=True)
-    code = re.findall(r"```python\n(.*?)```", PAGE, re.S)[1]
+    blocks = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    (code,) = (block for block in blocks if "KnowledgeReader" in block)
     shown = PAGE.split(code)[1].split("```")[2].strip("\n")
     monkeypatch.chdir(run.folder.bundle.parent)
     said = io.StringIO()
@@ -59,20 +60,18 @@ def test_a_network_answers_and_the_page_asks_it(
 
 def answers_have_their_facts(reader: KnowledgeReader) -> None:
     """Each answer with the facts that lead to it, in their own direction, from one or two steps."""
-    found = reader.ask("Which country has Quito as its capital?")
-    (ecuador,) = found.answers
-    assert (found.entity, found.mention, found.total) == ("Quito", "Quito", 1)
-    assert ecuador.path == (KnownFact("Ecuador", "capital", "Quito"),)
-    assert ecuador.score == found.score >= reader.calibration.threshold
-    many = reader.ask("Name the countries of Europe.", most=3)
-    assert (len(many.answers), many.total) == (3, 29)
-    numbers = {reader.base.name(one): one for one in range(reader.base.entities)}
-    asked = "What is the currency of the country whose capital is Quito?"
-    two = reader.ask(asked)
-    for answer in two.answers:
-        known = [reader.base.names.find([name.lower()])[0] for name in (answer.answer,)]
-        assert numbers[answer.answer] in known[0]
-        assert [fact.subject for fact in answer.path][:1] == ["Ecuador"]
+    found = reader.ask("What is the capital of Portugal?")
+    (lisbon,) = found.answers
+    assert (found.entity, found.mention, found.total) == ("Portugal", "Portugal", 1)
+    assert lisbon.path == (KnownFact("Portugal", "capital", "Lisbon"),)
+    assert lisbon.score == found.score >= reader.calibration.threshold
+    two = reader.ask("What is the currency of the country whose capital is Quito?")
+    (dollar,) = two.answers
+    assert (two.entity, dollar.entity) == ("Quito", "US dollar")
+    assert dollar.path == (
+        KnownFact("Ecuador", "capital", "Quito"),
+        KnownFact("Ecuador", "currency", "US dollar"),
+    )
 
 
 def nothing_is_said_without_a_reason(reader: KnowledgeReader) -> None:

@@ -267,7 +267,7 @@ def many_countries(facts: int) -> GatheredFacts:
 
 def _name(number: int) -> str:
     """A name of three syllables for each number below 8,000, and of more for larger ones."""
-    syllables = []
+    syllables: list[str] = []
     while number or len(syllables) < 3:
         number, one = divmod(number, 20)
         syllables.append("bcdfghklmn"[one // 2] + "aiou"[(one * 7 + len(syllables)) % 4])

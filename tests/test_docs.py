@@ -77,7 +77,7 @@ def test_each_striate_command_of_the_docs_is_one_that_the_command_accepts(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for word in words:
-        if re.fullmatch(r"[\w-]+(/[\w-]+)*\.(png|jpg|jpeg)", word):
+        if re.fullmatch(r"[\w-]+(/[\w-]+)*\.(png|jpg|jpeg|wav)", word):
             (tmp_path / word).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / word).touch()  # a file that the reader is supposed to have
     _parse(words)

@@ -101,7 +101,7 @@ def horizons(folder: Path, content: bytes) -> object:
     put(folder / "labels" / "1.regions.txt", b"0")
     put(folder / "horizons.txt", content)
     text = open_stanford(Source.of(folder)).assets["horizons.txt"]
-    return [line.split() for _, line in numbered_lines(text)]
+    return [line.split() for _, line in numbered_lines(str(text))]
 
 
 def table(folder: Path, content: bytes) -> object:

@@ -28,8 +28,8 @@ TRIPLES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 1), st.integers(0
 
 
 def facts_of(triples: list[tuple[int, int, int]]) -> Facts:
-    columns = np.array(triples, np.int64).reshape(-1, 3).T
-    return Facts(*columns, np.arange(len(triples)), 6, 2)
+    subjects, relations, objects = np.array(triples, np.int64).reshape(-1, 3).T
+    return Facts(subjects, relations, objects, np.arange(len(triples)), 6, 2)
 
 
 @given(TRIPLES)
@@ -53,7 +53,7 @@ def test_a_fact_on_a_cycle_is_found_and_a_tree_has_none(
     edges = {(s, o) for s, r, o in triples if r == 0}
 
     def reaches(start: int, goal: int) -> bool:
-        seen, left = set(), [start]
+        seen, left = set[int](), [start]
         while left:
             here = left.pop()
             further = {o for s, o in edges if s == here} - seen

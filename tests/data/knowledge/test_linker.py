@@ -93,7 +93,7 @@ def spans_of(base: KnowledgeBase, question: str) -> list[tuple[str, tuple[str, .
 def brute_force(names: list[str], question: str) -> list[tuple[str, tuple[str, ...]]]:
     """Every stretch of words against every name."""
     words = question.split()
-    found = []
+    found: list[tuple[int, bool, int, int, int, tuple[str, ...]]] = []
     for first, last in itertools.combinations(range(len(words) + 1), 2):
         text = " ".join(words[first:last])
         if text in names:

@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,7 +124,8 @@ def test_what_does_not_fit_is_said(
         kb_questions({"relations": 4}, True).bind(ShardFolder.of(shards))
     assert "model.arguments.relations=14" in caught.value.remedy
     (sample,) = stored(shards, "train", 1)
-    for changes in ({"path": ["nonsense"]}, {"path": []}, {"asked": "zzz"}):
+    every: list[dict[str, Any]] = [{"path": ["nonsense"]}, {"path": []}, {"asked": "zzz"}]
+    for changes in every:
         broken = Stored(0, 0, b"", -1, "k", {**sample.fields, **changes})
         with pytest.raises(DamagedSample):
             bound(True)([broken], places(1))

@@ -121,6 +121,18 @@ class KnowledgeReader:
             arguments,
         )
 
+    def with_calibration(self, calibration: Calibration) -> "KnowledgeReader":
+        """The same reader, as sure of its answers as another calibration says."""
+        return KnowledgeReader(
+            self._network, self.base, self._tokenizer, calibration, self._arguments
+        )
+
+    def with_base(self, base: KnowledgeBase) -> "KnowledgeReader":
+        """The same network over another base, whose relations it should have been taught."""
+        return KnowledgeReader(
+            self._network, base, self._tokenizer, self.calibration, self._arguments
+        )
+
     def ask(self, question: str, most: int = 10) -> KnowledgeAnswers:
         """Answer a question, or say why there is no answer.
 

@@ -2,7 +2,8 @@
 
 The peer is plain PyTorch: the same network in float32, one sentence at a time, the likeliest word
 each time. Ours translates batches of 32 in float64, so that batches change nothing, with beams of
-several widths. CTranslate2 is no peer here: what it runs are Transformers.
+several widths; three times as fast is asked up to a width of 4, which is four partial translations
+of each sentence against one. CTranslate2 is no peer here: what it converts are Transformers.
 """
 
 import time
@@ -22,7 +23,7 @@ from striate.models.seq2seq import Seq2SeqLstm
 from striate.serve.predictors.translation import Translator
 
 BEAMS = (1, 4, 12)
-TIMES_FASTER = 3.0
+TIMES_FASTER, WIDEST = 3.0, 4
 _ROUNDS = 3
 _SENTENCES, _QUICK_SENTENCES = 128, 32
 
@@ -78,7 +79,7 @@ def speed_rows(what: str, bundle: Bundle, shards: Path, quick: bool) -> list[Row
             speed,
             peer,
             "sentences/s",
-            TIMES_FASTER if beam == 1 and not quick else None,
+            TIMES_FASTER if beam <= WIDEST and not quick else None,
         )
         for beam, speed in zip(BEAMS, ours, strict=True)
     ]

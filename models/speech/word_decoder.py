@@ -18,8 +18,8 @@ GRAMMAR_FILE = "grammar.txt"
 QUIET = ("h#", "pau", "epi")
 """TIMIT's symbols of silence."""
 SCALE = 0.15
-"""By which frames' scores are multiplied: on generated speech, training voices have the fewest
-errors from 0.05 to 0.15 alike, and more above."""
+"""By which frames' scores are multiplied: the best on generated speech of voices that were kept for
+choosing it, and not trained on (`benchmarks/answers_speech_rows.py`)."""
 
 
 class WordDecoder:

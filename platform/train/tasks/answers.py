@@ -1,6 +1,7 @@
 """Answers to questions about stories, each one word of the vocabulary: cross-entropy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -16,9 +17,11 @@ from striate.train.tasks.drawings import HeldOut, Picture, draw_classes
 from striate.train.tasks.mistakes import Mistakes
 from striate.train.tasks.outputs import OUTPUT, Network, Outputs, name_outputs
 from striate.train.tasks.signature import Signature
+from striate.train.tasks.temperature import temperature_asset
 
 STORY, ANSWERS = "story", "answers"
 NAMES = ("answer_accuracy", "answer_top5")
+CALIBRATION_SPLIT = "valid"
 
 
 class Answers:
@@ -73,6 +76,18 @@ class Answers:
     def draw_mistakes(self, mistakes: Sequence[Mistake], held_out: HeldOut) -> Picture:
         """The stories with their questions, and what was answered."""
         return draw_classes(mistakes, held_out)
+
+    @property
+    def calibration_split(self) -> str:
+        """Questions that the network has not learnt from."""
+        return CALIBRATION_SPLIT
+
+    def calibrate(
+        self, network: Network, batches: Iterable[Batch], split: str
+    ) -> Mapping[str, str | Path]:
+        """How sure an answer is: the temperature of the scores, as `TEMPERATURE_FILE`."""
+        answered = ((self.predict(network, one)[OUTPUT], one.labels) for one in batches)
+        return temperature_asset(answered, split)
 
     def gather_assets(
         self, shards: Location, split: str, labels: tuple[str, ...]

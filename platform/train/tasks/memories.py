@@ -8,7 +8,9 @@ pairs, in both orders: max(0, γ − s_Ot(x, m, f)) + max(0, γ + s_Ot(x, f, m))
 of the others at each step; here all are summed.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import torch
@@ -21,12 +23,20 @@ from striate.core.numbers import Positive
 from striate.data.pipelines.story_questions import SUPPORTS
 from striate.data.stream.batch import Batch
 from striate.train.config import TaskConfig
-from striate.train.tasks.answers import ANSWERS, NAMES, Answers, answers_spec, story_signature
+from striate.train.tasks.answers import (
+    ANSWERS,
+    CALIBRATION_SPLIT,
+    NAMES,
+    Answers,
+    answers_spec,
+    story_signature,
+)
 from striate.train.tasks.arguments import check_task_arguments
 from striate.train.tasks.counts import Counts
 from striate.train.tasks.mistakes import Mistakes
 from striate.train.tasks.outputs import OUTPUT, Network, Outputs, name_outputs
 from striate.train.tasks.signature import Signature
+from striate.train.tasks.temperature import temperature_asset
 
 MEMORIES = "memories"
 
@@ -131,6 +141,18 @@ class Memories:
     def mistakes(self, outputs: Outputs, batch: Batch) -> Mistakes:
         """The wrong answers of one batch that are farthest ahead of the others."""
         return self._answers.mistakes({OUTPUT: outputs[ANSWERS]}, batch)
+
+    @property
+    def calibration_split(self) -> str:
+        """Questions that the network has not learnt from."""
+        return CALIBRATION_SPLIT
+
+    def calibrate(
+        self, network: Network, batches: Iterable[Batch], split: str
+    ) -> Mapping[str, str | Path]:
+        """As of `Answers`, of the scores of answers with the memories that were found."""
+        answered = ((self.predict(network, one)[ANSWERS], one.labels) for one in batches)
+        return temperature_asset(answered, split)
 
     def signature(self, model: nn.Module, taken: TensorSpec, labels: tuple[str, ...]) -> Signature:
         """A story as word numbers to a score for each place, and the memories that led there."""

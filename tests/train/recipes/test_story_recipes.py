@@ -37,6 +37,7 @@ def test_a_memory_network_answers_and_the_page_asks_it(
     bundle = Bundle.open(run.folder.bundle)
     assert bundle.spec.task == "memories"
     assert len(bundle.asset("vocabulary.txt").split()) + SPARE == len(run.spec.labels)
+    _is_as_sure_as_it_is_right(StoryReader.load(bundle))
     code = re.findall(r"```python\n(.*?)```", PAGE, re.S)[0]
     shown = PAGE.split(code)[1].split("```")[2].strip().split("\n")
     monkeypatch.chdir(run.folder.bundle.parent)
@@ -47,6 +48,12 @@ def test_a_memory_network_answers_and_the_page_asks_it(
     assert found[1:] == shown[1:]  # the first wants the whole training: benchmarks/answers.py
     assert "ring" in found[0]
     reads_what_it_is_told(StoryReader.load(bundle))
+
+
+def _is_as_sure_as_it_is_right(reader: StoryReader) -> None:
+    assert reader.temperature < 0.5  # scores of a margin of 0.1
+    known, other = reader.rank(["Fred went to the kitchen."], "Where is Fred?", 2)
+    assert known.answer == "kitchen" and known.probability > 0.9 > 0.1 > other.probability
 
 
 def reads_what_it_is_told(reader: StoryReader) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from striate.serve.predictors.each import answer_each
 from striate.serve.predictors.knowledge_answers import KnowledgeAnswers
 
 
@@ -33,10 +34,4 @@ class KnowledgePredictor:
 
     def answers(self, requests: Sequence[KnowledgeRequest]) -> list[KnowledgeAnswers | Exception]:
         """In the order of `requests`, what is said to each, or why nothing is."""
-        found: list[KnowledgeAnswers | Exception] = []
-        for request in requests:
-            try:
-                found.append(self._reader.ask(request.question, request.top_k))
-            except Exception as error:  # told apart by the status table
-                found.append(error)
-        return found
+        return answer_each(requests, lambda one: self._reader.ask(one.question, one.top_k))

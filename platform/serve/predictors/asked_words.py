@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from striate.serve.predictors.each import answer_each
 from striate.serve.predictors.embeddings import Embeddings, Neighbour, Vector
 
 
@@ -50,13 +51,7 @@ class WordPredictor:
 
     def answers(self, requests: Sequence[WordRequest]) -> list[WordAnswer | Exception]:
         """In the order of `requests`, vectors or neighbours, or why there are none."""
-        found: list[WordAnswer | Exception] = []
-        for request in requests:
-            try:
-                found.append(self._answer(request))
-            except Exception as error:  # told apart by the status table
-                found.append(error)
-        return found
+        return answer_each(requests, self._answer)
 
     def _answer(self, request: WordRequest) -> WordAnswer:
         if isinstance(request, EmbedTexts):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from striate.core.errors import PayloadTooLarge
+from striate.serve.predictors.each import answer_each
 from striate.serve.predictors.speech import HeardSpeech, SpeechPredictor
 
 
@@ -19,13 +20,7 @@ class RecordingPredictor:
 
     def answers(self, requests: Sequence[bytes]) -> list[HeardSpeech | Exception]:
         """In the order of `requests`, what is heard in each file, or why nothing is."""
-        found: list[HeardSpeech | Exception] = []
-        for content in requests:
-            try:
-                found.append(self._read(content))
-            except Exception as error:  # told apart by the status table
-                found.append(error)
-        return found
+        return answer_each(requests, self._read)
 
     def check_length(self, seconds: float) -> None:
         """Whether sound is short enough.

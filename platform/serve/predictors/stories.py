@@ -16,6 +16,7 @@ from striate.data.transforms.text.stories import (
     number_words,
     words_of,
 )
+from striate.serve.predictors.each import answer_each
 from striate.serve.predictors.network import NamedNetwork, torch_network
 
 TEMPERATURE_FILE = "temperature.json"
@@ -132,13 +133,7 @@ class StoryReader:
 
     def answers(self, requests: Sequence[StoryRequest]) -> list[list[StoryAnswer] | Exception]:
         """In the order of `requests`, the words of each, or why there are none."""
-        found: list[list[StoryAnswer] | Exception] = []
-        for request in requests:
-            try:
-                found.append(self.rank(request.sentences, request.question, request.top_k))
-            except Exception as error:  # told apart by the status table
-                found.append(error)
-        return found
+        return answer_each(requests, lambda one: self.rank(one.sentences, one.question, one.top_k))
 
     def _ranked(
         self, told: Sequence[Sequence[str]], first: int, question: Sequence[str], top_k: int

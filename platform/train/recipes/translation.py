@@ -44,8 +44,9 @@ def translate_wmt14() -> Recipe:
 def translate_verses() -> Recipe:
     """Verses of at most 15 words from English to French, books held out.
 
-    Command: ``striate train translate-verses data.shards=SHARDS``. Expected: not measured yet; where
-    the verses are, ``benchmarks/answers.py`` tells perplexity, BLEU, and what reading forward gives.
+    Command: ``striate train translate-verses data.shards=SHARDS``. Expected: not measured yet;
+    where the verses are, ``benchmarks/answers.py`` tells perplexity, BLEU, and what reading
+    forward gives.
     """
     return Recipe(
         name="translate-verses",

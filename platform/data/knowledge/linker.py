@@ -87,7 +87,8 @@ class Linker:
         words = list(islice(name_words(question), MOST_LOOKED_AT))
         if not words:
             raise RequestError("A question has words.")
-        found = [*self._exact(words), *self._misspelt(words)]
+        exact = list(self._exact(words))
+        found = [*exact, *self._misspelt(words, {span.key for span, _, _ in exact})]
         taken: set[int] = set()
         mentions = []
         for span, entities, exact in sorted(found, key=_longest_first):
@@ -103,19 +104,23 @@ class Linker:
             if entities:
                 yield span, entities, True
 
-    def _misspelt(self, words: Sequence[NameWord]) -> Iterator[tuple[_Span, tuple[int, ...], bool]]:
-        """Names that no common word begins or ends."""
+    def _misspelt(
+        self, words: Sequence[NameWord], exact: Collection[str]
+    ) -> Iterator[tuple[_Span, tuple[int, ...], bool]]:
+        """Names that no common word begins or ends, where none is spelt as the base spells it."""
         spans = [
             span
             for span in _spans(words, MOST_MISSPELT_WORDS)
             if len(span.key) >= LEAST_SPELT - 1
+            and span.key not in exact
             and words[span.first].text not in self._common
             and words[span.last - 1].text not in self._common
         ]
         near = self._names.find_near([span.key for span in spans])
-        for span, names in zip(spans, near, strict=True):
-            others = [name for name in names if name != span.key]
-            entities = dict.fromkeys(e for some in self._names.find(others) for e in some)
+        names = sorted({name for some in near for name in some})
+        known = dict(zip(names, self._names.find(names), strict=True))
+        for span, alike in zip(spans, near, strict=True):
+            entities = {one for name in alike if name != span.key for one in known[name]}
             if entities:
                 yield span, tuple(sorted(entities)), False
 

@@ -57,6 +57,8 @@ class Names:
     def find(self, keys: Sequence[str]) -> list[tuple[int, ...]]:
         """For each folded name the entities that it stands for, the likeliest first."""
         found: list[tuple[int, ...]] = [()] * len(keys)
+        if not keys:
+            return found
         hashes = hash_texts(keys)
         first = np.searchsorted(self._hashes, hashes, "left")
         last = np.searchsorted(self._hashes, hashes, "right")
@@ -72,7 +74,7 @@ class Names:
         """
         fit = [LEAST_SPELT - 1 <= len(key) <= MOST_SPELT + 1 for key in keys]
         looked = [key for key, fits in zip(keys, fit, strict=True) if fits]
-        found = iter(self._near(looked))
+        found = iter(self._near(looked) if looked else ())
         return [next(found) if fits else () for fits in fit]
 
     def _near(self, keys: Sequence[str]) -> list[tuple[str, ...]]:

@@ -87,8 +87,8 @@ class Linker:
         words = list(islice(name_words(question), MOST_LOOKED_AT))
         if not words:
             raise RequestError("A question has words.")
-        exact = list(self._exact(words))
-        found = [*exact, *self._misspelt(words, {span.key for span, _, _ in exact})]
+        right = list(self._exact(words))
+        found = [*right, *self._misspelt(words, {span.key for span, _, _ in right})]
         taken: set[int] = set()
         mentions = []
         for span, entities, exact in sorted(found, key=_longest_first):

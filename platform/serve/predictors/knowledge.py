@@ -147,7 +147,7 @@ class KnowledgeReader:
             RequestError: there is no word in it.
             PayloadTooLarge: it is longer than a question.
         """
-        mentions = self._linker.link(question)
+        mentions = [one for one in self._linker.link(question) if self._is_meant(one, question)]
         if not mentions:
             return KnowledgeAnswers(
                 (),
@@ -162,6 +162,15 @@ class KnowledgeReader:
         if best.probability < self.calibration.threshold:
             return self._not_sure(question, best)
         return self._answered(question, best, min(most, MOST_ANSWERS))
+
+    def _is_meant(self, mention: Mention, question: str) -> bool:
+        """Whether words that questions are made of stand for an entity: as the base writes it.
+
+        "Who is Bilbo?" does not ask about Iceland, which is `.is` on the internet.
+        """
+        return not mention.common or any(
+            self.base.name(entity) in question for entity in mention.entities
+        )
 
     def _topics(self, question: str, mentions: Sequence[Mention]) -> Iterator[_Topic]:
         """What the question may be about, where it asks with a known word for a known fact."""

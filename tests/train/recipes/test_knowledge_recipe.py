@@ -7,13 +7,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from striate.cli.query import query
 from striate.core.bundle import Bundle
 from striate.core.errors import BundleError, PayloadTooLarge, RequestError
 from striate.data.ingest.ingest import ingest
 from striate.data.knowledge.base import KnowledgeBase
+from striate.serve.apps.answers import AnswersArgs, services
 from striate.serve.predictors.knowledge import KnowledgeReader
 from striate.serve.predictors.knowledge_answers import KnownFact, NoAnswer
+from striate.serve.server.server import ModelServer
 from striate.train import plots
 from striate.train.distributed.world import World
 from striate.train.loop.train import train
@@ -56,6 +60,23 @@ def test_a_network_answers_and_the_page_asks_it(
     reader = KnowledgeReader.load(bundle)
     answers_have_their_facts(reader)
     nothing_is_said_without_a_reason(reader)
+    the_command_line_asks_the_application(bundle)
+
+
+def the_command_line_asks_the_application(bundle: Bundle) -> None:
+    """What the section on serving asks of a knowledge base, of the application in this process."""
+    (question,) = re.findall(r'^striate query ask "(.*)"$', PAGE.split("\n## Served\n")[1], re.M)
+    server = ModelServer(services(AnswersArgs(knowledge=str(bundle.path), home=bundle.path.parent)))
+    try:
+        said = [
+            CliRunner().invoke(query, ["ask", asked, "--address", server.address])
+            for asked in (question, "Who is Bilbo?")
+        ]
+    finally:
+        server.stop(1)
+    assert [one.exit_code for one in said] == [0, 0]
+    assert "Tokyo" in said[0].stdout and "Japan – capital – Tokyo" in said[0].stdout
+    assert said[1].stdout.startswith("No answer. The question names nothing")
 
 
 def answers_have_their_facts(reader: KnowledgeReader) -> None:
@@ -76,8 +97,10 @@ def answers_have_their_facts(reader: KnowledgeReader) -> None:
 
 def nothing_is_said_without_a_reason(reader: KnowledgeReader) -> None:
     """No entity, nothing known about it, or nothing sure: each in a sentence."""
-    none = reader.ask("Who wrote Ulysses?")
-    assert (none.answers, none.reason, none.entity) == ((), NoAnswer.NO_ENTITY, "")
+    for stranger in ("Who wrote Ulysses?", "Who is Bilbo?"):  # .is is Iceland's
+        none = reader.ask(stranger)
+        assert (none.answers, none.reason, none.entity) == ((), NoAnswer.NO_ENTITY, "")
+    assert reader.ask("Which country has the internet domain .is?").entity == ".is"
     unknown = reader.ask("Xyzzy plugh Portugal")
     assert (unknown.reason, unknown.entity) == (NoAnswer.NOTHING_KNOWN, "Portugal")
     assert unknown.said.startswith("The base knows Portugal")

@@ -22,6 +22,7 @@ MOST_LEAD = 10.0
 """The lead of a candidate that is alone, and the largest that counts."""
 
 _ROUNDS, _RIDGE = 50, 1e-2
+_UNKNOWN = 0.5  # where nothing tells a better threshold
 
 
 class Calibration(BaseModel):
@@ -39,7 +40,7 @@ class Calibration(BaseModel):
 
     weights: tuple[Real, Real]
     bias: Real
-    threshold: Share = 0.5
+    threshold: Share = _UNKNOWN
     split: str
     questions: Total
 
@@ -51,7 +52,7 @@ class Calibration(BaseModel):
         right: NDArray[np.bool_],
         *,
         split: str,
-        threshold: float = 0.5,
+        threshold: float | None = None,
     ) -> Self:
         """Fit by Newton's method, with a little weight decay.
 
@@ -60,10 +61,11 @@ class Calibration(BaseModel):
             leads: (n,) over the second best.
             right: (n,) whether each is right.
             split: where they are from.
-            threshold: least probability of an answer.
+            threshold: least probability of an answer; None takes `best_threshold`.
         """
         if not len(scores):
-            return cls(weights=(0.0, 0.0), bias=0.0, threshold=threshold, split=split, questions=0)
+            least = _UNKNOWN if threshold is None else threshold
+            return cls(weights=(0.0, 0.0), bias=0.0, threshold=least, split=split, questions=0)
         given = np.stack([scores, np.minimum(leads, MOST_LEAD)], 1)
         means, deviations = given.mean(0), np.maximum(given.std(0), 1e-6)
         rows = np.column_stack([(given - means) / deviations, np.ones(len(given))])
@@ -79,7 +81,11 @@ class Calibration(BaseModel):
         weights = found[:2] / deviations
         bias = float(found[2] - weights @ means)
         kept = (float(weights[0]), float(weights[1]))
-        return cls(weights=kept, bias=bias, threshold=threshold, split=split, questions=len(right))
+        fitted = cls(weights=kept, bias=bias, split=split, questions=len(right))
+        if threshold is None:
+            said = [fitted.probability(*one) for one in zip(scores, leads, strict=True)]
+            threshold = best_threshold(np.array(said), right)
+        return fitted.model_copy(update={"threshold": threshold})
 
     def probability(self, score: float, lead: float) -> float:
         """The probability that a candidate of such a score and lead is right."""
@@ -119,6 +125,28 @@ def lead_of(
     """
     others = scores[(sets != sets[best]) & there]
     return min(float(scores[best] - others.max()), MOST_LEAD) if len(others) else MOST_LEAD
+
+
+def best_threshold(probabilities: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+    """The least probability that best tells right answers from others.
+
+    That of the largest difference between the share of right ones and the share of others that
+    reach it (Youden, Cancer 3:32, 1950, as recalled); 0.5 where all are of one kind.
+
+    Args:
+        probabilities: (n,) of answers.
+        right: (n,) whether each is right.
+
+    >>> best_threshold(np.array([0.1, 0.2, 0.3, 0.4]), np.array([False, False, True, True]))
+    0.3
+    """
+    if right.all() or not right.any():
+        return _UNKNOWN
+    order = np.argsort(-probabilities, kind="stable")
+    reached, hit = probabilities[order], right[order]
+    gain = np.cumsum(hit) / hit.sum() - np.cumsum(~hit) / (~hit).sum()
+    last = np.append(reached[1:] < reached[:-1], True)  # of equal ones all or none
+    return float(reached[np.where(last, gain, -1.0).argmax()])
 
 
 def expected_calibration_error(

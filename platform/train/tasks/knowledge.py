@@ -44,7 +44,8 @@ class KnowledgeArguments(BaseModel):
     Attributes:
         margin: γ.
         paraphrases: weight of their loss.
-        threshold: least probability of an answer; below it the predictor gives none.
+        threshold: least probability of an answer; below it the predictor gives none. None takes
+            the one that best tells right answers from others on `calibration_split`.
         calibration_split: which probabilities are fitted on.
     """
 
@@ -52,7 +53,7 @@ class KnowledgeArguments(BaseModel):
 
     margin: Positive = 0.1
     paraphrases: NonNegative = 1.0
-    threshold: Share = 0.5
+    threshold: Share | None = None
     calibration_split: str = "valid"
 
 

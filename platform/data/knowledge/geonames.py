@@ -32,6 +32,7 @@ def add_geonames(gathered: GatheredFacts) -> None:
     countries = {name_key(one["name"]): one for one in cache.get_countries().values()}
     domains = {one["tld"].lower(): one for one in countries.values() if one.get("tld")}
     for key, name in list(_names(gathered)):
+        gathered.name(key, name)  # its own, before those that are added
         folded = name_key(name)
         if (city := cities.get(folded)) is not None:
             for other in city["alternatenames"]:

@@ -41,7 +41,7 @@ ELASTIC = (
     *("checkpoint.every_steps=50", "evaluate_every_epochs=4", "report_every=10"),
     *("accumulate=20", "scaling.resize_every_s=1"),  # slow steps: faults come in between
 )
-PATIENCE_S = 240.0  # seconds; on two busy cores every process takes its time to start
+PATIENCE_S = 600.0  # seconds; on two busy cores every process takes its time to start
 
 
 class Nodes:

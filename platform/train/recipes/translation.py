@@ -51,15 +51,15 @@ def translate_verses() -> Recipe:
     return Recipe(
         name="translate-verses",
         registered_name="translate-verses",
-        model=ModelConfig(name="seq2seq_lstm", arguments=_sizes(1500, 256, 1, 0.3)),
+        model=ModelConfig(name="seq2seq_lstm", arguments=_sizes(1500, 256, 1, 0.2)),
         data=_data("parallel", ("en", 1500), ("fr", 1500), most=60),
         task=TaskConfig(name="translation"),
-        optimizer=OptimizerConfig(name="adamw", lr=3e-3),
-        schedule=_halving(first=12.0, then=1.5, times=4),
+        optimizer=OptimizerConfig(name="adamw", lr=2e-3),
+        schedule=_halving(first=8.0, then=0.8, times=5),
         clip_norm=5.0,
-        batch_size=32,
-        epochs=18,
-        evaluate_every_epochs=2,
+        batch_size=16,
+        epochs=12,
+        evaluate_every_epochs=3,
     )
 
 

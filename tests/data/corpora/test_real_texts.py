@@ -50,6 +50,17 @@ def test_whole_books_are_held_out(verses: Path) -> None:
     assert books["train"].isdisjoint(books["test"])
 
 
+def test_short_verses_of_two_languages_are_taken(real_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    shutil.copy(real_data / "translation" / "verses-en-fr-de.tsv.gz", tmp_path / "source")
+    options = FolderOptions(languages="en,fr", most_words=15, group_column="book", test_share=0.1)
+    ingest("parallel", tmp_path / "source", tmp_path / "shards", folder=options)
+    manifest = Manifest.load(tmp_path / "shards")
+    assert manifest.columns.texts == ("en", "fr", "book", "chapter", "verse")
+    assert manifest.splits == {"train": 5160, "test": 422}
+    assert manifest.skipped == {"more words than asked for": VERSES - 5160 - 422}
+
+
 def test_pieces_give_back_every_language_and_batches_are_full(verses: Path) -> None:
     folder = ShardFolder.of(verses)
     columns = {"source": "de", "target": "fr"}

@@ -122,6 +122,12 @@ PARTS: Final[Mapping[str, tuple[PrivatePart, ...]]] = {
                 "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S",
             ),
         ),
+        PrivatePart(f"{_TRAIN}.callbacks:DatasetsCallback", "starts workers sooner", ("datasets",)),
+        PrivatePart(
+            "ray.train.v2.api.data_parallel_trainer:DataParallelTrainer._create_default_callbacks",
+            "starts workers sooner",
+            source="datasets_callback,",
+        ),
     ),
     "serve": (
         PrivatePart("ray.serve:delete", "lets a former version end by itself", ("_blocking",)),
@@ -273,6 +279,22 @@ def is_draining(worker_group_status: Any) -> bool:
 def call_workers(group: Any, function: Callable[..., object], *args: object) -> list[Any]:
     """Call a function in all workers of a group; a reference to each answer."""
     return [worker.execute_async(function, *args) for worker in group.get_workers()]
+
+
+def leave_datasets_out(trainer: Any) -> None:
+    """Keep a trainer that is given no Ray Data from serving it all the same.
+
+    Ray Train starts a process for it with every group of workers, and has each worker import Ray
+    Data: some five seconds of a core on the way to the first step.
+    """
+    from ray.train.v2._internal.callbacks import DatasetsCallback
+
+    create = trainer._create_default_callbacks
+
+    def create_callbacks() -> list[Any]:
+        return [one for one in create() if not isinstance(one, DatasetsCallback)]
+
+    trainer._create_default_callbacks = create_callbacks
 
 
 def requester_of(train_run_context: Any) -> str:

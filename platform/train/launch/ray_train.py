@@ -123,6 +123,7 @@ def _fit(run: Run) -> None:
             callbacks=[RunCallbacks(run.folder.path, scaling.grace_s)],
         ),
     )
+    ray_private.leave_datasets_out(trainer)  # Striate's stream feeds the workers
     startup_times.mark(run.folder.path, "import of Ray Train")
     trainer.fit()
 

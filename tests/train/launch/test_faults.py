@@ -41,7 +41,7 @@ ELASTIC = (
     *("checkpoint.every_steps=50", "evaluate_every_epochs=4", "report_every=10"),
     *("accumulate=20", "scaling.resize_every_s=1"),  # slow steps: faults come in between
 )
-PATIENCE_S = 600.0  # seconds; on two busy cores every process takes its time to start
+PATIENCE_S = 240.0  # seconds; on two busy cores every process takes its time to start
 
 
 class Nodes:
@@ -74,6 +74,10 @@ class Nodes:
         log = engines.log_of(self._home, name)
         return self._record(processes.start(name, command, variables, log))
 
+    def log(self) -> str:
+        """What the nodes' starters said."""
+        return "\n".join(Path(part.log).read_text() for part in self.state.parts)
+
     def kill(self, node: PlatformProcess) -> None:
         """SIGKILL the node's own process of Ray."""
         children = psutil.Process(node.pid).children(recursive=True)
@@ -95,15 +99,17 @@ class Nodes:
         return part
 
     def wait_for(self, count: int) -> None:
-        """Wait until so many nodes are there."""
+        """Wait until so many nodes are there; of one that could not start, show what it said."""
 
         def joined() -> bool:
+            for part in self.state.parts:
+                assert processes.is_alive(part), Path(part.log).read_text()
             try:
                 return len(ray_nodes(f"http://{loopback.HOST}:{self._dashboard}")) >= count
             except Unanswered:
                 return False
 
-        wait_until(joined, "the nodes do not come up")
+        wait_until(joined, self.log)
 
 
 def title_of(process: psutil.Process) -> str:
@@ -113,10 +119,10 @@ def title_of(process: psutil.Process) -> str:
         return ""
 
 
-def wait_until(holds: Callable[[], object], complaint: str) -> None:
+def wait_until(holds: Callable[[], object], complain: Callable[[], str]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not holds():
-        assert time.monotonic() < deadline, complaint
+        assert time.monotonic() < deadline, complain()
         time.sleep(0.05)
 
 
@@ -161,7 +167,7 @@ class Driver:
             assert self.process.poll() is None, self._log.read_text()
             return holds()
 
-        wait_until(checked, self._log.read_text())
+        wait_until(checked, self.log)
 
     def wait_for_start(self, number: int) -> Attempt:
         """Wait until the workers were started for the given time and have trained a bit."""
@@ -226,41 +232,37 @@ def undisturbed(shards: Path, steps: int, folder: Path, monkeypatch: Any) -> dic
     return dict(history(MetricLogReader(run.folder.metric_log).read())["train/loss"])
 
 
-def workers_and_nodes_come_and_go(driver: Driver, nodes: Nodes) -> None:
-    """A worker is killed, a node comes, Ray's process on that node is killed."""
-    chance = random.Random(7)
-    driver.wait_for_steps(chance.randrange(10, 60))
-    rank = chance.randrange(driver.attempts[-1].workers)
-    os.kill(driver.worker(rank), signal.SIGKILL)
-    assert driver.wait_for_start(2).repeated <= 100
+def suffer(driver: Driver, nodes: Nodes) -> None:
+    """A node comes; Ray's process on it is killed; the controller is; a worker is asked to end.
 
+    A worker that is killed alone has a test of its own, in test_run.py.
+    """
+    chance = random.Random(7)
     third = nodes.add("third")
-    grown = driver.wait_for_start(3)
+    nodes.wait_for(3)
+    grown = driver.wait_for_start(2)
     assert grown.workers == 3
     assert grown.repeated == 0  # a planned change loses nothing
 
     driver.wait_for_steps(chance.randrange(10, 60))
     nodes.kill(third)
-    assert driver.wait_for_start(4).workers == 2
+    shrunk = driver.wait_for_start(3)
+    assert shrunk.workers == 2
+    assert shrunk.repeated <= 100
 
-
-def controller_and_worker_end(driver: Driver, nodes: Nodes) -> None:
-    """The controller is killed; then a worker is asked to end, and saves first."""
-    chance = random.Random(11)
     driver.wait_for_steps(chance.randrange(10, 60))
     nodes.process("TrainController").kill()
-    driver.wait_for_start(2)
+    driver.wait_for_start(4)
     assert "Ray Train's controller died" in driver.log()
 
     driver.wait_for_steps(chance.randrange(10, 60))
     os.kill(driver.worker(0), signal.SIGTERM)
-    assert driver.wait_for_start(3).repeated == 0
+    assert driver.wait_for_start(5).repeated == 0
     assert "A worker was asked to end" in driver.log()
 
 
-@pytest.mark.parametrize("suffer", [controller_and_worker_end, workers_and_nodes_come_and_go])
+@pytest.mark.timeout(1200)  # so that what takes too long is told with the logs
 def test_every_step_is_there_once_with_the_undisturbed_loss(
-    suffer: Callable[[Driver, Nodes], None],
     nodes: Nodes,
     platform: Any,
     digits_shards: Path,

@@ -80,8 +80,8 @@ def _searched(server: _Server, known: pb.Descriptor, codes: int) -> Iterator[Row
         asked += [known, stranger]
     messages = [pb.SearchRequest(descriptors=[one], region=REGION) for one in asked]
     targets = [server.target(SEARCH, message) for message in messages]
-    server.load(targets, SEARCHES_A_SECOND, 50, 50)  # warms connections
-    found, answers = server.load(targets, SEARCHES_A_SECOND, 200, 3000)
+    server.load(targets, SEARCHES_A_SECOND, 20, 50)  # warms connections
+    found, answers = server.load(targets, SEARCHES_A_SECOND, 120, 3000)
     who = [pb.SearchResponse.FromString(answer).faces[0].who for answer in answers]
     assert 0 <= 2 * who.count(NAME) - len(who) <= ROUNDS, "not half of them are known"
     name = f"Search by descriptors, {codes / MILLION:.0f} million codes, 50 calls/s"

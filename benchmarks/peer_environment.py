@@ -7,6 +7,7 @@ import venv
 from pathlib import Path
 
 import striate.core.errors
+from striate.core.locks import hold_lock
 
 # What the tagging predictor needs; the same torch, so that the same kernels compute.
 SHARED = ["torch>=2.13,<2.14", "safetensors", "pillow", "simplejpeg", "pydantic", "numpy"]
@@ -26,13 +27,18 @@ def of(name: str) -> tuple[Path, dict[str, str]]:
     """
     folder = _FOLDER / name
     python = folder / "bin" / "python"
-    done = folder / ".complete"
-    if not done.is_file():
-        print(f"Installing {name} into {folder} …", file=sys.stderr)
-        venv.create(folder, with_pip=True, clear=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*install, *PACKAGES[name]], check=True)
-        done.touch()
+    _FOLDER.mkdir(parents=True, exist_ok=True)
+    with hold_lock(_FOLDER / f"{name}.lock"):  # several sides of one benchmark ask at once
+        if not (folder / ".complete").is_file():
+            _install(name, folder, python)
     # Striate's own sources, without its dependencies: the predictor needs few of them.
     sources = Path(striate.core.errors.__file__).parents[2]
     return python, {**os.environ, "PYTHONPATH": str(sources), "OMP_NUM_THREADS": "1"}
+
+
+def _install(name: str, folder: Path, python: Path) -> None:
+    print(f"Installing {name} into {folder} …", file=sys.stderr)
+    venv.create(folder, with_pip=True, clear=True)
+    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*install, *PACKAGES[name]], check=True)
+    (folder / ".complete").touch()

@@ -35,5 +35,5 @@ if __name__ == "__main__":
     main(
         measure,
         "Faces with Striate against their peers.",
-        "fewer rounds and calls, 2 million codes at most, and 16 people of whom nothing is asked",
+        "fewer rounds and calls, 2 million codes at most, and 12 people of whom nothing is asked",
     )

@@ -41,7 +41,7 @@ def rows(quick: bool) -> list[Row]:
     """All rows."""
     free_rows = room_for(100 * MILLION)
     return [
-        *_exact(min((2 if quick else 100) * MILLION, free_rows), 5 if quick else 9),
+        *_exact(min((2 if quick else 100) * MILLION, free_rows), 3 if quick else 9),
         *_against_faiss(min((1 if quick else 10) * MILLION, free_rows // 2), 3 if quick else 11),
         *_tables(min(MILLION // 4 if quick else 10 * MILLION, free_rows // 4), quick),
     ]

@@ -46,9 +46,10 @@ class _Server:
         self, targets: Sequence[Target], rate: float, quick_calls: int, calls: int
     ) -> tuple[np.ndarray, list[bytes]]:
         """The latency of each of some `calls` in milliseconds, and the answers."""
-        seconds = (quick_calls if self.quick else calls) / rate / ROUNDS
+        rounds = 1 if self.quick else ROUNDS
+        seconds = (quick_calls if self.quick else calls) / rate / rounds
         latencies, answers = [], []
-        for seed in range(ROUNDS):
+        for seed in range(rounds):
             result, got = self.callers.submit(loaded, targets, rate, seconds, seed).result()
             assert result.answered.all(), result.counts()
             latencies.append(1000 * result.latency_s)
@@ -91,7 +92,7 @@ def _searched(server: _Server, known: pb.Descriptor, codes: int) -> Iterator[Row
 def _searched_photos(server: _Server) -> Iterator[Row]:
     """By photos of one face: found, described and looked up."""
     target = server.target(SEARCH, pb.SearchRequest(image=photo_of(1), region=REGION))
-    rate = server.modest(target, 1.0 if server.quick else 5.0)
+    rate = server.modest(target, 0.6 if server.quick else 5.0)
     found, _ = server.load([target], rate, 4, 200)
     yield _late(f"Search by photos of a face, {rate:.1f} calls/s", found, SEARCH_MS)
 
@@ -100,7 +101,7 @@ def _analyzed(server: _Server) -> Iterator[Row]:
     """Photos of two faces: answers with every part, of all, and when."""
     message = photos.AnalyzeRequest(image=photo_of(1, 2), region=REGION)
     target = server.target(ANALYZE, message)
-    rate = server.modest(target, 1.0 if server.quick else 5.0)
+    rate = server.modest(target, 0.6 if server.quick else 5.0)
     found, answers = server.load([target], rate, 4, 300)
     whole = [_is_whole(photos.AnalyzeResponse.FromString(answer)) for answer in answers]
     name = f"Analyze, both networks, two faces, {rate:.1f} calls/s"

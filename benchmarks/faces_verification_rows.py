@@ -30,7 +30,7 @@ from striate.train.faces.verification import (
     verify_descriptors,
 )
 
-QUICK_PEOPLE, QUICK_BITS = 16, 128  # bits are learnt from at least as many pictures
+QUICK_PEOPLE, QUICK_BITS = 12, 96  # bits are learnt from at least as many pictures
 QUICK = ("model.arguments.width=0.0625", "epochs=1")
 AT_LEAST = 1.0
 PICTURE = Path(__file__).parents[1] / "build" / "faces-roc.png"

@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 from harness import Row, in_turns, main
 from serve_calls import INFER, TAG, Target, closed, many, opened, streamed
-from serve_sides import SPAWN, Messages, Ours, bare, default_proxy, ours, peer, start_beside
+from serve_sides import SPAWN, Messages, Ours, bare, ours, peer, start_beside
 
 IN_FLIGHT, PACKED = 32, 8
 _LOAD, _TIMES_P50 = 0.7, 4.0
@@ -43,30 +43,21 @@ def measure(quick: bool) -> list[Row]:
     """All rows; the full form takes about ten minutes."""
     from striate.serve.capacity.load_calls import sample_photo
 
-    seconds, rounds = (0.2, 2) if quick else (0.8, 11)
+    seconds, rounds = (0.15, 2) if quick else (0.8, 11)
     with tempfile.TemporaryDirectory(prefix="st-") as scratch, ExitStack() as stack:
         folder = Path(scratch)
         bundle = write_tagger(folder / "bundle")
         messages = Messages.of(sample_photo(), PACKED)
-        peers = start_beside(
-            stack,
-            {"proxy": default_proxy()}
-            | {
-                f"{name}, {kind}": peer(name, model)
-                for name in ("kserve", "mlserver")
-                for kind, model in (("echo", None), ("tagger", bundle))
-            },
-        )
-        bares = start_beside(stack, {"bare-echo": bare(None), "bare-tagger": bare(bundle)})()
+        names = ("kserve", "mlserver")
+        peers = start_beside(stack, {name: peer(name, bundle) for name in names})
+        bares = start_beside(stack, {"bare-echo": bare(None), "bare-tagger": bare(bundle)})
         our = stack.enter_context(ours(folder, bundle, messages, bares))
         targets = dict(our.targets)
-        for name, address in bares.items():
+        for name, address in bares().items():
             targets[f"{name}, straight"] = Target(address, TAG, messages.tag)
-        addresses = peers()
-        proxied = Target(addresses.pop("proxy"), TAG, messages.tag, (("application", "proxy"),))
-        targets["proxy"] = proxied
-        for name, address in addresses.items():
-            targets[name] = Target(address, INFER, messages.infer("model"))
+        for name, address in peers().items():
+            for model in ("echo", "tagger"):
+                targets[f"{name}, {model}"] = Target(address, INFER, messages.infer(model))
         callers = stack.enter_context(ProcessPoolExecutor(1, mp_context=SPAWN))
         rates = _rates(callers, targets, seconds, rounds)
         rows = [*_path_rows(rates), *_peer_rows(rates), *_own_rows(rates)]
@@ -168,7 +159,7 @@ def _tail_row(callers: ProcessPoolExecutor, target: Target, quick: bool) -> Row:
 
     What saturates it is measured before each round.
     """
-    rounds, seconds = (2, 2.0) if quick else (7, 10.0)
+    rounds, seconds = (2, 1.0) if quick else (7, 10.0)
     p50s, p99s = [], []
     for seed in range(rounds):
         most = callers.submit(closed, target, IN_FLIGHT, seconds / 3).result()
@@ -229,5 +220,5 @@ if __name__ == "__main__":
     main(
         measure,
         __doc__ or "",
-        "two rounds of a fifth of a second, no rows of memory; the peers installed before",
+        "two rounds of 0.15 seconds, no rows of memory; the peers installed before",
     )

@@ -23,6 +23,9 @@ _UP_S = 120
 # Before Ray is imported; as `striate up` and the chart set it, for Serve's own proxy as well.
 os.environ.setdefault("RAY_worker_niceness", "0")
 PEERS = Path(__file__).parent / "peers"
+_ADDS_SERVICER = (
+    "striate.serve.protos.striate.v1.photo_tagging_pb2_grpc.add_PhotoTaggingServicer_to_server"
+)
 
 
 @dataclass(frozen=True)
@@ -141,48 +144,6 @@ def _servable(bundle: Path | None) -> Any:
     return load(Bundle.open(bundle), ModelName("tagger", "1")).tagger()
 
 
-@contextmanager
-def default_proxy() -> Iterator[str]:
-    """The echo as a Serve deployment behind Serve's own gRPC proxy; its address."""
-    ours, theirs = SPAWN.Pipe()
-    process = SPAWN.Process(target=_default_proxy, args=(theirs,))
-    process.start()
-    try:
-        theirs.close()
-        if not ours.poll(_UP_S):
-            raise RuntimeError("Serve's proxy does not come up")
-        yield ours.recv()
-        ours.send("end")
-    finally:
-        process.join(60)
-        if process.is_alive():
-            process.terminate()
-
-
-def _default_proxy(pipe: Connection) -> None:
-    import ray
-    from ray import serve
-    from ray.serve.config import gRPCOptions
-
-    port = free_port()
-    functions = [
-        "striate.serve.protos.striate.v1.photo_tagging_pb2_grpc.add_PhotoTaggingServicer_to_server"
-    ]
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    serve.start(
-        http_options={"port": free_port()},
-        grpc_options=gRPCOptions(port=port, grpc_servicer_functions=functions),
-    )
-    ray.cloudpickle.register_pickle_by_value(sys.modules[_ThroughProxy.__module__])
-    deployment = serve.deployment(
-        _ThroughProxy, ray_actor_options={"num_cpus": 0.25}, max_ongoing_requests=64
-    )
-    serve.run(deployment.bind(), name="proxy", route_prefix="/")
-    pipe.send(f"127.0.0.1:{port}")
-    pipe.recv()
-    ray.shutdown()
-
-
 class _ThroughProxy:
     """The echo as Serve calls it."""
 
@@ -194,24 +155,44 @@ class _ThroughProxy:
         return pb.TagResponse(labels=labels, model=pb.Model(name="echo", version="1"))
 
 
+def _default_proxy(port: int) -> None:
+    """The echo as a Serve deployment, behind the proxy that Serve was started with."""
+    import ray
+    from ray import serve
+
+    ray.cloudpickle.register_pickle_by_value(sys.modules[_ThroughProxy.__module__])
+    deployment = serve.deployment(
+        _ThroughProxy, ray_actor_options={"num_cpus": 0.25}, max_ongoing_requests=64
+    )
+    serve.run(deployment.bind(), name="proxy", route_prefix="/")
+    ready_of(port)
+
+
 @contextmanager
-def peer(name: str, bundle: Path | None) -> Iterator[str]:
-    """KServe's or MLServer's Python server in an environment of its own; its address."""
+def peer(name: str, bundle: Path) -> Iterator[str]:
+    """KServe's or MLServer's Python server, the echo and the tagger in it; its address.
+
+    It has an environment of its own.
+    """
     python, variables = peer_environment.of(name)
     port, rest = free_port(), free_port()
-    command = [str(python), str(PEERS / f"{name}_peer.py"), str(port), str(rest)]
-    command += [str(bundle)] if bundle else []
+    command = [str(python), str(PEERS / f"{name}_peer.py"), str(port), str(rest), str(bundle)]
     process = subprocess.Popen(
         command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=PEERS
     )
     try:
-        channel = grpc.insecure_channel(f"127.0.0.1:{port}")
-        grpc.channel_ready_future(channel).result(_UP_S)
-        channel.close()
-        yield f"127.0.0.1:{port}"
+        yield ready_of(port)
     finally:
         process.terminate()
         process.wait(30)
+
+
+def ready_of(port: int) -> str:
+    """The address of a gRPC server of this machine, once it takes connections."""
+    address = f"127.0.0.1:{port}"
+    with grpc.insecure_channel(address) as channel:
+        grpc.channel_ready_future(channel).result(_UP_S)
+    return address
 
 
 @dataclass(frozen=True)
@@ -229,16 +210,20 @@ class Ours:
 
 
 @contextmanager
-def ours(folder: Path, bundle: Path, messages: Messages, bares: dict[str, str]) -> Iterator[Ours]:
+def ours(
+    folder: Path, bundle: Path, messages: Messages, bares: Callable[[], dict[str, str]]
+) -> Iterator[Ours]:
     """Deploy the echo and the tagger, and put three edges before them and the bare servers.
 
     Args:
         folder: of the platform and the edges.
         bundle: of the tagger.
         messages: what is sent.
-        bares: addresses of the bare servers by application, behind the edges as well.
+        bares: waits for the addresses of the bare servers by application, behind the edges as well.
     """
     import ray
+    from ray import serve
+    from ray.serve.config import gRPCOptions
 
     from striate.core.settings import Settings
     from striate.serve.deployment import ray_serve
@@ -249,6 +234,12 @@ def ours(folder: Path, bundle: Path, messages: Messages, bares: dict[str, str]) 
     with ExitStack() as stack:
         ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
         stack.callback(ray.shutdown)
+        proxy = free_port()
+        serve.start(
+            http_options={"port": free_port()},
+            grpc_options=gRPCOptions(port=proxy, grpc_servicer_functions=[_ADDS_SERVICER]),
+        )
+        _default_proxy(proxy)
         ray_serve.connect(settings)
         deploy("echo", [], settings)
         deploy("photos", str(bundle), settings, name="tagger")
@@ -259,14 +250,16 @@ def ours(folder: Path, bundle: Path, messages: Messages, bares: dict[str, str]) 
             f"{name}, straight": Target(address, TAG, messages.tag)
             for name, address in straight.items()
         }
+        application = (("application", "proxy"),)
+        targets["proxy"] = Target(f"127.0.0.1:{proxy}", TAG, messages.tag, application)
         targets["echo, stream"] = Target(straight["echo"], STREAM, messages.stream)
         for name, model in (("echo", "echo"), ("tagger", apps["tagger"].models[0])):
             targets[f"{name}, inference"] = Target(straight[name], INFER, messages.infer(model))
-        pids = {}
+        pids, beside = {}, bares()
         for kind in ("plain", "tls", "secure"):
-            edge_of = stack.enter_context(_edge(folder / kind, kind, straight, bares))
+            edge_of = stack.enter_context(_edge(folder / kind, kind, straight, beside))
             pids[f"haproxy, {kind}"] = edge_of[1]
-            for name in ("echo", "tagger", *(bares if kind == "secure" else ())):
+            for name in ("echo", "tagger", *(beside if kind == "secure" else ())):
                 targets[f"{name}, {kind}"] = edge_of[0](TAG, messages.tag, name)
             if kind == "secure":
                 targets[f"echo, stream, {kind}"] = edge_of[0](STREAM, messages.stream, "echo")

@@ -1,6 +1,6 @@
 """KServe's Python server around the benchmark's predictors; runs in an environment of its own.
 
-Usage: python kserve_peer.py PORT HTTP_PORT [BUNDLE]. Without a bundle it answers the echo.
+Usage: python kserve_peer.py PORT HTTP_PORT BUNDLE. It has the models ``echo`` and ``tagger``.
 """
 
 import sys
@@ -11,10 +11,10 @@ from predict import Predict, echo, tagger
 
 
 class Peer(Model):  # type: ignore[misc]
-    """One model named `model` that takes an encoded image and gives labels."""
+    """A model that takes an encoded image and gives labels."""
 
-    def __init__(self, predict: Predict) -> None:
-        super().__init__("model")
+    def __init__(self, name: str, predict: Predict) -> None:
+        super().__init__(name)
         self._predict = predict
         self.ready = True
 
@@ -29,8 +29,8 @@ class Peer(Model):  # type: ignore[misc]
 
 
 if __name__ == "__main__":
-    port, http_port, *bundle = sys.argv[1:]
+    port, http_port, bundle = sys.argv[1:]
     server = ModelServer(
         grpc_port=int(port), http_port=int(http_port), enable_latency_logging=False, workers=1
     )
-    server.start([Peer(tagger(bundle[0]) if bundle else echo)])
+    server.start([Peer("echo", echo), Peer("tagger", tagger(bundle))])

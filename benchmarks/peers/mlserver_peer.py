@@ -1,15 +1,15 @@
 """MLServer around the benchmark's predictors; runs in an environment of its own.
 
-Usage: python mlserver_peer.py PORT HTTP_PORT [BUNDLE]. Without a bundle it answers the echo. The
-model runs in the server's own process (`parallel_workers` of 0), which is the faster way here; the
-tagger gathers batches adaptively, as MLServer offers.
+Usage: python mlserver_peer.py PORT HTTP_PORT BUNDLE. It has the models ``echo`` and ``tagger``,
+which run in the server's own process (`parallel_workers` of 0), the faster way here; the tagger
+gathers batches adaptively, as MLServer offers.
 """
 
 import asyncio
-import os
 import sys
 
 from mlserver import MLModel, MLServer, ModelSettings, Settings  # type: ignore[import-not-found]
+from mlserver.settings import ModelParameters  # type: ignore[import-not-found]
 from mlserver.types import (  # type: ignore[import-not-found]
     InferenceRequest,
     InferenceResponse,
@@ -19,18 +19,18 @@ from predict import echo, tagger
 
 
 class Peer(MLModel):  # type: ignore[misc]
-    """One model named `model` that takes encoded images and gives labels."""
+    """A model that takes encoded images and gives labels."""
 
     async def load(self) -> bool:
-        """Build the predictor."""
-        bundle = os.environ.get("PEER_BUNDLE")
-        self._predict = tagger(bundle) if bundle else echo
+        """Build the predictor: the tagger of the bundle that the settings lead to, or the echo."""
+        self._bundle = self.settings.parameters and self.settings.parameters.uri
+        self._predict = tagger(self._bundle) if self._bundle else echo
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         """Answer one request, or a batch that MLServer made of several."""
         images = [_bytes(image) for image in payload.inputs[0].data]
-        if os.environ.get("PEER_BUNDLE"):
+        if self._bundle:
             loop = asyncio.get_running_loop()
             answers = await loop.run_in_executor(None, self._predict, images)
         else:
@@ -53,7 +53,7 @@ def _bytes(value: "bytes | str") -> bytes:
     return value.encode("latin-1") if isinstance(value, str) else value
 
 
-async def main(port: int, http_port: int, batches: bool) -> None:
+async def main(port: int, http_port: int, bundle: str) -> None:
     """Serve until the process is ended."""
     settings = Settings(
         parallel_workers=0,
@@ -64,17 +64,19 @@ async def main(port: int, http_port: int, batches: bool) -> None:
         debug=False,
         grpc_max_message_length=32 * 2**20,
     )
-    model = ModelSettings(
-        name="model",
-        implementation=Peer,
-        max_batch_size=32 if batches else 0,
-        max_batch_time=0.002 if batches else 0,
-    )
-    await MLServer(settings).start([model])
+    models = [
+        ModelSettings(name="echo", implementation=Peer),
+        ModelSettings(
+            name="tagger",
+            implementation=Peer,
+            parameters=ModelParameters(uri=bundle),
+            max_batch_size=32,
+            max_batch_time=0.002,
+        ),
+    ]
+    await MLServer(settings).start(models)
 
 
 if __name__ == "__main__":
-    grpc_port, rest_port, *bundle = sys.argv[1:]
-    if bundle:
-        os.environ["PEER_BUNDLE"] = bundle[0]
-    asyncio.run(main(int(grpc_port), int(rest_port), bool(bundle)))
+    grpc_port, rest_port, of_tagger = sys.argv[1:]
+    asyncio.run(main(int(grpc_port), int(rest_port), of_tagger))

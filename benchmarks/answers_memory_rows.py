@@ -4,6 +4,9 @@ Every network learns 3,000 questions of 500 stories and is asked 3,000 of 500 ot
 alone (``actor``) and of objects as well (``actor + object``). Compared are shares of right answers;
 where several seeds were trained, their median, with the least in the row's name. The ring story has
 eleven words that no network was taught, among them all its names and most of its places.
+
+The quick form learns so little that its figures say nothing but that all of it runs: its rows ask
+for nothing.
 """
 
 import statistics
@@ -20,7 +23,7 @@ from striate.serve.predictors.stories import StoryReader
 from striate.train.run.folder import Run
 from striate.train.run.spec import RunOutcome
 
-WANTED, QUICK_WANTED = 99.0, 96.0
+WANTED, QUICK_STORIES = 99.0, 120
 CLEARLY_LOWER = 1.1
 SEEDS = 5
 TASKS = {"actor": "qa2_actor-5", "actor + object": "qa4_object-5"}
@@ -64,8 +67,14 @@ def rows(folder: Path, quick: bool) -> list[Row]:
 
 def _rows(folder: Path, quick: bool) -> list[Row]:
     shards = folder / "shards"
-    ingest("stories", folder / "corpus", shards, workers=1, size=DEFAULT_STORIES)
-    short = ("epochs=4",) if quick else ()
+    ingest(
+        "stories",
+        folder / "corpus",
+        shards,
+        workers=1,
+        size=QUICK_STORIES if quick else DEFAULT_STORIES,
+    )
+    short = ("epochs=2",) if quick else ()
     seeds = range(1 if quick else SEEDS)
     found, ringing = [], []
     for asked, task in TASKS.items():
@@ -78,14 +87,13 @@ def _rows(folder: Path, quick: bool) -> list[Row]:
         ]
         accuracies = [_accuracy(run) for run in runs]
         ours = statistics.median(accuracies)
-        wanted = QUICK_WANTED if quick else WANTED
         least = f"{len(runs)} seeds, the least {min(accuracies):.1f}"
-        name = f"{asked}, k = 2 with time ({least}): {wanted:.0f} % asked"
-        found.append(Row(name, ours, wanted, "%", 1.0))
+        name = f"{asked}, k = 2 with time ({least}): {WANTED:.0f} % asked"
+        found.append(Row(name, ours, WANTED, "%", None if quick else 1.0))
         for peer, (recipe, *changes) in PEERS.items():
             run = train_untracked(folder / f"{task}-{peer}", shards, recipe, *splits, *changes)
             name = f"{asked}, k = 2 with time: {peer}"
-            found.append(Row(name, ours, _accuracy(run), "%", CLEARLY_LOWER))
+            found.append(Row(name, ours, _accuracy(run), "%", None if quick else CLEARLY_LOWER))
         if asked != "actor":
             ringing = [ring_answers(run) for run in runs]
     name = f"ring story, answers right on {len(ringing)} seeds ({', '.join(map(str, ringing))})"

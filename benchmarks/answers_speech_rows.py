@@ -31,7 +31,7 @@ from striate.serve.predictors.speech import SpeechPredictor
 from striate.train.speech.acoustic_scale import SCALES, best_scale, errors_by_scale
 from striate.train.speech.word_error_rate import read_split, total_errors
 
-SEEDS, QUICK_SIZE, QUICK_SCALES = 5, 40, (0.1, 0.3)
+SEEDS, QUICK_SIZE, QUICK_SCALES = 5, 24, (0.1, 0.3)
 MOST_WRONG = 15.0
 NAME = "speech-states-mini"
 _KEPT_EVERY = 5

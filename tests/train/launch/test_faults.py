@@ -275,7 +275,6 @@ def test_every_step_is_there_once_with_the_undisturbed_loss(
         **platform.environment,
         "STRIATE_HOME": str(home),
         "RAY_ADDRESS": nodes.address,
-        "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "10",
     }
     driver = Driver(home, variables, "--workers", "1:3", f"data.shards={digits_shards}")
     try:

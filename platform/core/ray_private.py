@@ -10,6 +10,7 @@ import inspect
 import json
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, is_dataclass
@@ -27,7 +28,9 @@ _COORDINATION = "ray.data._internal.cluster_autoscaler.default_autoscaling_coord
 _CONSTANTS = "ray._private.ray_constants"
 _REPLICA = "ray.serve._private.replica"
 _COORDINATOR = "AutoscalingCoordinator"  # the actor's name, and its namespace
+_SERVICES = "ray._private.services"
 _CANCEL_WITHIN_S = 5.0
+_NODE_UP_WITHIN_S = 80.0
 _ASK_WITHIN_S = 2.0
 _STATE = "ray._private.state"
 _WORKER = "ray._private.worker"
@@ -197,6 +200,14 @@ PARTS: Final[Mapping[str, tuple[PrivatePart, ...]]] = {
             "ray._private.parameter:RayParams",
             "keeps Ray on loopback",
             ("node_ip_address", "ray_client_server_port", "runtime_env_dir_name"),
+        ),
+        PrivatePart(
+            f"{_SERVICES}:get_node", "waits for a node's start", ("gcs_address", "node_id")
+        ),
+        PrivatePart(
+            "ray._private.node:Node.__init__",
+            "waits for a node's start",
+            source="ray._private.services.get_node(",
         ),
         PrivatePart(
             f"{_CONSTANTS}:RAY_WORKER_NICENESS", "shares the cores fairly", value=WORKER_NICENESS
@@ -386,6 +397,28 @@ def bind_node(parameters: Any, host: str, head: bool) -> None:
     parameters.ray_client_server_port = None  # drivers connect to the control service itself
     os.environ[KEEP_ADDRESS] = "0"
     os.environ.pop(START_HOOK, None)
+    _wait_longer_for_nodes()
+
+
+def _wait_longer_for_nodes() -> None:
+    """Give a node that this process starts more than Ray's 30 s to come up.
+
+    On a busy machine its processes take longer, and Ray ends a node that is about to be there.
+    """
+    services = import_module(_SERVICES)
+    get_node = services.get_node
+
+    def get_node_in_time(gcs_address: str, node_id: str) -> Any:
+        deadline = time.monotonic() + _NODE_UP_WITHIN_S
+        while True:
+            try:
+                return get_node(gcs_address, node_id)
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
+
+    vars(services)["get_node"] = get_node_in_time
 
 
 def bind_replica(host: str) -> None:

@@ -48,7 +48,7 @@ class Listening:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._over.wait(1.0):
+        while not self._over.wait(2.0):  # sockets that listen stay; a look costs a while
             self.found |= _listening(_processes_of(self._home))
 
 

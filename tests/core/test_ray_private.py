@@ -143,6 +143,40 @@ def test_variables_are_passed_on_for_the_block_alone(monkeypatch: pytest.MonkeyP
     assert "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S" not in os.environ
 
 
+@pytest.fixture
+def services(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Ray's module of node processes, put back as it was."""
+    from ray._private import services
+
+    monkeypatch.setattr(services, "get_node", services.get_node)
+    monkeypatch.setenv(ray_private.KEEP_ADDRESS, "1")
+    return services
+
+
+@pytest.mark.parametrize(("patience_s", "tries"), [(60.0, 4), (0.0, 1)])
+def test_a_node_may_take_its_time_to_come_up(
+    services: Any, monkeypatch: pytest.MonkeyPatch, patience_s: float, tries: int
+) -> None:
+    """A starter waits for more than the 30 s of Ray's, and not for ever."""
+    from ray._private.parameter import RayParams
+
+    asked = []
+
+    def get_node(*node: str) -> str:
+        asked.append(node)
+        if len(asked) < 4:
+            raise RuntimeError("it is not there")
+        return "here it is"
+
+    monkeypatch.setattr(services, "get_node", get_node)
+    monkeypatch.setattr(ray_private, "_NODE_UP_WITHIN_S", patience_s)
+    ray_private.bind_node(RayParams(), "127.0.0.1", True)
+    with contextlib.nullcontext() if tries == 4 else pytest.raises(RuntimeError):
+        assert services.get_node("127.0.0.1:1", "ab") == "here it is"
+    assert asked == [("127.0.0.1:1", "ab")] * tries
+
+
+@pytest.mark.usefixtures("services")
 def test_a_node_listens_on_one_address(monkeypatch: pytest.MonkeyPatch) -> None:
     from ray._private.parameter import RayParams
 
@@ -155,6 +189,7 @@ def test_a_node_listens_on_one_address(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ray_private.START_HOOK not in os.environ
 
 
+@pytest.mark.usefixtures("services")
 def test_nodes_of_one_machine_unpack_what_jobs_run_from_apart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

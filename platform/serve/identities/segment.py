@@ -23,7 +23,8 @@ class Hashing:
     """Multi-index hashing (Norouzi, Punjani, Fleet, CVPR 2012): a code's pieces, one table each.
 
     Two codes that differ in fewer than ``tables * (flips + 1)`` bits are equal in one piece but for
-    `flips` bits, so all of these are found; of those further away, some.
+    `flips` bits, so all of these are found; of those further away, some. Tables are large: with
+    sixteen of them a code takes some 2 KB of memory (measured at 10 million), and 50 bytes without.
 
     Attributes:
         tables: pieces.

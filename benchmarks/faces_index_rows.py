@@ -29,8 +29,14 @@ HASHED_BYTES_A_ROW = 2200
 WITHIN = 50
 TABLES = (
     Hashing(16, 16, 0),
+    Hashing(13, 19, 1),
+    Hashing(16, 16, 1),
     Hashing(14, 18, 0),
+    Hashing(14, 18, 1),
+    Hashing(12, 20, 1),
     Hashing(12, 21, 0),
+    Hashing(12, 21, 1),
+    Hashing(11, 22, 1),
     Hashing(10, 24, 0),
     Hashing(10, 24, 1),
     Hashing(9, 28, 1),
@@ -120,7 +126,7 @@ def _tables(count: int, quick: bool) -> Iterator[Row]:
     )
     exact.close()
     curve = []
-    for hashing in TABLES[:5:4] if quick else TABLES:
+    for hashing in TABLES[:2] if quick else TABLES:
         index = CodeIndex(hashing)
         index.update(rows)
         began = time.perf_counter()

@@ -5,16 +5,15 @@ when they come (Poisson arrivals), and the 99th percentile of all calls counts f
 due. The network is that of another base: what it answers means nothing, and takes as long.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 from harness import Row
 from serve_calls import Target, loaded
-from serve_sides import SPAWN
+from serve_sides import SPAWN, beside
 
 from striate.core.bundle import WEIGHTS_FILE, Bundle
 from striate.data.knowledge.base import KnowledgeBase
@@ -25,7 +24,6 @@ from striate.serve.protos.striate.v1 import question_answering_pb2 as pb
 ASK = "/striate.v1.QuestionAnswering/Ask"
 CALLS_A_SECOND, ASK_MS = 50.0, 30.0
 ROUNDS, SECONDS, QUICK_SECONDS = 3, 20.0, 1.0
-_UP_S = 120
 
 
 def asked_row(folder: Path, bundle: Bundle, base: Path, asked: Sequence[str], quick: bool) -> Row:
@@ -40,7 +38,10 @@ def asked_row(folder: Path, bundle: Bundle, base: Path, asked: Sequence[str], qu
     """
     served = with_base(bundle, base, folder / "served")
     requests = [pb.AskRequest(question=question) for question in asked]
-    with answers_served(served, folder) as address, ProcessPoolExecutor(1, SPAWN) as callers:
+    with (
+        beside(_serve, str(served.path), folder) as (_, address),
+        ProcessPoolExecutor(1, SPAWN) as callers,
+    ):
         targets = [Target(address, ASK, one.SerializeToString()) for one in requests]
         callers.submit(loaded, targets, CALLS_A_SECOND, 1.0, 99).result()  # warms connections
         latencies: list[np.ndarray] = []
@@ -71,25 +72,8 @@ def with_base(bundle: Bundle, base: Path, path: Path) -> Bundle:
     return Bundle.write(path, bundle.spec, bundle.state(), assets)
 
 
-@contextmanager
-def answers_served(bundle: Bundle, home: Path) -> Iterator[str]:
-    """The address of the application `answers` with that bundle."""
-    ours, theirs = SPAWN.Pipe()
-    process = SPAWN.Process(target=_serve, args=(str(bundle.path), home, theirs))
-    process.start()
-    try:
-        theirs.close()  # so that the end of the peer is the end of the pipe
-        if not ours.poll(_UP_S):
-            raise RuntimeError("the server of answers does not come up")
-        yield ours.recv()
-        ours.send("end")
-    finally:
-        process.join(30)
-        if process.is_alive():
-            process.terminate()
-
-
 def _serve(bundle: str, home: Path, pipe: Connection) -> None:
+    """The application `answers` with that bundle."""
     import torch
 
     from striate.serve.apps import answers

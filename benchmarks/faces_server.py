@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from faces_codes import MILLION, random_rows
 from PIL import Image
-from serve_sides import SPAWN
+from serve_sides import beside
 
 from striate.core.bundle import Architecture, Bundle, BundleSpec, TensorSpec
 from striate.data.pipelines.aligned_faces import aligned_faces
@@ -38,7 +38,7 @@ NAME = "somebody"
 PHOTO = (500, 375)
 RADIUS = 32
 _SIDE, _PEOPLE, _UNITS = 152, 4030, 4096
-_UP_S = 120
+_WITHIN_S = 120
 
 
 def photo_of(*looks: int) -> bytes:
@@ -121,25 +121,13 @@ def faces_served(
         "detector": str(write_detector(folder / "detector")),
         "tagger": str(tagger),
     }
-    ours, theirs = SPAWN.Pipe()
-    process = SPAWN.Process(target=_serve, args=(folder, models, codes, theirs))
-    process.start()
-    try:
-        theirs.close()  # so that the end of the peer is the end of the pipe
-        if not ours.poll(_UP_S):
-            raise RuntimeError("the server of faces does not come up")
-        address = ours.recv()
+    with beside(_serve, folder, models, codes) as (server, address):
         enrolled = _enrolled(address)
-        ours.send("fill")
-        if not ours.poll(_UP_S):
+        server.send("fill")
+        if not server.poll(_WITHIN_S):
             raise RuntimeError("the index of faces is not filled")
-        ours.recv()
+        server.recv()
         yield address, enrolled
-        ours.send("end")
-    finally:
-        process.join(30)
-        if process.is_alive():
-            process.terminate()
 
 
 def _serve(folder: Path, models: dict[str, str], codes: int, pipe: Connection) -> None:
@@ -177,8 +165,8 @@ def _enrolled(address: str) -> face_pb.Descriptor:
     with grpc.insecure_channel(address) as channel:
         stub: Any = face_grpc.FaceRecognitionStub(channel)  # type: ignore[no-untyped-call]
         enrolment = face_pb.EnrollRequest(image=photo, region=REGION, person=NAME)
-        stub.Enroll(enrolment, timeout=_UP_S)
+        stub.Enroll(enrolment, timeout=_WITHIN_S)
         question = face_pb.DescribeRequest(image=photo, region=REGION)
-        (face,) = stub.Describe(question, timeout=_UP_S).faces
+        (face,) = stub.Describe(question, timeout=_WITHIN_S).faces
     descriptor: face_pb.Descriptor = face.descriptor
     return descriptor

@@ -82,21 +82,36 @@ def start_beside(
 
 
 @contextmanager
-def bare(bundle: Path | None) -> Iterator[str]:
-    """A `grpc.aio` server written by hand around the same predictor and batches; its address."""
+def beside(serve: Callable[..., None], *args: Any) -> Iterator[tuple[Connection, str]]:
+    """A server in a process of its own, until the block ends.
+
+    Args:
+        serve: called with `args` and a pipe: it sends its address, and ends when it is sent so.
+        args: what it is called with before.
+
+    Returns:
+        The pipe, and its address.
+    """
     ours, theirs = SPAWN.Pipe()
-    process = SPAWN.Process(target=_bare, args=(bundle, theirs))
+    process = SPAWN.Process(target=serve, args=(*args, theirs))
     process.start()
     try:
         theirs.close()  # so that the end of the peer is the end of the pipe
         if not ours.poll(_UP_S):
-            raise RuntimeError("the bare server does not come up")
-        yield ours.recv()
+            raise RuntimeError(f"{serve.__module__} serves nothing")
+        yield ours, ours.recv()
         ours.send("end")
     finally:
         process.join(30)
         if process.is_alive():
             process.terminate()
+
+
+@contextmanager
+def bare(bundle: Path | None) -> Iterator[str]:
+    """A `grpc.aio` server written by hand around the same predictor and batches; its address."""
+    with beside(_bare, bundle) as (_, address):
+        yield address
 
 
 def _bare(bundle: Path | None, pipe: Connection) -> None:

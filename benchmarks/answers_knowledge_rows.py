@@ -166,13 +166,16 @@ def _no_answer(
         OUTSIDE[at % len(OUTSIDE)].replace("{}", mentions[at % len(mentions)])
         for at in range(len(tests))
     ]
-    refused = sum(not reader.ask(question).answers for question in outside)
+    given = [reader.ask(question) for question in outside]
+    refused = sum(not one.answers for one in given)
     wrongly = sum(not one.given.answers for one in asked)
     answered = [one for one in asked if one.given.answers]
-    error = expected_calibration_error(
-        [one.given.score for one in answered], [one.right > 0 for one in answered]
-    )
+    # As it was fitted: as many questions that have no answer as others.
+    sure = [(one.given.score, one.right > 0) for one in answered]
+    sure += [(one.score, False) for one in given if one.answers]
+    error = expected_calibration_error([score for score, _ in sure], [true for _, true in sure])
     right = 100 * statistics.fmean([one.right for one in answered] or [0.0])
+    said, so = (100 * statistics.fmean([float(one[at]) for one in sure] or [1e-3]) for at in (0, 1))
     return [
         Row(
             f"{name}, precision of no answer ({refused} of {len(outside)} outside refused,"
@@ -181,10 +184,12 @@ def _no_answer(
             50.0,
             "%",
         ),
+        Row(f"{name}, answers to questions inside that are right", right, 50.0, "%"),
         Row(
-            f"{name}, answered questions that are right (calibration error {error:.3f})",
-            right,
-            100 * statistics.fmean([one.given.score for one in answered] or [1e-3]),
+            f"{name}, answers to as many questions inside as outside that are right: what is said"
+            f" (calibration error {error:.3f})",
+            so,
+            said,
             "%",
         ),
     ]

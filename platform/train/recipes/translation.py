@@ -44,9 +44,10 @@ def translate_wmt14() -> Recipe:
 def translate_verses() -> Recipe:
     """Verses of at most 15 words from English to French, books held out.
 
-    Command: ``striate train translate-verses data.shards=SHARDS``. Expected: not measured yet;
-    where the verses are, ``benchmarks/answers.py`` tells perplexity, BLEU, and what reading
-    forward gives.
+    Command: ``striate train translate-verses data.shards=SHARDS``. Expected on 5,160 short verses,
+    the median of three seeds: a perplexity of 21.9, where the source is read forward 23.3, and
+    BLEU 10.9 with a beam of 12 (greedy 10.8), in 2.5 minutes of one core
+    (``benchmarks/answers.py``).
     """
     return Recipe(
         name="translate-verses",

@@ -43,7 +43,7 @@ def measure(quick: bool) -> list[Row]:
     """All rows; the full form takes about ten minutes."""
     from striate.serve.capacity.load_calls import sample_photo
 
-    seconds, rounds = (0.15, 2) if quick else (0.8, 11)
+    seconds, rounds = (0.12, 2) if quick else (0.8, 11)
     with tempfile.TemporaryDirectory(prefix="st-") as scratch, ExitStack() as stack:
         folder = Path(scratch)
         bundle = write_tagger(folder / "bundle")
@@ -220,5 +220,5 @@ if __name__ == "__main__":
     main(
         measure,
         __doc__ or "",
-        "two rounds of 0.15 seconds, no rows of memory; the peers installed before",
+        "two rounds of 0.12 seconds, no rows of memory; the peers installed before",
     )

@@ -64,13 +64,13 @@ class FaceArgs(ReplicaArgs, FaceSettings):
             file = default_store(self.settings.home)
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             url = str(file)
-        layout = ShardLayout(self.shards, self.copies, self.index_cpus)
+        layout = ShardLayout(self.shards, self.copies, self.index_cpus, self.hash_tables)
         snapshots = str(folder / "index")
 
         def index(store: IdentityStore) -> HeldIndex:
             if app_name():  # of a replica: others of this store search the same index
                 return SharedIndex(url, snapshots, layout)
-            return OwnIndex(store)
+            return OwnIndex(store, self.hash_tables)
 
         return KeptFaces(url, folder / "crops", index, keep_crops=self.keep_crops)
 

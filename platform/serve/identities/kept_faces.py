@@ -12,6 +12,7 @@ from striate.serve.identities.crops import CropFolder
 from striate.serve.identities.face_index import FaceIndex
 from striate.serve.identities.forget import finish_forgetting
 from striate.serve.identities.query import Searchable
+from striate.serve.identities.segment import Hashing
 from striate.serve.identities.store import IdentityStore, counter
 from striate.serve.sql.store import BUSY_TIMEOUT_S
 
@@ -35,10 +36,11 @@ class OwnIndex(FaceIndex):
 
     Args:
         store: of record.
+        hashing: as `CodeIndex`.
     """
 
-    def __init__(self, store: IdentityStore) -> None:
-        super().__init__(store, beside=True)
+    def __init__(self, store: IdentityStore, hashing: Hashing | None = None) -> None:
+        super().__init__(store, hashing=hashing, beside=True)
         self._tending = ExitStack()
         self._tending.enter_context(
             call_every(

@@ -28,9 +28,12 @@ class Hashing:
 
     Attributes:
         tables: pieces.
-        bits: of a piece; ``tables * bits`` is at most 256.
+        bits: of a piece, from 1 to 32; ``tables * bits`` is at most 256.
         flips: bits of a piece that may differ.
         least_rows: of a segment with tables; below, a scan is as fast as a look-up.
+
+    Raises:
+        ValueError: such pieces are not to be had of a code.
     """
 
     tables: int = 16
@@ -39,7 +42,13 @@ class Hashing:
     least_rows: int = 10_000
 
     def __post_init__(self) -> None:
-        assert 0 < self.tables * self.bits <= CODE_BITS and 0 < self.bits <= 32 and self.flips >= 0
+        asked = f"{self.tables} tables of {self.bits} bits"
+        if self.tables < 1 or not 1 <= self.bits <= 32:
+            raise ValueError(f"{asked} cannot be made; there is 1 at least, of 1 to 32 bits")
+        if self.tables * self.bits > CODE_BITS:
+            raise ValueError(f"{asked} take {self.tables * self.bits}, and a code has {CODE_BITS}")
+        if not 0 <= self.flips <= self.bits:
+            raise ValueError(f"{self.flips} of {self.bits} bits cannot be flipped")
 
     @property
     def sure_below(self) -> int:

@@ -26,11 +26,13 @@ class ShardLayout:
         shards: shares of the faces.
         replicas: copies of each share, on different nodes where there are enough.
         cpus: of each copy; it scans with so many threads at best.
+        hashing: as `CodeIndex`.
     """
 
     shards: int = 1
     replicas: int = 1
     cpus: float = 1.0
+    hashing: Hashing | None = None
 
     def __post_init__(self) -> None:
         if self.shards < 1 or self.replicas < 1:
@@ -58,7 +60,6 @@ def start_shards(
     folder: str | None,
     layout: ShardLayout,
     *,
-    hashing: Hashing | None = None,
     follow_every_s: float = FOLLOW_EVERY_S,
     save_every_s: float = SAVE_EVERY_S,
 ) -> ShardActors:
@@ -68,7 +69,6 @@ def start_shards(
         url: of the store, as every node reaches it.
         folder: for snapshots, a path of every node's own disk; None keeps none.
         layout: shares and copies.
-        hashing: as `CodeIndex`.
         follow_every_s: how often a copy follows the store by itself.
         save_every_s: how often a copy writes a snapshot.
     """
@@ -91,7 +91,7 @@ def start_shards(
             layout.shards,
             replica,
             layout.replicas,
-            hashing,
+            layout.hashing,
             follow_every_s,
             save_every_s,
         )

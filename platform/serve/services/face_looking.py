@@ -183,6 +183,7 @@ def look_up(
         codes,
         k=k,
         most=most,
+        near=context.settings.hash_tables is not None,
         at_least=kept.store.newest_change(),
     )
 

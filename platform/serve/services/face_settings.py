@@ -10,6 +10,7 @@ from striate.serve.common.tenants import TenantSettings
 from striate.serve.identities.face_batch import EnrolmentRules
 from striate.serve.identities.faces import QualityLimits
 from striate.serve.identities.fingerprint import CODE_BITS
+from striate.serve.identities.segment import Hashing
 from striate.serve.services.region_policy import RegionPolicy, check_region
 
 DEFAULT_QUALITY = QualityLimits(size_px=40, sharpness=20, yaw_deg=60, roll_deg=45)
@@ -25,6 +26,8 @@ class FaceSettings(TenantSettings):
         twice_in_a_photo: whether one person may be in a photo twice, as in a collage or a mirror.
         keep_crops: whether the pictures of enrolled faces are kept; without them faces cannot be
             described anew by another model.
+        hash_tables: faces near enough are looked up in such tables, which find nearly all of them
+            (`Hashing`), and all faces are scanned only where they have none; None scans always.
         policy: where faces are looked at; off in the EU unless another is given.
         region: where photos come from whose call names no region; empty for nowhere known.
     """
@@ -33,6 +36,7 @@ class FaceSettings(TenantSettings):
     quality: QualityLimits = DEFAULT_QUALITY
     twice_in_a_photo: bool = True
     keep_crops: bool = True
+    hash_tables: Hashing | None = None
     policy: RegionPolicy = RegionPolicy()
     region: str = ""
 

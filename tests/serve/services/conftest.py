@@ -121,7 +121,12 @@ def serve_faces(tmp_path: Path, face_model: Callable[..., FaceModel]) -> Iterato
         def open_kept() -> KeptFaces:
             place, keeps = url or str(tmp_path / "faces.db"), settings.get("keep_crops", True)
             crops = tmp_path / "crops"
-            opened.append(KeptFaces(place, crops, OwnIndex, busy_timeout_s, keep_crops=keeps))
+            tables = settings.get("hash_tables")
+            opened.append(
+                KeptFaces(
+                    place, crops, lambda store: OwnIndex(store, tables), busy_timeout_s, keeps
+                )
+            )
             return opened[0]
 
         models = FaceModels(

@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 from PIL import Image, ImageFilter
+from pydantic import ValidationError
 from sqlalchemy import select
 
 from striate.serve.common.tenants import NO_TOKEN
 from striate.serve.identities import kept_faces, model_index, schema
+from striate.serve.identities.code_index import CodeIndex
 from striate.serve.identities.code_rows import CodeRows
 from striate.serve.identities.feed import all_rows
+from striate.serve.identities.segment import Hashing
 from striate.serve.observability.observer import Observers
 from striate.serve.protos.striate.v1 import face_recognition_pb2 as pb
 from striate.serve.services.face_settings import FaceSettings, most_apart
@@ -66,6 +69,44 @@ def test_who_is_enrolled_is_known_at_once_and_a_stranger_is_not(
     assert list(stranger.matches) == [] and 0.3 < stranger.score < 0.75
     assert stranger.face.box.left < known.face.box.left
     assert faces.call("Search", image=face_photo()).faces == []
+
+
+def test_hash_tables_find_whom_they_know_and_a_scan_is_for_strangers(
+    serve_faces: Any, face_photo: FacePhoto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scanned: list[int] = []
+    scan = CodeIndex.search
+
+    def counted(index: CodeIndex, tenant: int, codes: Any, k: int, **options: Any) -> Any:
+        scanned.append(len(codes))
+        return scan(index, tenant, codes, k, **options)
+
+    monkeypatch.setattr(CodeIndex, "search", counted)
+    faces = serve_faces(hash_tables=Hashing(13, 19, 1, least_rows=1))
+    for look in (1, 2, 3):
+        faces.call("Enroll", image=face_photo(look), person=f"person {look}")
+    (known,) = faces.call("Search", image=face_photo(2)).faces
+    assert (known.who, known.known, scanned) == ("person 2", True, [])
+    both = sorted(faces.call("Search", image=face_photo(9, 3)).faces, key=lambda one: one.who)
+    assert [one.who for one in both] == ["person 3", "unknown"]
+    assert 0.3 < both[1].score < 0.75  # the nearest face's, which no table led to
+    assert scanned == [1]
+
+
+@pytest.mark.parametrize(
+    ("tables", "sentence"),
+    [
+        ({"tables": 13, "bits": 20}, "13 tables of 20 bits take 260, and a code has 256"),
+        ({"tables": 4, "bits": 40}, "4 tables of 40 bits cannot be made"),
+        ({"tables": 0, "bits": 16}, "0 tables of 16 bits cannot be made"),
+        ({"tables": 8, "bits": 8, "flips": 9}, "9 of 8 bits cannot be flipped"),
+    ],
+)
+def test_tables_that_a_code_has_no_room_for_are_refused(
+    tables: dict[str, int], sentence: str
+) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        FaceSettings.model_validate({"hash_tables": tables})
 
 
 def test_a_call_has_its_own_threshold_and_number_of_matches(

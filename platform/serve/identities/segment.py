@@ -6,11 +6,13 @@ one and waits for nobody.
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import faiss as faiss_library
 import numpy as np
+from pydantic import Field
 
+from striate.core.numbers import Amount
 from striate.serve.identities.answers import NOBODY, keys_of
 from striate.serve.identities.code_rows import CodeRows
 from striate.serve.identities.fingerprint import CODE_BITS, CODE_BYTES
@@ -33,18 +35,16 @@ class Hashing:
         least_rows: of a segment with tables; below, a scan is as fast as a look-up.
 
     Raises:
-        ValueError: such pieces are not to be had of a code.
+        ValueError: a code has no room for such pieces, or they have fewer bits than may differ.
     """
 
-    tables: int = 16
-    bits: int = 16
-    flips: int = 0
-    least_rows: int = 10_000
+    tables: Annotated[int, Field(ge=1, le=CODE_BITS)] = 16
+    bits: Annotated[int, Field(ge=1, le=32)] = 16
+    flips: Annotated[int, Field(ge=0, le=32)] = 0
+    least_rows: Amount = 10_000
 
     def __post_init__(self) -> None:
         asked = f"{self.tables} tables of {self.bits} bits"
-        if self.tables < 1 or not 1 <= self.bits <= 32:
-            raise ValueError(f"{asked} cannot be made; there is 1 at least, of 1 to 32 bits")
         if self.tables * self.bits > CODE_BITS:
             raise ValueError(f"{asked} take {self.tables * self.bits}, and a code has {CODE_BITS}")
         if not 0 <= self.flips <= self.bits:

@@ -67,6 +67,7 @@ def address(
         "--model", "network=models:/faces-network/1",
         "--set", f"store={folder / 'people.db'}", "--set", f"kept={folder}",
         "--set", "region=US", "--set", "threshold=0.8", "--set", "index_cpus=0.1",
+        "--set", 'hash_tables={"tables": 13, "bits": 19, "flips": 1, "least_rows": 1}',
     )  # fmt: skip
     yield str(settings.grpc_address)
     ray_cluster.run("undeploy", APP)

@@ -143,6 +143,21 @@ def test_variables_are_passed_on_for_the_block_alone(monkeypatch: pytest.MonkeyP
     assert "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S" not in os.environ
 
 
+def test_a_trainer_without_ray_data_serves_none_and_keeps_all_else() -> None:
+    """Its process would be started, and Ray Data imported, with every group of workers."""
+    from ray.train import ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    def kinds() -> list[str]:
+        return [type(one).__name__ for one in trainer._create_default_callbacks()]
+
+    trainer = TorchTrainer(lambda: None, scaling_config=ScalingConfig(num_workers=1))
+    usual = kinds()
+    ray_private.leave_datasets_out(trainer)
+    assert usual.count("DatasetsCallback") == 1
+    assert kinds() == [kind for kind in usual if kind != "DatasetsCallback"]
+
+
 @pytest.fixture
 def services(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Ray's module of node processes, put back as it was."""

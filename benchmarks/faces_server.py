@@ -28,6 +28,7 @@ from striate.models import build
 from striate.models.evaluation.face_bundles import DETECTOR_FILE
 from striate.models.evaluation.pose_manifold import pose_points
 from striate.models.face_pose import FacePose
+from striate.serve.identities.segment import Hashing
 from striate.serve.protos.striate.v1 import face_recognition_pb2 as face_pb
 from striate.serve.protos.striate.v1 import face_recognition_pb2_grpc as face_grpc
 
@@ -105,7 +106,7 @@ def _tensor(*shape: int) -> TensorSpec:
 
 @contextmanager
 def faces_served(
-    folder: Path, tagger: Path, codes: int
+    folder: Path, tagger: Path, codes: int, tables: Hashing | None = None
 ) -> Iterator[tuple[str, face_pb.Descriptor]]:
     """`FaceRecognition` and `Photos` on one store; the address, and how `NAME` is described.
 
@@ -115,13 +116,14 @@ def faces_served(
         folder: of bundles, store and crops.
         tagger: the bundle of `Photos`' tagger.
         codes: how many, of the store's first tenant.
+        tables: as a deployment's `hash_tables`.
     """
     models = {
         "network": str(write_network(folder / "network")),
         "detector": str(write_detector(folder / "detector")),
         "tagger": str(tagger),
     }
-    with beside(_serve, folder, models, codes) as (server, address):
+    with beside(_serve, folder, models, codes, tables) as (server, address):
         enrolled = _enrolled(address)
         server.send("fill")
         if not server.poll(_WITHIN_S):
@@ -130,7 +132,9 @@ def faces_served(
         yield address, enrolled
 
 
-def _serve(folder: Path, models: dict[str, str], codes: int, pipe: Connection) -> None:
+def _serve(
+    folder: Path, models: dict[str, str], codes: int, tables: Hashing | None, pipe: Connection
+) -> None:
     from striate.serve.apps import analyze, faces
     from striate.serve.server.server import ModelServer
 
@@ -138,7 +142,7 @@ def _serve(folder: Path, models: dict[str, str], codes: int, pipe: Connection) -
     network, detector = models["network"], models["detector"]
     shared: dict[str, Any] = {
         "home": folder, "store": str(folder / "faces.db"), "kept": folder / "kept",
-        "region": REGION, "quality": {}, "detector": detector,
+        "region": REGION, "quality": {}, "detector": detector, "hash_tables": tables,
     }  # fmt: skip
     recognition = faces.services(faces.FacesArgs(network=network, **shared))
     analysis = analyze.services(
@@ -152,8 +156,9 @@ def _serve(folder: Path, models: dict[str, str], codes: int, pipe: Connection) -
     for service in services:
         index = service._context.kept.index
         index.follow()  # knows the model, and is not made anew for it
-        for start in range(MILLION, MILLION + codes, MILLION):  # beside what the store has
-            index._live.index.update(random_rows(start, min(MILLION, MILLION + codes - start)))
+        step = codes if tables else MILLION  # tables are made anew when segments grow together
+        for start in range(MILLION, MILLION + codes, step):  # beside what the store has
+            index._live.index.update(random_rows(start, min(step, MILLION + codes - start)))
     pipe.send("filled")
     pipe.recv()
     server.stop(1)

@@ -8,13 +8,13 @@ two faces, describes them by DeepFace of the published size, and looks both up.
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from faces_codes import MILLION
-from faces_index_rows import room_for
+from faces_index_rows import HASHED_BYTES_A_ROW, TABLES, room_for
 from faces_server import NAME, REGION, faces_served, photo_of
 from harness import Row
 from serve import write_tagger
@@ -70,7 +70,21 @@ def rows(folder: Path, quick: bool) -> list[Row]:
         ProcessPoolExecutor(1, mp_context=SPAWN) as callers,
     ):
         server = _Server(callers, address, quick)
-        return [*_searched(server, known, codes), *_searched_photos(server), *_analyzed(server)]
+        found = [*_searched(server, known, codes), *_searched_photos(server), *_analyzed(server)]
+    return found if quick else [*found, *_looked_up(folder, tagger)]
+
+
+def _looked_up(folder: Path, tagger: Path) -> list[Row]:
+    """`Search` by descriptors where known people are looked up in hash tables."""
+    codes = room_for(6 * MILLION, HASHED_BYTES_A_ROW) // 2
+    place = folder / "looked-up"
+    place.mkdir()
+    with (
+        faces_served(place, tagger, codes, TABLES[1]) as (address, known),
+        ProcessPoolExecutor(1, mp_context=SPAWN) as callers,
+    ):
+        rows = _searched(_Server(callers, address, False), known, codes)
+        return [replace(row, name=f"{row.name}, hash tables") for row in rows]
 
 
 def _searched(server: _Server, known: pb.Descriptor, codes: int) -> Iterator[Row]:

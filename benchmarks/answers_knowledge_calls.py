@@ -68,7 +68,7 @@ def with_base(bundle: Bundle, base: Path, path: Path) -> Bundle:
         name: bundle.asset_path(name) for name in bundle.files if name != WEIGHTS_FILE
     }
     assets |= {name: base / name for name in (KNOWLEDGE_FILE, *FILES)}
-    assets[CALIBRATION_FILE] = always.model_dump_json()
+    assets[CALIBRATION_FILE] = always.to_text()
     return Bundle.write(path, bundle.spec, bundle.state(), assets)
 
 

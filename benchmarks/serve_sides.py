@@ -270,11 +270,11 @@ def ours(
         targets["echo, stream"] = Target(straight["echo"], STREAM, messages.stream)
         for name, model in (("echo", "echo"), ("tagger", apps["tagger"].models[0])):
             targets[f"{name}, inference"] = Target(straight[name], INFER, messages.infer(model))
-        pids, beside = {}, bares()
+        pids, bare_addresses = {}, bares()
         for kind in ("plain", "tls", "secure"):
-            edge_of = stack.enter_context(_edge(folder / kind, kind, straight, beside))
+            edge_of = stack.enter_context(_edge(folder / kind, kind, straight, bare_addresses))
             pids[f"haproxy, {kind}"] = edge_of[1]
-            for name in ("echo", "tagger", *(beside if kind == "secure" else ())):
+            for name in ("echo", "tagger", *(bare_addresses if kind == "secure" else ())):
                 targets[f"{name}, {kind}"] = edge_of[0](TAG, messages.tag, name)
             if kind == "secure":
                 targets[f"echo, stream, {kind}"] = edge_of[0](STREAM, messages.stream, "echo")

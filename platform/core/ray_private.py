@@ -10,7 +10,6 @@ import inspect
 import json
 import logging
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, is_dataclass
@@ -20,6 +19,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from striate.core.errors import PlatformError
+from striate.core.retry import Backoff, retry
 
 READ_IN: Final = "2.60.0"
 _TRAIN = "ray.train.v2._internal"
@@ -409,14 +409,12 @@ def _wait_longer_for_nodes() -> None:
     get_node = services.get_node
 
     def get_node_in_time(gcs_address: str, node_id: str) -> Any:
-        deadline = time.monotonic() + _NODE_UP_WITHIN_S
-        while True:
-            try:
-                return get_node(gcs_address, node_id)
-            except RuntimeError:
-                if time.monotonic() > deadline:
-                    raise
-            time.sleep(0.1)
+        return retry(
+            lambda: get_node(gcs_address, node_id),
+            _NODE_UP_WITHIN_S,
+            (RuntimeError,),
+            Backoff.constant(0.1),
+        )
 
     vars(services)["get_node"] = get_node_in_time
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import faiss as faiss_library
 import numpy as np
 from pydantic import Field
+from pydantic.dataclasses import dataclass as checked_dataclass
 
 from striate.core.numbers import Amount
 from striate.serve.identities.answers import NOBODY, keys_of
@@ -20,7 +21,7 @@ from striate.serve.identities.fingerprint import CODE_BITS, CODE_BYTES
 faiss: Any = faiss_library  # its stubs lack what SWIG adds
 
 
-@dataclass(frozen=True)
+@checked_dataclass(frozen=True)
 class Hashing:
     """Multi-index hashing (Norouzi, Punjani, Fleet, CVPR 2012): a code's pieces, one table each.
 
@@ -47,7 +48,7 @@ class Hashing:
         asked = f"{self.tables} tables of {self.bits} bits"
         if self.tables * self.bits > CODE_BITS:
             raise ValueError(f"{asked} take {self.tables * self.bits}, and a code has {CODE_BITS}")
-        if not 0 <= self.flips <= self.bits:
+        if self.flips > self.bits:
             raise ValueError(f"{self.flips} of {self.bits} bits cannot be flipped")
 
     @property

@@ -105,8 +105,11 @@ def test_hash_tables_find_whom_they_know_and_a_scan_is_for_strangers(
 def test_tables_that_a_code_has_no_room_for_are_refused(
     tables: dict[str, int], sentence: str
 ) -> None:
+    """Of a deployment, and wherever else they are given."""
     with pytest.raises(ValidationError, match=sentence):
         FaceSettings.model_validate({"hash_tables": tables})
+    with pytest.raises(ValidationError, match=sentence):
+        Hashing(**tables)
 
 
 def test_a_call_has_its_own_threshold_and_number_of_matches(
